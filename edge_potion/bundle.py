@@ -1,0 +1,93 @@
+"""A bundle: a model folder with ONNX graphs in it. Which graphs and precisions it holds, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.folders import read_json
+
+__all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
+
+# File names inside onnx/, which fastembed and transformers.js look for: stem by graph, suffix by precision.
+GRAPHS = {"bag": "bag", "tokens": "model"}
+PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An exported folder.
+
+    Attributes:
+        folder: where it lies.
+        config: its config.json.
+        graphs: file of each (graph, precision) that it holds.
+        dim: D, width of a vector.
+        max_tokens: where a text is cut; None means never.
+        normalize: whether vectors have unit length.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    graphs: Mapping[tuple[str, str], Path]
+    dim: int
+    max_tokens: int | None
+    normalize: bool
+
+    @property
+    def precisions(self) -> list[str]:
+        """Precisions that it holds, smallest first."""
+        return [precision for precision in PRECISIONS if any(held == precision for _, held in self.graphs)]
+
+    def pick(self, graph: str | None, precision: str) -> tuple[str, Path]:
+        """Name and file of a graph at `precision`; `graph=None` takes the first it holds in the order of GRAPHS.
+
+        Raises:
+            InputError: the bundle holds no such graph.
+        """
+        if graph is not None and graph not in GRAPHS:
+            raise InputError(f"there is no graph {graph!r}; the graphs are {', '.join(GRAPHS)}")
+        for name in [graph] if graph else GRAPHS:
+            if (name, precision) in self.graphs:
+                return name, self.graphs[name, precision]
+        held = ", ".join(f"{name} at {at}" for name, at in self.graphs)
+        raise InputError(f"{self.folder} holds no {graph or 'graph'} at {precision}; it holds {held}")
+
+
+def graph_file(graph: str, precision: str) -> str:
+    """Path of a graph relative to the bundle's folder: "onnx/model_quantized.onnx"."""
+    return f"onnx/{GRAPHS[graph]}{PRECISIONS[precision]}.onnx"
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether `folder` was written by `export` (other makers' onnx/ folders have no golden.json)."""
+    return (folder / "golden.json").is_file()
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read what a bundle holds.
+
+    Raises:
+        ModelFormatError: no graph of ours, or a config.json that is missing or inconsistent.
+    """
+    found = {
+        (graph, precision): folder / graph_file(graph, precision)
+        for graph in GRAPHS
+        for precision in PRECISIONS
+        if (folder / graph_file(graph, precision)).is_file()
+    }
+    if not found:
+        raise ModelFormatError(f"{folder} holds none of our graphs (onnx/bag*.onnx, onnx/model*.onnx); export it again")
+    config = read_json(folder / "config.json")
+    dim, max_tokens, normalize = config.get("hidden_dim"), config.get("max_length"), config.get("normalize")
+    for key, value, fits in (
+        ("hidden_dim", dim, type(dim) is int and dim > 0),
+        ("max_length", max_tokens, max_tokens is None or (type(max_tokens) is int and max_tokens > 0)),
+        ("normalize", normalize, type(normalize) is bool),
+    ):
+        if not fits:
+            raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
+    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize))

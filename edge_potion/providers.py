@@ -1,0 +1,200 @@
+"""Execution providers of ONNX Runtime: which are there, choose one, and check which one really ran."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from edge_potion.errors import ModelFormatError, ProviderError, require
+
+__all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "choose", "open_session"]
+
+# Short name -> ONNX Runtime's name.
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "nnapi": "NnapiExecutionProvider",
+}
+# "auto" takes the first of these that is there: whoever installed the gpu or openvino wheel wants it used. CoreML
+# comes with every macOS wheel and is slower than the CPU on a table lookup, so it must be named.
+AUTO_ORDER = ("cuda", "openvino", "cpu")
+# Providers with MatMulInteger for uint8 x int8. CUDA's takes int8 x int8 only.
+INT8_PROVIDERS = ("cpu", "openvino")
+# Wheels that install the same `onnxruntime` folder, and the extra of ours that stands for each.
+RUNTIME_WHEELS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu", "onnxruntime-openvino": "openvino"}
+NEEDS_CUDA_LIBRARIES = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+# Nodes of our graphs that do the work; a provider ran when it ran these.
+KEY_NODES = ("table", "pool")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A provider to run on.
+
+    Attributes:
+        name: short name where it has one ("cuda"), else ONNX Runtime's.
+        ort_name: ONNX Runtime's name.
+        options: provider options for ONNX Runtime.
+        named: the user asked for it by name, so falling back is an error.
+    """
+
+    name: str
+    ort_name: str
+    options: Mapping[str, Any]
+    named: bool
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session and what it really runs on.
+
+    Attributes:
+        session: onnxruntime.InferenceSession.
+        provider: short name of the provider that runs the table lookup and the pooling.
+        elsewhere: names of the nodes that another provider runs, by that provider's short name.
+    """
+
+    session: Any
+    provider: str
+    elsewhere: Mapping[str, Sequence[str]]
+
+
+def available() -> list[str]:
+    """Short names of the providers that the installed onnxruntime offers ("cpu" among them).
+
+    Raises:
+        MissingExtraError: no onnxruntime is installed.
+        ProviderError: two onnxruntime wheels are installed over each other.
+    """
+    offered = _ort().get_available_providers()
+    return [name for name, ort_name in PROVIDERS.items() if ort_name in offered]
+
+
+def choose(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> Provider:
+    """The provider to run on.
+
+    Args:
+        provider: "auto", a short name such as "cuda", ONNX Runtime's own name, or (name, provider options).
+
+    Raises:
+        ProviderError: it is not offered by the installed onnxruntime.
+    """
+    name, options = (provider, {}) if isinstance(provider, str) else provider
+    offered = _ort().get_available_providers()
+    if name == "auto":
+        name = next(candidate for candidate in AUTO_ORDER if PROVIDERS[candidate] in offered)
+        return Provider(name, PROVIDERS[name], dict(options), named=False)
+    ort_name = PROVIDERS.get(name, name)
+    if ort_name not in offered:
+        known = name in PROVIDERS or name in PROVIDERS.values()
+        why = "is not offered by the installed onnxruntime" if known else "is unknown"
+        raise ProviderError(f"provider {name!r} {why}; here there are {', '.join(available())}{_pip_hint(ort_name)}")
+    return Provider(_short(ort_name), ort_name, dict(options), named=True)
+
+
+def open_session(graph: Path, provider: Provider, threads: int | None = None) -> OpenSession:
+    """Load a graph of ours on a provider, and check node by node that the provider took it.
+
+    Args:
+        graph: an .onnx file of a bundle.
+        provider: from `choose`.
+        threads: threads inside one call; None leaves it to ONNX Runtime (one a physical core).
+
+    Raises:
+        ModelFormatError: the file is no graph that ONNX Runtime loads.
+        ProviderError: the user named the provider, and it could not be started or left the work to another.
+    """
+    ort = _ort()
+    if provider.ort_name in NEEDS_CUDA_LIBRARIES and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds CUDA's libraries in the pip wheels that the gpu extra brings
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what matters comes as an exception; the rest is noise on stderr
+    options.intra_op_num_threads = threads or 0
+    if provider.name != "cpu":
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        session = ort.InferenceSession(str(graph), options, providers=_with_fall_backs(provider))
+    except Exception as failure:  # onnxruntime's own exceptions share no base class
+        reason = str(failure).strip().split("\n")[0]
+        if provider.name != "cpu":
+            raise ProviderError(f"provider {provider.name!r} cannot load {graph} ({reason})") from failure
+        raise ModelFormatError(f"{graph} is no graph that onnxruntime {ort.__version__} loads ({reason})") from failure
+    return _checked(session, provider)
+
+
+def _checked(session: Any, provider: Provider) -> OpenSession:
+    if provider.name == "cpu":  # nothing else was registered
+        return OpenSession(session, "cpu", {})
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        raise ProviderError("only onnxruntime 1.24 and later tells which provider a node runs on; upgrade it")
+    ran_on: dict[str, list[str]] = {}
+    for part in session.get_provider_graph_assignment_info():
+        ran_on.setdefault(_short(part.ep_name), []).extend(node.name for node in part.get_nodes())
+    return _verdict(session, provider, ran_on)
+
+
+def _verdict(session: Any, provider: Provider, ran_on: Mapping[str, Sequence[str]]) -> OpenSession:
+    """Compare what was asked with `ran_on`: node names by short provider name."""
+    home = {node: name for name, nodes in ran_on.items() for node in nodes}
+    strayed = sorted({home.get(node, "no provider") for node in KEY_NODES} - {provider.name})
+    if strayed:
+        message = f"provider {provider.name!r} was asked for, and the table or the pooling runs on {', '.join(strayed)}"
+        if provider.named:
+            raise ProviderError(f"{message}; use provider={strayed[0]!r}, or provider='auto' to accept it")
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    ran = strayed[0] if strayed else provider.name
+    return OpenSession(session, ran, {name: list(nodes) for name, nodes in ran_on.items() if name != ran})
+
+
+def _with_fall_backs(provider: Provider) -> list[Any]:
+    """What ONNX Runtime wants: the provider, then those that may take the nodes it cannot run."""
+    chosen = (provider.ort_name, dict(provider.options))
+    after = {"tensorrt": ["CUDAExecutionProvider", "CPUExecutionProvider"], "cpu": []}
+    return [chosen, *after.get(provider.name, ["CPUExecutionProvider"])]
+
+
+def _short(ort_name: str) -> str:
+    return next((name for name, full in PROVIDERS.items() if full == ort_name), ort_name)
+
+
+def _pip_hint(ort_name: str) -> str:
+    extra = {
+        "CUDAExecutionProvider": "gpu",
+        "TensorrtExecutionProvider": "gpu",
+        "OpenVINOExecutionProvider": "openvino",
+    }.get(ort_name)
+    return f" (pip uninstall onnxruntime; pip install 'edge-potion[{extra}]')" if extra else ""
+
+
+def _ort() -> Any:
+    """The onnxruntime module, once it is sure that there is exactly one."""
+    require("onnxruntime", extra="cpu", purpose="running a model")
+    installed = [wheel for wheel in RUNTIME_WHEELS if _is_installed(wheel)]
+    if len(installed) > 1:
+        raise ProviderError(
+            f"{' and '.join(installed)} are installed over each other, and one has overwritten the other's files: "
+            f"pip uninstall -y {' '.join(installed)}; pip install 'edge-potion[{RUNTIME_WHEELS[installed[-1]]}]'"
+        )
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _is_installed(wheel: str) -> bool:
+    try:
+        distribution(wheel)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,283 @@
+"""EdgeModel: texts -> vectors through ONNX Runtime, from a bundle or any static model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edge_potion
+from edge_potion import providers
+from edge_potion.bundle import PRECISIONS, Bundle, is_bundle, open_bundle
+from edge_potion.errors import InputError, MissingExtraError, ProviderError
+from edge_potion.folders import cache_folder, find_folder
+from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
+from edge_potion.tokens import TokenIds, open_tokenizer, tokenize
+
+__all__ = ["EdgeModel"]
+
+log = logging.getLogger("edge_potion")
+
+# Texts are sorted by length within a window, so that those which share a call waste no padding. A window is small
+# enough to hold in memory as `tokenizers` encodings (about 150 bytes a token).
+WINDOW_TEXTS = 8192
+WINDOW_CHARACTERS = 2_000_000
+# Rows that a call gathers: what fits the processor's caches beside the table (65,536 tokens a call: half the speed).
+BYTES_PER_CALL = 4 * 2**20
+# int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
+LONGEST_IN_GRAPH = 131_072
+
+
+class EdgeModel:
+    """A static embedding model that runs in ONNX Runtime. Make one with `EdgeModel.from_pretrained`.
+
+    Safe to use from many threads at once.
+
+    Attributes:
+        bundle: the folder it was loaded from.
+        graph: which graph runs, "bag" or "tokens".
+        precision: "int8", "float16" or "float32".
+        provider: short name of the provider that runs the table lookup and the pooling.
+        elsewhere: names of the nodes that run on another provider, by provider.
+    """
+
+    def __init__(self, bundle: Bundle, graph: str, precision: str, session: providers.OpenSession) -> None:
+        self.bundle = bundle
+        self.graph = graph
+        self.precision = precision
+        self.provider = session.provider
+        self.elsewhere = session.elsewhere
+        self._session = session.session
+        self._feed = FEEDS[graph]
+        bytes_per_value = 1 if precision == "int8" else 4  # float16 rows are widened before they are summed
+        self._tokens_per_call = max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value))
+        self._tokenizer = open_tokenizer(bundle.folder / "tokenizer.json")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        *,
+        provider: str | tuple[str, Mapping[str, Any]] = "auto",
+        precision: str | None = None,
+        graph: str | None = None,
+        threads: int | None = None,
+        revision: str | None = None,
+    ) -> EdgeModel:
+        """Load a bundle, or any Model2Vec or StaticEmbedding model (exported once into the user's cache).
+
+        Args:
+            model: path of a folder, or a hub id such as "minishlab/potion-base-8M".
+            provider: "auto", "cpu", "cuda", "openvino", ..., ONNX Runtime's own name, or (name, options).
+            precision: "int8", "float16" or "float32"; by default the smallest the provider runs well.
+            graph: "bag" or "tokens"; by default the fastest that the bundle holds.
+            threads: threads inside one ONNX Runtime call; None leaves it to ONNX Runtime.
+            revision: branch, tag or commit, for hub ids.
+
+        Raises:
+            InputError: no such model, graph or precision.
+            ModelFormatError: a file is missing, truncated or foreign.
+            ProviderError: the provider is absent, fell back, or has no kernels for the precision.
+            MissingExtraError: onnxruntime is not installed, or onnx is and the model has no graphs yet.
+        """
+        if precision is not None and precision not in PRECISIONS:
+            raise InputError(f"there is no precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
+        chosen = providers.choose(provider)
+        wanted = _precisions_for(chosen, precision)
+        bundle = _bundle_of(find_folder(model, revision), str(model), wanted[0])
+        held = next((candidate for candidate in wanted if candidate in bundle.precisions), None)
+        if held is None:
+            raise ProviderError(
+                f"{model} holds {', '.join(bundle.precisions)}, and {chosen.name} was to run {' or '.join(wanted)}: "
+                f"edge-potion export {model} --quantize {wanted[0]}"
+            )
+        name, file = bundle.pick(graph, held)
+        return cls(bundle, name, held, providers.open_session(file, chosen, threads))
+
+    @property
+    def dim(self) -> int:
+        """D, the width of a vector."""
+        return self.bundle.dim
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        batch_size: int = 1024,
+        max_tokens: int | Unset | None = UNSET,
+        dim: int | None = None,
+        show_progress: bool = False,
+    ) -> np.ndarray:
+        """Vectors of `texts`, in their order.
+
+        Args:
+            texts: one text, or any iterable of texts.
+            batch_size: most texts that share one ONNX Runtime call.
+            max_tokens: where to cut a text; the model's own limit unless given; None means never.
+            dim: keep the first `dim` values of each vector, and scale to unit length again where the model does.
+            show_progress: a bar on stderr.
+
+        Returns:
+            (D,) float32 for a single str, else (B, D) float32; zeros for a text without a known token.
+
+        Raises:
+            InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
+        """
+        if isinstance(texts, str):
+            return self.encode([texts], batch_size=batch_size, max_tokens=max_tokens, dim=dim)[0]
+        parts = self.stream(texts, batch_size=batch_size, max_tokens=max_tokens, dim=dim, show_progress=show_progress)
+        return np.concatenate([np.empty((0, dim or self.dim), np.float32), *parts])
+
+    def stream(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = 1024,
+        max_tokens: int | Unset | None = UNSET,
+        dim: int | None = None,
+        show_progress: bool = False,
+    ) -> Iterator[np.ndarray]:
+        """Like `encode`, a window of (b, D) float32 at a time: bounded memory over any number of texts."""
+        if isinstance(texts, str | bytes):
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
+        limit = self.bundle.max_tokens if isinstance(max_tokens, Unset) else max_tokens
+        for name, value, top in (("batch_size", batch_size, None), ("max_tokens", limit, None), ("dim", dim, self.dim)):
+            if value is not None and (value < 1 or (top is not None and value > top)):
+                raise InputError(f"{name} is {value}; {f'1 to {top}' if top else 'at least 1'} was expected")
+        return self._stream(_with_progress(texts, show_progress), batch_size, limit, dim)
+
+    def similarity(self, a: str | Iterable[str] | np.ndarray, b: str | Iterable[str] | np.ndarray) -> np.ndarray:
+        """Cosine similarity of every item of `a` with every item of `b`; each is texts, or vectors (N, D) float.
+
+        Returns:
+            (A, B) float32 in -1..1; a single text or vector drops its axis. A zero vector is similar to nothing: 0.
+        """
+        left, right = self._directions(a), self._directions(b)
+        return np.clip(left @ right.T, -1, 1)
+
+    def _directions(self, items: str | Iterable[str] | np.ndarray) -> np.ndarray:
+        vectors = items.astype(np.float32) if _are_vectors(items) else self.encode(items)  # type: ignore[union-attr]
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), NORM_EPS)
+
+    def _stream(
+        self, texts: Iterable[str], batch_size: int, max_tokens: int | None, dim: int | None
+    ) -> Iterator[np.ndarray]:
+        for window in _windows(texts):
+            vectors = self._encode_window(tokenize(self._tokenizer, window, max_tokens), batch_size)
+            if dim is not None and dim < self.dim:
+                vectors = vectors[:, :dim]
+                if self.bundle.normalize:
+                    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), NORM_EPS)
+            yield vectors
+
+    def _encode_window(self, ids: TokenIds, batch_size: int) -> np.ndarray:
+        vectors = np.empty((len(ids.lengths), self.dim), np.float32)  # (b, D)
+        order = np.argsort(ids.lengths, kind="stable")
+        rising = ids.take(order)
+        for begin, end in _calls(rising.lengths, batch_size, self._tokens_per_call):
+            part = rising.slice(begin, end)
+            if part.lengths[-1] > LONGEST_IN_GRAPH:  # such a text is alone in its call
+                vectors[order[begin:end]] = self._oracle.pool(part)
+            else:
+                vectors[order[begin:end]] = self._session.run(None, self._feed(part))[0]
+        return vectors
+
+    @cached_property
+    def _oracle(self) -> StaticModel:
+        """The table in numpy, for texts too long for a graph."""
+        return StaticModel.from_pretrained(self.bundle.folder)
+
+
+def _bag_feed(ids: TokenIds) -> dict[str, np.ndarray]:
+    return {"input_ids": ids.flat, "offsets": ids.starts}
+
+
+def _tokens_feed(ids: TokenIds) -> dict[str, np.ndarray]:
+    mask = np.arange(ids.lengths.max(initial=0)) < ids.lengths[:, None]  # (B, L) bool
+    grid = np.zeros(mask.shape, np.int64)
+    grid[mask] = ids.flat
+    return {"input_ids": grid, "attention_mask": mask.astype(np.int64)}
+
+
+FEEDS: dict[str, Callable[[TokenIds], dict[str, np.ndarray]]] = {"bag": _bag_feed, "tokens": _tokens_feed}
+
+
+def _precisions_for(provider: providers.Provider, precision: str | None) -> list[str]:
+    """Precisions to look for in a bundle, best first."""
+    runs_int8 = provider.name in providers.INT8_PROVIDERS
+    if precision == "int8" and not runs_int8:
+        raise ProviderError(
+            f"provider {provider.name!r} has no int8 kernels for our graphs (cpu and openvino have): "
+            "export with --quantize float16 and load with precision='float16'"
+        )
+    if precision is not None:
+        return [precision]
+    return ["int8", "float16", "float32"] if runs_int8 else ["float16", "float32"]
+
+
+def _bundle_of(folder: Path, name: str, precision: str) -> Bundle:
+    """The bundle in `folder`, or one exported from it into the cache; keyed by content, so it is never stale."""
+    if is_bundle(folder):
+        return open_bundle(folder)
+    cached = cache_folder() / f"{_content_key(folder)}-{precision}"
+    if not is_bundle(cached):
+        model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
+        log.info("%s has no graphs yet: exporting it once to %s", name, cached)
+        try:
+            edge_potion.export(model, cached, quantize=[precision])
+        except MissingExtraError as missing:
+            raise MissingExtraError(
+                f"{name} holds no graphs of ours: run `edge-potion export {name} --out BUNDLE` on a machine with "
+                "pip install 'edge-potion[cpu,export]', and load BUNDLE"
+            ) from missing
+    return open_bundle(cached)
+
+
+def _content_key(folder: Path) -> str:
+    digest = hashlib.sha256(edge_potion.__version__.encode())
+    for file in sorted(file for kind in ("*.json", "*.safetensors") for file in folder.rglob(kind)):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:24]
+
+
+def _windows(texts: Iterable[str]) -> Iterator[list[str]]:
+    window: list[str] = []
+    characters = 0
+    for text in texts:
+        window.append(text)
+        characters += len(text) if isinstance(text, str) else 0  # what is no str is refused by `tokenize`
+        if len(window) == WINDOW_TEXTS or characters >= WINDOW_CHARACTERS:
+            yield window
+            window, characters = [], 0
+    if window:
+        yield window
+
+
+def _calls(lengths: np.ndarray, batch_size: int, tokens_per_call: int) -> Iterator[tuple[int, int]]:
+    """Cut texts of rising `lengths` into calls (begin, end) of at most that many texts and padded tokens."""
+    begin = 0
+    while begin < len(lengths):
+        ahead = lengths[begin : begin + batch_size]
+        padded = np.arange(1, len(ahead) + 1) * (ahead + 1)  # tokens of a call that ends with each text
+        end = begin + max(1, int(np.searchsorted(padded, tokens_per_call, side="right")))
+        yield begin, end
+        begin = end
+
+
+def _with_progress(texts: Iterable[str], show: bool) -> Iterable[str]:
+    if not show:
+        return texts
+    from tqdm import tqdm
+
+    return tqdm(texts, desc="encode", unit=" texts", unit_scale=True)
+
+
+def _are_vectors(items: object) -> bool:
+    return isinstance(items, np.ndarray) and items.dtype.kind == "f"

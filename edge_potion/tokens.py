@@ -1,0 +1,148 @@
+"""Texts -> token ids: the only tokenization written in Python.
+
+Reference semantics: no special tokens are added, strings such as "[PAD]" inside a text are plain text, and a text
+is cut at `max_tokens` tokens. [UNK] stays in the ids: dropping it is the table's business (its row is zero).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from edge_potion.errors import InputError, ModelFormatError
+
+__all__ = ["TokenIds", "check_texts", "file_text", "open_tokenizer", "pad_id", "plain", "tokenize", "unk_id"]
+
+PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """Ids of B texts in one flat array.
+
+    Attributes:
+        flat: (T,) int64, the ids of all texts, one text after another.
+        lengths: (B,) int64, tokens of each text; they add up to T.
+    """
+
+    flat: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def starts(self) -> np.ndarray:
+        """(B,) int64: where each text begins in `flat`."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def take(self, order: np.ndarray) -> TokenIds:
+        """The texts in another order; `order` is (B,) int."""
+        lengths = self.lengths[order]
+        new_starts = np.cumsum(lengths) - lengths
+        source = np.repeat(self.starts[order] - new_starts, lengths) + np.arange(len(self.flat))  # (T,)
+        return TokenIds(self.flat[source], lengths)
+
+    def slice(self, begin: int, end: int) -> TokenIds:
+        """Texts begin..end-1, as views."""
+        first = int(self.lengths[:begin].sum())
+        lengths = self.lengths[begin:end]
+        return TokenIds(self.flat[first : first + int(lengths.sum())], lengths)
+
+    def split(self) -> list[np.ndarray]:
+        """One (tokens,) int64 array a text."""
+        return np.split(self.flat, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
+    """Ids of `texts` by a tokenizer that went through `plain`, each cut at `max_tokens` (None: never).
+
+    Raises:
+        InputError: an item is not a str, or holds a lone surrogate.
+    """
+    check_texts(texts)
+    try:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
+        _refuse_surrogates(texts)
+        raise
+    ids = [encoding.ids for encoding in encodings]
+    if max_tokens is not None:
+        ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
+    return TokenIds(flat, lengths)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise InputError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
+    if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
+        return
+    for place, text in enumerate(texts):
+        if isinstance(text, bytes | bytearray):
+            raise InputError(
+                f"text {place} is {type(text).__name__}; decode it first, for example text.decode('utf-8')"
+            )
+        if not isinstance(text, str):
+            raise InputError(f"text {place} is of type {type(text).__name__}; every text must be a str")
+
+
+def _refuse_surrogates(texts: Sequence[str]) -> None:
+    for place, text in enumerate(texts):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as failure:
+            raise InputError(
+                f"text {place} holds the lone surrogate U+{ord(text[failure.start]):04X} at character {failure.start}, "
+                "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
+            ) from None
+
+
+def open_tokenizer(file: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read."""
+    if not file.is_file():
+        raise ModelFormatError(f"{file} is missing")
+    try:
+        return plain(Tokenizer.from_file(str(file)))
+    except Exception as failure:  # `tokenizers` raises bare Exception
+        raise ModelFormatError(f"{file} is no tokenizer that the `tokenizers` library reads ({failure})") from failure
+
+
+def plain(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer with padding, truncation and special tokens switched off, as the reference semantics want."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.post_processor = None
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def unk_id(tokenizer: Tokenizer) -> int | None:
+    """Id of the unknown token, or None where the tokenizer has none (byte-level BPE)."""
+    model = tokenizer.model
+    if hasattr(model, "unk_token"):  # WordPiece, BPE, WordLevel
+        return None if model.unk_token is None else tokenizer.token_to_id(model.unk_token)
+    found = json.loads(tokenizer.to_str())["model"].get("unk_id")  # Unigram tells it in its JSON only
+    return None if found is None else int(found)
+
+
+def pad_id(tokenizer: Tokenizer) -> int | None:
+    """Id of the padding token, found by its name: the `padding` section of a tokenizer.json defaults to id 0."""
+    return next((found for name in PAD_NAMES if (found := tokenizer.token_to_id(name)) is not None), None)
+
+
+def file_text(tokenizer: Tokenizer, max_tokens: int | None) -> str:
+    """tokenizer.json as we write it: no post-processor, no padding, truncation at `max_tokens`.
+
+    Loaders that know nothing of config.json (sentence-transformers) then cut where we cut.
+    """
+    content = json.loads(tokenizer.to_str())
+    content["truncation"] = (
+        None
+        if max_tokens is None
+        else {"direction": "Right", "max_length": max_tokens, "strategy": "LongestFirst", "stride": 0}
+    )
+    return json.dumps(content, ensure_ascii=False)

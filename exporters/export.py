@@ -1,0 +1,152 @@
+"""Write a bundle, run it, and refuse it when it strays from the oracle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+import edge_potion
+from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, open_bundle
+from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.folders import written_whole
+from edge_potion.runtime import EdgeModel
+from edge_potion.static_model import StaticModel, write_model_files
+
+from .golden import Golden, check_parity, golden_of
+from .model_card import bundle_card
+from .pooling import Pooling
+from .quantize import PackedTable, file_tensors, pack
+from .token_graph import bag_graph, tokens_graph
+
+__all__ = ["export"]
+
+LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
+
+
+def export(
+    model: StaticModel | str | Path,
+    out: str | Path,
+    *,
+    quantize: Sequence[str] = ("int8",),
+    graphs: Sequence[str] = tuple(GRAPHS),
+    token_embeddings: bool = False,
+) -> Bundle:
+    """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
+
+    Args:
+        model: a StaticModel, or what `StaticModel.from_pretrained` takes.
+        out: the bundle's folder.
+        quantize: precisions, "int8", "float16", "float32"; model.safetensors holds the first.
+        graphs: "bag", "tokens".
+        token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
+            of transformers.js need (it makes that graph about three times slower).
+
+    Returns:
+        The bundle, run over the golden texts and within tolerance of the oracle.
+
+    Raises:
+        InputError: an unknown precision or graph, no such model, or a folder that cannot be written.
+        ModelFormatError: the model cannot be read, or is too large for one ONNX file.
+        ParityError: the exported graphs stray from the oracle; nothing is left behind.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    _check_choices("precision", quantize, list(PRECISIONS))
+    _check_choices("graph", graphs, list(GRAPHS))
+    require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
+    if not isinstance(model, StaticModel):
+        model = StaticModel.from_pretrained(model)
+    golden = golden_of(model)
+    with written_whole(Path(out)) as folder:
+        packed = {precision: pack(model.table, precision) for precision in quantize}
+        write_model_files(folder, _with_bundle_config(model), file_tensors(model.table, quantize[0]))
+        (folder / "onnx").mkdir()
+        for precision, table in packed.items():
+            for graph in graphs:
+                made = _graph(graph, model, table, token_embeddings)
+                onnx.save(made, folder / graph_file(graph, precision))
+        _write_tokenizer_companions(folder, model)
+        golden.write(folder / "golden.json", list(packed), model)
+        _run(folder, golden, list(packed), graphs)
+        sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
+        sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
+        (folder / "README.md").write_text(bundle_card(model, sizes), encoding="utf-8")
+    return open_bundle(Path(out))
+
+
+def _check_choices(kind: str, chosen: Sequence[str], known: list[str]) -> None:
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"there is no {kind} {name!r}; choose from {', '.join(known)}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise InputError(f"name each {kind} once, and at least one of {', '.join(known)}")
+
+
+def _graph(graph: str, model: StaticModel, packed: PackedTable, token_embeddings: bool) -> onnx.ModelProto:
+    if packed.rows.nbytes > LARGEST_GRAPH_BYTES:
+        raise ModelFormatError(
+            f"a {packed.precision} table of {packed.rows.nbytes / 1e9:.1f} GB does not fit into one ONNX file (2 GB); "
+            "export at int8 or float16, or with fewer dimensions"
+        )
+    pooling = Pooling(packed, model.dropped_ids, model.card.normalize)
+    builders: dict[str, Callable[[], onnx.ModelProto]] = {
+        "bag": lambda: bag_graph(pooling, _metadata(model, "bag", packed.precision)),
+        "tokens": lambda: tokens_graph(
+            pooling, _metadata(model, "tokens", packed.precision), token_embeddings=token_embeddings
+        ),
+    }
+    return builders[graph]()
+
+
+def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
+    """The card, as metadata_props: what a lone .onnx file says of itself."""
+    origin = model.card.config.get("edge_potion", {})
+    return {
+        "name": Path(model.card.name).name,
+        "teacher": str(origin.get("teacher", "")),
+        "teacher_revision": str(origin.get("teacher_revision", "")),
+        "recipe_fingerprint": str(origin.get("recipe_fingerprint", "")),
+        "graph": graph,
+        "precision": precision,
+        "normalize": json.dumps(model.card.normalize),
+        "max_tokens": json.dumps(model.card.max_tokens),
+        "edge_potion_version": edge_potion.__version__,
+    }
+
+
+def _with_bundle_config(model: StaticModel) -> StaticModel:
+    """fastembed and transformers.js read `pad_token_id` from config.json; its row counts for nothing."""
+    config = {**model.card.config, "pad_token_id": model.pad_id or 0}
+    return replace(model, card=replace(model.card, config=config))
+
+
+def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:
+    """tokenizer_config.json and special_tokens_map.json, without which fastembed and transformers.js load nothing."""
+    names = {
+        key: model.tokenizer.id_to_token(token)
+        for key, token in (("pad_token", model.pad_id), ("unk_token", model.unk_id))
+        if token is not None
+    }
+    limit = model.card.max_tokens or 1_000_000_000  # "no limit" has no word there
+    companions: dict[str, dict[str, Any]] = {
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": limit,
+            **names,
+        },
+        "special_tokens_map.json": names,
+    }
+    for name, content in companions.items():
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequence[str]) -> None:
+    """Run every graph over the golden texts, on the CPU, and hold it to the oracle."""
+    for precision in precisions:
+        for graph in graphs:
+            runner = EdgeModel.from_pretrained(folder, provider="cpu", precision=precision, graph=graph)
+            check_parity(golden, runner.encode(golden.texts), precision, f"{graph} at {precision}")

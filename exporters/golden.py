@@ -1,0 +1,132 @@
+"""golden.json: texts, their ids, the oracle's vectors and the tolerances, so that any port can test itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from edge_potion.errors import ParityError
+from edge_potion.static_model import StaticModel
+from edge_potion.tokens import tokenize
+
+__all__ = ["TOLERANCES", "Golden", "Tolerance", "check_parity", "golden_of"]
+
+GOLDEN_FORMAT = 1
+SHORT_TEXT = 4  # known tokens; below it a vector hangs on one or two rows, and on how these were rounded
+WORST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far the vectors of a precision may be from the oracle's; a bound that is None is not asked for.
+
+    Attributes:
+        max_abs_diff: largest difference of any value, over the largest value of any vector.
+        median_cosine: least median cosine.
+        cosine: least cosine of a text of SHORT_TEXT or more known tokens.
+        short_cosine: least cosine of a shorter text.
+    """
+
+    max_abs_diff: float | None = None
+    median_cosine: float | None = None
+    cosine: float | None = None
+    short_cosine: float | None = None
+
+
+TOLERANCES = {
+    "float32": Tolerance(max_abs_diff=1e-6),
+    "float16": Tolerance(median_cosine=0.99999, cosine=0.99999, short_cosine=0.99999),
+    "int8": Tolerance(median_cosine=0.9999, cosine=0.9995, short_cosine=0.995),
+}
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The oracle's answers for one model.
+
+    Attributes:
+        texts: N texts.
+        ids: ids of each, [UNK] among them, cut at the model's limit.
+        vectors: (N, D) float32 of the float32 oracle.
+        known: (N,) int64, tokens of each that count (all but [UNK]).
+    """
+
+    texts: Sequence[str]
+    ids: Sequence[list[int]]
+    vectors: np.ndarray
+    known: np.ndarray
+
+    def write(self, file: Path, precisions: Sequence[str], model: StaticModel) -> None:
+        """Write golden.json for a bundle that holds `precisions`."""
+        content = {
+            "format": GOLDEN_FORMAT,
+            "normalize": model.card.normalize,
+            "max_tokens": model.card.max_tokens,
+            "short_text": SHORT_TEXT,
+            "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
+            "texts": list(self.texts),
+            "ids": list(self.ids),
+            "known_tokens": self.known.tolist(),
+            "vectors": [[float(f"{value:.8g}") for value in row] for row in self.vectors],
+        }
+        file.write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
+
+
+def golden_of(model: StaticModel, texts: Sequence[str] | None = None) -> Golden:
+    """The oracle's answers for `texts`, by default the golden texts that ship with edge-potion."""
+    if texts is None:
+        texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
+    ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
+    dropped = model.dropped_ids
+    known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
+    return Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known)
+
+
+def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str) -> None:
+    """Hold `vectors` (N, D) to the oracle's.
+
+    Raises:
+        ParityError: they stray; names `where`, the worst texts, and what to do.
+    """
+    if vectors.shape != golden.vectors.shape or not np.isfinite(vectors).all():
+        raise ParityError(f"{where}: vectors of shape {vectors.shape} or with NaN; {golden.vectors.shape} expected")
+    tolerance = TOLERANCES[precision]
+    cosines = _cosines(vectors, golden.vectors)  # (N,)
+    short = golden.known < SHORT_TEXT
+    worst_first = np.argsort(cosines)
+    failures = []
+    if tolerance.max_abs_diff is not None:
+        differences = np.abs(vectors - golden.vectors).max(axis=1)  # (N,)
+        largest = float(np.abs(golden.vectors).max()) or 1.0
+        share = float(differences.max()) / (1.0 if largest <= 1 else largest)
+        worst_first = np.argsort(-differences)
+        if share > tolerance.max_abs_diff:
+            failures.append(f"max abs difference {share:.2g} > {tolerance.max_abs_diff:g}")
+    for name, least, some in (
+        ("median cosine", tolerance.median_cosine, float(np.median(cosines))),
+        ("cosine", tolerance.cosine, float(cosines[~short].min(initial=1))),
+        (f"cosine under {SHORT_TEXT} tokens", tolerance.short_cosine, float(cosines[short].min(initial=1))),
+    ):
+        if least is not None and some < least:
+            failures.append(f"{name} {some:.6f} < {least:g}")
+    if failures:
+        worst = ", ".join(f"{golden.texts[at][:40]!r} ({cosines[at]:.5f})" for at in worst_first[:WORST_SHOWN])
+        hint = "; export with --quantize float16" if precision == "int8" else ""
+        raise ParityError(f"{where} strays from the oracle: {', '.join(failures)}; worst {worst}{hint}")
+
+
+def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N,) float64; 1 where both are zero, 0 where one is."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    both_zero = ~(a.any(axis=1) | b.any(axis=1))
+    return np.where(both_zero, 1.0, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
+
+
+def _asked_for(tolerance: Tolerance) -> Mapping[str, float]:
+    return {name: bound for name, bound in asdict(tolerance).items() if bound is not None}

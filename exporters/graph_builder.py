@@ -1,0 +1,81 @@
+"""Write an ONNX graph one line a node, and finish it: checked, shape-inferred, with metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+__all__ = ["IR_VERSION", "OPSET", "GraphBuilder"]
+
+OPSET = 18  # ONNX Runtime 1.14 (2023) and later; Pad and the Reduce ops take axes as inputs from here on
+IR_VERSION = 8  # what goes with opset 18; onnx would write its newest, which older runtimes refuse
+
+
+class GraphBuilder:
+    """Collects nodes and constants; every method returns the name of the value it made."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._made: dict[tuple[str, tuple[str, ...], str], str] = {}
+
+    def constant(self, value: Any, dtype: type[np.generic] | None = None, name: str | None = None) -> str:
+        """An initializer; equal ones are stored once."""
+        array = np.asarray(value, dtype)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = name or f"constant_{len(self._constants)}"
+            self._initializers.append(numpy_helper.from_array(array, self._constants[key]))
+        return self._constants[key]
+
+    def int64(self, value: int | Sequence[int]) -> str:
+        """An int64 initializer."""
+        return self.constant(value, np.int64)
+
+    def op(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """One node with one output, made once however often asked; `name` it where someone looks for it later."""
+        key = (kind, inputs, repr(sorted(attributes.items())))
+        if key not in self._made:
+            self._made[key] = name or f"{kind}_{len(self._nodes)}"
+            self._nodes.append(helper.make_node(kind, inputs, [self._made[key]], name=self._made[key], **attributes))
+        return self._made[key]
+
+    def cast(self, value: str, to: int) -> str:
+        """`value` as another TensorProto type."""
+        return self.op("Cast", value, to=to)
+
+    def output(self, value: str, name: str) -> None:
+        """Give a value the name of a graph output."""
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=name))
+
+    def finish(
+        self,
+        title: str,
+        inputs: Mapping[str, Sequence[str | int]],
+        outputs: Mapping[str, Sequence[str | int]],
+        metadata: Mapping[str, str],
+    ) -> onnx.ModelProto:
+        """The model: int64 `inputs` and float32 `outputs` by name and shape, `metadata` as metadata_props.
+
+        Raises:
+            onnx.checker.ValidationError: the graph is not valid; a bug here.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            title,
+            [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in inputs.items()],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+            self._initializers,
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge-potion"
+        )
+        helper.set_model_props(model, dict(metadata))
+        model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        onnx.checker.check_model(model, full_check=True)
+        return model

@@ -1,0 +1,106 @@
+"""Distil: every token of the vocabulary through the teacher, PCA, SIF weights -> a static model.
+
+The method is Model2Vec's (Tulkens and van Dongen, 2024; the `model2vec` library, MIT), written anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+import edge_potion
+from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
+from edge_potion.tokens import pad_id, unk_id
+
+from .model_card import distilled_card
+from .pca import fit_pca
+from .recipe import DistilRecipe
+from .teacher import Teacher, load_teacher
+from .vocabulary import build_vocabulary
+
+__all__ = ["distil"]
+
+log = logging.getLogger("edge_potion")
+
+
+def distil(
+    teacher: str | Path | Teacher,
+    recipe: DistilRecipe | None = None,
+    *,
+    words: Iterable[str] = (),
+    revision: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    show_progress: bool = False,
+) -> StaticModel:
+    """Turn a transformers encoder into a static model, without any text.
+
+    Args:
+        teacher: folder, hub id, or a loaded Teacher.
+        recipe: dims and SIF coefficient; the published recipe's when not given.
+        words: extra words for the vocabulary, by falling frequency (WordPiece teachers only).
+        revision: branch, tag or commit, for hub ids.
+        device: torch device; by default cuda where there is one, else cpu.
+        trust_remote_code: run Python code that comes with the teacher.
+        show_progress: a bar on stderr.
+
+    Returns:
+        A model with a (V, D) float32 table, normalizing its vectors; D = min(dims, teacher's width, tokens).
+
+    Raises:
+        InputError: the teacher cannot be found, or words for a tokenizer other than WordPiece.
+        ModelFormatError: the teacher cannot be loaded, or gives NaN.
+    """
+    recipe = recipe or DistilRecipe()
+    if not isinstance(teacher, Teacher):
+        teacher = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    vocabulary = build_vocabulary(teacher.tokenizer, words)
+    vectors = teacher.mean_vectors(vocabulary.sequences, show_progress=show_progress)  # (V, H) f32
+    specials = [
+        special for special in (pad_id(vocabulary.tokenizer), unk_id(vocabulary.tokenizer)) if special is not None
+    ]
+    table = _reduced(vectors, recipe.dims, specials)  # (V, D) f32
+    table *= _sif_weights(len(table), recipe.sif_coefficient)[:, None]
+    return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, table.shape))
+
+
+def _reduced(vectors: np.ndarray, dims: int, specials: list[int]) -> np.ndarray:
+    """(V, H) -> (V, D) by PCA; [PAD] and [UNK], which no mean ever holds, stay out of the fit."""
+    reachable = np.ones(len(vectors), bool)
+    reachable[specials] = False
+    possible = min(dims, vectors.shape[1], int(reachable.sum()))
+    if possible < dims:
+        log.warning("dims: %d were asked for, and this teacher and vocabulary give %d", dims, possible)
+    pca = fit_pca(vectors[reachable], possible)
+    log.info("PCA %d -> %d keeps %.1f %% of the variance", vectors.shape[1], possible, 100 * pca.explained)
+    return pca.apply(vectors)
+
+
+def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
+    """(V,) float32: a / (a + p) with Zipf's p(rank) ~ 1 / rank, taking the id for the rank (SIF: Arora et al. 2017)."""
+    if coefficient is None:
+        return np.ones(count, np.float32)
+    inverse_rank = 1 / np.arange(2, count + 2)
+    share = inverse_rank / inverse_rank.sum()
+    return (coefficient / (coefficient + share)).astype(np.float32)
+
+
+def _card(teacher: Teacher, recipe: DistilRecipe, shape: tuple[int, ...]) -> Card:
+    origin = {
+        "teacher": teacher.name,
+        "teacher_revision": teacher.revision,
+        "recipe_fingerprint": recipe.fingerprint,
+        "version": edge_potion.__version__,
+    }
+    config = {
+        "tokenizer_name": teacher.name,
+        "apply_pca": shape[1],
+        "sif_coefficient": recipe.sif_coefficient,
+        "edge_potion": origin,
+    }
+    name = f"{Path(teacher.name).name}-{shape[1]}d"
+    readme = distilled_card(name, teacher, shape)
+    return Card(name, True, DEFAULT_MAX_TOKENS, config, readme, recipe.to_toml())
