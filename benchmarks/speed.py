@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edge_potion.exporters.export import export
 
 from edge_potion.bundle import GRAPHS, PRECISIONS
+from edge_potion.exporters.export import export
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize

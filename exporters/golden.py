@@ -14,9 +14,10 @@ from edge_potion.errors import ParityError
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize
 
-__all__ = ["TOLERANCES", "Golden", "Tolerance", "check_parity", "golden_of"]
+__all__ = ["TOLERANCES", "Golden", "Tolerance", "check_parity", "cosines", "golden_of"]
 
 GOLDEN_FORMAT = 1
+LONG_TEXT = 512
 SHORT_TEXT = 4  # known tokens; below it a vector hangs on one or two rows, and on how these were rounded
 WORST_SHOWN = 3
 
@@ -26,7 +27,9 @@ class Tolerance:
     """How far the vectors of a precision may be from the oracle's; a bound that is None is not asked for.
 
     Attributes:
-        max_abs_diff: largest difference of any value, over the largest value of any vector.
+        max_abs_diff: largest difference of any value, over the largest value of any vector (or 1), for a text of up
+            to LONG_TEXT tokens; beyond, it grows with the square of the tokens, for a float32 sum rounds as often
+            as it has terms, and all to one side when these are the same.
         median_cosine: least median cosine.
         cosine: least cosine of a text of SHORT_TEXT or more known tokens.
         short_cosine: least cosine of a shorter text.
@@ -68,6 +71,7 @@ class Golden:
             "normalize": model.card.normalize,
             "max_tokens": model.card.max_tokens,
             "short_text": SHORT_TEXT,
+            "long_text": LONG_TEXT,
             "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
             "texts": list(self.texts),
             "ids": list(self.ids),
@@ -96,32 +100,31 @@ def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str
     if vectors.shape != golden.vectors.shape or not np.isfinite(vectors).all():
         raise ParityError(f"{where}: vectors of shape {vectors.shape} or with NaN; {golden.vectors.shape} expected")
     tolerance = TOLERANCES[precision]
-    cosines = _cosines(vectors, golden.vectors)  # (N,)
+    agreement = cosines(vectors, golden.vectors)  # (N,)
     short = golden.known < SHORT_TEXT
-    worst_first = np.argsort(cosines)
+    worst_first = np.argsort(agreement)
     failures = []
     if tolerance.max_abs_diff is not None:
         differences = np.abs(vectors - golden.vectors).max(axis=1)  # (N,)
-        largest = float(np.abs(golden.vectors).max()) or 1.0
-        share = float(differences.max()) / (1.0 if largest <= 1 else largest)
+        differences /= max(1.0, float(np.abs(golden.vectors).max())) * np.maximum(1, golden.known / LONG_TEXT) ** 2
         worst_first = np.argsort(-differences)
-        if share > tolerance.max_abs_diff:
-            failures.append(f"max abs difference {share:.2g} > {tolerance.max_abs_diff:g}")
+        if differences.max() > tolerance.max_abs_diff:
+            failures.append(f"max abs difference {differences.max():.2g} > {tolerance.max_abs_diff:g}")
     for name, least, some in (
-        ("median cosine", tolerance.median_cosine, float(np.median(cosines))),
-        ("cosine", tolerance.cosine, float(cosines[~short].min(initial=1))),
-        (f"cosine under {SHORT_TEXT} tokens", tolerance.short_cosine, float(cosines[short].min(initial=1))),
+        ("median cosine", tolerance.median_cosine, float(np.median(agreement))),
+        ("cosine", tolerance.cosine, float(agreement[~short].min(initial=1))),
+        (f"cosine under {SHORT_TEXT} tokens", tolerance.short_cosine, float(agreement[short].min(initial=1))),
     ):
         if least is not None and some < least:
             failures.append(f"{name} {some:.6f} < {least:g}")
     if failures:
-        worst = ", ".join(f"{golden.texts[at][:40]!r} ({cosines[at]:.5f})" for at in worst_first[:WORST_SHOWN])
+        worst = ", ".join(f"{golden.texts[at][:40]!r} ({agreement[at]:.5f})" for at in worst_first[:WORST_SHOWN])
         hint = "; export with --quantize float16" if precision == "int8" else ""
         raise ParityError(f"{where} strays from the oracle: {', '.join(failures)}; worst {worst}{hint}")
 
 
-def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N,) float64; 1 where both are zero, 0 where one is."""
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N,) float64: cosine of each pair of rows; 1 where both are zero, 0 where one is."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     both_zero = ~(a.any(axis=1) | b.any(axis=1))

@@ -32,8 +32,8 @@ vectors = model.encode(["It is raining.", "The weather is wet."])  # (2, {dim}) 
 ```
 
 The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
-`model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it. `golden.json` holds texts, their token ids and their vectors, with the
-tolerance of each precision, so that any port can test itself.
+`model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it. `golden.json` holds texts, their token
+ids and their vectors, with the tolerance of each precision, so that any port can test itself.
 """
 
 

