@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from edge_potion import StaticModel, export
 from edge_potion.bundle import Bundle
@@ -59,6 +59,36 @@ def hand_model(hand_table, hand_tokenizer) -> StaticModel:
 @pytest.fixture
 def hand_folder(hand_model, tmp_path) -> Path:
     return hand_model.save(tmp_path / "hand")
+
+
+@pytest.fixture
+def bert_tokenizer() -> Tokenizer:
+    """Ten pieces, two of them unused, with [CLS] and [SEP] around every text."""
+    pieces = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[unused1]", "cat", "##s", "dog", "a"]
+    tokenizer = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 3), ("[SEP]", 4)]
+    )
+    return tokenizer
+
+
+@pytest.fixture
+def bert_teacher(bert_tokenizer, tmp_path) -> Path:
+    """A real transformers encoder of a few hundred weights: 6 dimensions, the vocabulary of `bert_tokenizer`."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path / "tiny-bert"
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 10, "hidden_size": 6, "intermediate_size": 8}
+    BertModel(BertConfig(num_hidden_layers=1, num_attention_heads=2, **sizes)).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=bert_tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder
+    )
+    return folder
 
 
 @pytest.fixture(params=["bpe", "byte-level bpe", "unigram"])

@@ -34,7 +34,7 @@ class DistilRecipe:
     def to_toml(self) -> str:
         """The section as it is written into a model's recipe.toml; None has no word in TOML and becomes false."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        lines = [f"{key} = {'false' if value is None else value!r}" for key, value in values.items()]
+        lines = [f"{key} = {'false' if value is None else repr(value)}" for key, value in values.items()]
         return "\n".join(["[distil]", *lines]) + "\n"
 
     @property
