@@ -1,9 +1,10 @@
 # make demo   set up .venv and run the main job: distil a teacher, export it to int8, embed and search sentences
+# make bench  measure against the peers and write the numbers of README.md
 # make test   set up everything the tests need, lint, and run the test suite
 
 PYTHON ?= python3
 BIN := .venv/bin
-PEERS := model2vec-distill onnxruntime-oldest
+PEERS := model2vec-distill onnxruntime-oldest openvino
 
 .PHONY: demo test test-slow lint setup bench clean
 
@@ -23,8 +24,13 @@ lint: setup
 
 setup: .venv/.installed
 
-bench: setup
-	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz
+# Measures against the peers on this machine and writes README's numbers. Needs the sentences of ../shared.
+MACHINE := $(shell uname -m)
+bench: demo
+	mkdir -p benchmarks/results
+	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz \
+		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_speed.json
+	$(BIN)/python -m edge_potion.benchmarks.readme
 
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
@@ -33,7 +39,7 @@ bench: setup
 	touch $@
 
 # Peers that do not fit beside the rest get a virtual environment of their own.
-.venvs/%/.installed: tests/peers/%.txt
+.venvs/%/.installed: tests/peers/%.txt pyproject.toml
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/python -m pip install -q -r $<
 	touch $@

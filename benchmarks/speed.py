@@ -1,6 +1,6 @@
 """Texts/s of EdgeModel, each graph and precision, beside model2vec on the same table: interleaved, one pinned thread.
 
-    python -m edge_potion.benchmarks.speed MODEL_FOLDER SENTENCES [--json FILE]
+    python -m edge_potion.benchmarks.speed MODEL_FOLDER SENTENCES [--rounds N] [--json FILE]
 
 Two questions, asked separately because tokenization is most of the time: from the same token ids (lookup, mean and
 norm alone), and end to end from text. Every figure is the median over rounds; the ratio is to model2vec on a
@@ -64,10 +64,13 @@ def main() -> None:
             "versions": {package: version(package) for package in PACKAGES},
             "sentences": len(texts),
             "batch": BATCH,
-            "rounds": ROUNDS,
-            "from_ids": [asdict(row) for row in _timed(_from_ids(models, peers, texts), len(texts))],
-            "end_to_end": [asdict(row) for row in _timed(_end_to_end(models, peers, texts), len(texts))],
+            "rounds": arguments.rounds,
         }
+        for question, runs in (
+            ("from_ids", _from_ids(models, peers, texts)),
+            ("end_to_end", _end_to_end(models, peers, texts)),
+        ):
+            report[question] = [asdict(row) for row in _timed(runs, len(texts), arguments.rounds)]
     for question in ("from_ids", "end_to_end"):
         _print_table(question, report[question])
     if arguments.json:
@@ -78,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="model folder, for example what `edge-potion distill` wrote")
     parser.add_argument("sentences", type=Path, help="text file, one sentence a line; .xz too")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contestant is timed")
     parser.add_argument("--json", type=Path, help="write the report here")
     return parser.parse_args()
 
@@ -146,13 +150,13 @@ def _end_to_end(
     return {name: peer_run(peer) for name, peer in peers.items()} | {name: our_run(run) for name, run in ours.items()}
 
 
-def _timed(runs: Mapping[str, Callable[[], Any]], count: int) -> list[Row]:
+def _timed(runs: Mapping[str, Callable[[], Any]], count: int, rounds: int) -> list[Row]:
     """Every contestant once a round, so that whatever the machine does hits all of them."""
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for round_number in range(ROUNDS):
-        print(f"\rround {round_number + 1}/{ROUNDS}", end="", file=sys.stderr, flush=True)
+    for round_number in range(rounds):
+        print(f"\rround {round_number + 1}/{rounds}", end="", file=sys.stderr, flush=True)
         for name, run in runs.items():
             run()  # untimed: the table of the contestant before is still in the caches
             begin = time.perf_counter()

@@ -1,0 +1,57 @@
+"""The benchmarks run, and the README's numbers are the reports'. Nothing here measures time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_potion import InputError
+from edge_potion.benchmarks import speed
+from edge_potion.benchmarks.readme import with_numbers
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def test_the_readmes_numbers_are_those_of_the_newest_report():
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert with_numbers(readme, CHECKOUT / "benchmarks" / "results") == readme
+
+
+def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
+    with pytest.raises(InputError, match="needs one <!-- numbers -->"):
+        with_numbers("# no place", tmp_path)
+    with pytest.raises(InputError, match=r"holds no \*_speed.json"):
+        with_numbers("<!-- numbers -->\n<!-- end of numbers -->", tmp_path)
+
+
+def test_the_speed_benchmark_runs_and_names_what_ran(distilled_folder, tmp_path):
+    sentences = tmp_path / "sentences.txt"
+    shutil.copy(CHECKOUT / "tests" / "data" / "sentences.txt", sentences)
+    command = [sys.executable, "-m", speed.__name__, distilled_folder, sentences, "--rounds", "1", "--json"]
+    done = subprocess.run([*command, tmp_path / "speed.json"], capture_output=True, text=True, check=True)
+    report = json.loads((tmp_path / "speed.json").read_text())
+    names = ["model2vec float32", "model2vec float16"]
+    names += [f"{graph} {at} (cpu)" for graph in ("bag", "tokens") for at in ("int8", "float16", "float32")]
+    for question in ("from_ids", "end_to_end"):
+        assert [row["name"] for row in report[question]] == names
+        assert all(row["texts_per_second"] > 0 for row in report[question])
+        assert report[question][0]["ratio"] == 1
+    assert report["sentences"] == 631
+    assert "tokens int8 (cpu)" in done.stdout
+
+
+def test_the_demo_exports_embeds_and_searches(distilled_folder, tmp_path):
+    """From a distilled model on; distilling one for real is what the fixture did."""
+    shutil.copytree(distilled_folder, tmp_path / "model")
+    command = [sys.executable, "-m", "edge_potion.benchmarks.demo", tmp_path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"$ edge-potion export {tmp_path / 'model'} --quantize int8" in said
+    first_hit = said.split("'my bread did not rise'\n")[1].splitlines()[0]
+    assert "dough" in first_hit
+    assert "onnx/bag_quantized.onnx" in said and "provider cpu, int8" in said and "texts/s" in said
+    assert "found" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
