@@ -1,0 +1,150 @@
+"""Hub ids, through huggingface-hub and a real download: from a small hub on this machine, as none is reached here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """The calls of the hub's HTTP API that a snapshot needs: a revision, its tree, and one file of it."""
+
+    repos: dict[str, Path]
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        type(self).asked.append(self.path)
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            self._answer_info("/".join(parts[2:4]), *parts[4:6])
+        elif "/".join(parts[:2]) in self.repos and parts[2] == "resolve":
+            self._answer_file(self.repos["/".join(parts[:2])] / "/".join(parts[4:]))
+        else:
+            self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    def _answer_info(self, repo: str, question: str = "revision", revision: str = "main") -> None:
+        if repo not in self.repos:
+            return self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
+        if revision not in ("main", "v1", COMMIT):
+            return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        folder = self.repos[repo]
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        answer: object = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+        if question == "tree":
+            answer = [
+                {
+                    "type": "file",
+                    "path": name,
+                    "size": path.stat().st_size,
+                    "oid": hashlib.sha1(name.encode()).hexdigest(),
+                }
+                for name, path in files.items()
+            ]
+        return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+    def _answer_file(self, file: Path) -> None:
+        if not file.is_file():
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+        content = file.read_bytes()
+        etag = hashlib.sha256(content).hexdigest()
+        return self._send(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(hand_folder, bundle, bert_teacher) -> Iterator[type[Hub]]:
+    handler = type("ThisHub", (Hub,), {"asked": []})
+    handler.repos = {"us/static": hand_folder, "us/bundle": bundle.folder, "us/teacher": bert_teacher}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    handler.endpoint = f"http://127.0.0.1:{server.server_port}"
+    yield handler
+    server.shutdown()
+
+
+def run(hub: type[Hub], tmp_path: Path, script: str) -> str:
+    """stdout of a script whose huggingface-hub talks to `hub` and keeps its downloads in a cache of its own."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    environment.pop("HF_HUB_OFFLINE", None)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_static_model_is_downloaded_exported_once_and_run(hub, tmp_path):
+    """`EdgeModel.from_pretrained("minishlab/potion-base-8M")` is the first thing people will type."""
+    script = "from edge_potion import EdgeModel; print(EdgeModel.from_pretrained('us/static').encode('the cat').shape)"
+    assert run(hub, tmp_path, script) == "(8,)"
+    first = len(hub.asked)
+    assert run(hub, tmp_path, script) == "(8,)"
+    again = hub.asked[first:]
+    assert not [path for path in again if path.endswith("model.safetensors")]  # from the hub's cache
+
+
+def test_a_bundle_is_downloaded_with_its_graphs(hub, tmp_path):
+    script = """
+from edge_potion import EdgeModel
+model = EdgeModel.from_pretrained("us/bundle", revision="v1")
+print(model.bundle.precisions, model.encode(["the cat"]).shape)
+"""
+    assert run(hub, tmp_path, script) == "['int8', 'float16', 'float32'] (1, 256)"
+
+
+def test_a_teacher_is_downloaded_and_its_commit_is_kept(hub, tmp_path):
+    script = """
+from edge_potion import distil
+card = distil("us/teacher", device="cpu").card
+print(card.config["edge_potion"]["teacher"], card.config["edge_potion"]["teacher_revision"])
+"""
+    assert run(hub, tmp_path, script) == f"us/teacher {COMMIT}"
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (
+            "StaticModel.from_pretrained('us/missing')",
+            "'us/missing' is no folder here, and the model hub did not give it",
+        ),
+        ("StaticModel.from_pretrained('us/static', revision='v9')", "did not give it at revision v9"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_named(hub, tmp_path, call, reason):
+    script = f"""
+from edge_potion import InputError, StaticModel
+try:
+    {call}
+except InputError as error:
+    print(error)
+"""
+    said = run(hub, tmp_path, script)
+    assert reason in said and "\n" not in said
