@@ -80,7 +80,10 @@ def open_bundle(folder: Path) -> Bundle:
         if (folder / graph_file(graph, precision)).is_file()
     }
     if not found:
-        raise ModelFormatError(f"{folder} holds none of our graphs (onnx/bag*.onnx, onnx/model*.onnx); export it again")
+        raise ModelFormatError(
+            f"{folder} holds none of our graphs (onnx/bag*.onnx, onnx/model*.onnx); write a bundle with "
+            "`edge-potion export`"
+        )
     config = read_json(folder / "config.json")
     dim, max_tokens, normalize = config.get("hidden_dim"), config.get("max_length"), config.get("normalize")
     for key, value, fits in (

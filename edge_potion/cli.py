@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from errno import ENOSPC, EPIPE
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
 from edge_potion.errors import EdgePotionError, InputError
+from edge_potion.folders import origin_of
 
 app = typer.Typer(
     name="edge-potion",
@@ -24,7 +29,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-WINDOW = 8192  # texts in hand at once, in commands that stream
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 
 Model = Annotated[str, typer.Argument(help="Bundle or model folder, or a hub id such as minishlab/potion-base-8M.")]
@@ -40,16 +44,27 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside o
 
 def main() -> None:
     """Entry point: errors of ours are one line on stderr and exit code 1; anything else is a bug with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                encoding="utf-8", errors="backslashreplace"
+            )  # texts are in every script, on every console
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("edge_potion").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing half-written stays
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except EdgePotionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # `edge-potion encode ... | head`
-        sys.stderr.close()
-        sys.exit(1)
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in (EPIPE, ENOSPC):
+            raise
+        # stdout is closed (`... | head`) or full: Python would try to flush it once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1 if error.errno == EPIPE else f"error: cannot write the result: {error.strerror}")
 
 
 @app.command()
@@ -70,14 +85,16 @@ def distill(
 
     Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
     """
+    from edge_potion.folders import refuse_unwritable
     from edge_potion.trainer.distill import distil
     from edge_potion.trainer.recipe import DistilRecipe
     from edge_potion.vector_files import read_texts
 
+    refuse_unwritable(out)
     model = distil(
         teacher,
         DistilRecipe(dims=dims),
-        words=read_texts(words) if words else (),
+        words=list(read_texts(words)) if words else (),
         revision=revision,
         device=device,
         trust_remote_code=trust_remote_code,
@@ -112,7 +129,7 @@ def export(
     precisions = [PRECISION_WORDS.get(word, word) for word in _words(quantize)]
     bundle = write_bundle(
         StaticModel.from_pretrained(model, revision),
-        out or Path(f"{Path(model).name}-onnx"),
+        out or Path(f"{_short_name(model)}-onnx"),
         quantize=precisions,
         graphs=list(GRAPHS) if graphs == "all" else _words(graphs),
         token_embeddings=token_embeddings,
@@ -142,22 +159,30 @@ def encode(
     """
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import UNSET
-    from edge_potion.vector_files import print_jsonl, read_texts, write_vectors
+    from edge_potion.vector_files import check_format, print_jsonl, read_texts, write_vectors
 
+    if out is not None:
+        check_format(out)
     runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
-    texts = read_texts(file)
+    waiting: deque[str] = deque()  # texts that `stream` has taken and not yet given back as vectors
 
-    def batches() -> Iterator[tuple[list[str], np.ndarray]]:
-        with _progress("encode", " texts") as bar:
-            while window := list(islice(texts, WINDOW)):
-                limit = UNSET if max_tokens is None else max_tokens
-                yield window, runner.encode(window, batch_size=batch_size, max_tokens=limit, dim=dim)
-                bar.update(len(window))
+    def taken() -> Iterator[str]:
+        for text in read_texts(file):
+            waiting.append(text)
+            yield text
 
+    vectors = runner.stream(
+        taken(),
+        batch_size=batch_size,
+        max_tokens=UNSET if max_tokens is None else max_tokens,
+        dim=dim,
+        show_progress=True,
+    )
+    batches = (([waiting.popleft() for _ in part], part) for part in vectors)
     if out is None:
-        print_jsonl(batches(), sys.stdout)
+        print_jsonl(batches, sys.stdout)
         return
-    count = write_vectors(out, batches(), dim or runner.dim)
+    count = write_vectors(out, batches, dim or runner.dim)
     print(f"{out}: {count} x {dim or runner.dim} float32")
 
 
@@ -206,7 +231,7 @@ def info(
 
 
 def _print_bundle(bundle: Bundle) -> None:
-    origin = bundle.config.get("edge_potion", {})
+    origin = origin_of(bundle.config)
     limit = "never cut" if bundle.max_tokens is None else f"cut at {bundle.max_tokens} tokens"
     print(
         f"{bundle.folder}: {bundle.dim} dimensions, {'normalized' if bundle.normalize else 'not normalized'}, {limit}"
@@ -229,10 +254,8 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _progress(title: str, unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(desc=title, unit=unit, unit_scale=True, file=sys.stderr)
+def _short_name(model: str) -> str:
+    return Path(model).resolve().name if Path(model).is_dir() else Path(model).name
 
 
 if __name__ == "__main__":

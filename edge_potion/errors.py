@@ -61,6 +61,7 @@ def require(*modules: str, extra: str, purpose: str) -> None:
 
     Looks the modules up without importing them, so it costs next to nothing.
     """
-    missing = [name for name in modules if find_spec(name) is None]
+    # A folder of that name on the import path, such as a bundle's onnx/, has a spec without an origin.
+    missing = [name for name in modules if (spec := find_spec(name)) is None or spec.origin is None]
     if missing:
         raise MissingExtraError(f"{purpose} needs {', '.join(missing)}: pip install 'edge-potion[{extra}]'")

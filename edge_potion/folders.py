@@ -8,14 +8,25 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EEXIST, ENOENT, ENOTEMPTY
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
 
-__all__ = ["cache_folder", "find_folder", "read_json", "written_whole"]
+__all__ = [
+    "MODEL_FILES",
+    "cache_folder",
+    "file_written_whole",
+    "find_folder",
+    "origin_of",
+    "read_json",
+    "refuse_unwritable",
+    "written_whole",
+]
 
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 # What a model folder may hold; graphs are fetched only when the folder turns out to be a bundle of ours.
@@ -31,8 +42,12 @@ MODEL_FILES = (
     "0_StaticEmbedding/*",
 )
 GRAPH_FILES = ("onnx/*.onnx",)
-# A folder with one of these is a model and may be replaced by a newer one; anything else is the user's.
-MODEL_MARKS = ("config.json", "model.safetensors")
+# What stands at the top of a model folder or bundle. A folder of these may be replaced; anything else is the user's.
+OUR_NAMES = {name.split("/")[0] for name in (*MODEL_FILES, *GRAPH_FILES)}
+OUR_NAMES |= {"tokenizer_config.json", "special_tokens_map.json", "1_Normalize"}
+# Other processes may replace the same folder at the same moment.
+SWAP_TRIES = 20
+LOOKS = 3
 
 
 def find_folder(name: str | Path, revision: str | None = None, files: Sequence[str] = MODEL_FILES) -> Path:
@@ -89,70 +104,143 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
+def refuse_unwritable(folder: Path) -> Path:
+    """The absolute path of a folder that `written_whole` would write; for asking before hours of work.
+
+    Raises:
+        InputError: the name is taken by something that is no model of ours, or the place cannot be written to.
+    """
+    folder = folder.expanduser().resolve()
+    here = Path.cwd()
+    if folder == here or folder in here.parents:
+        raise InputError(f"{folder} is the folder you are in, or holds it; name a new folder")
+    for tries_left in reversed(range(LOOKS)):
+        reason = _why_not_ours(folder)
+        if not reason:
+            break
+        if not tries_left:
+            raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
+        time.sleep(0.02)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent):
+            pass
+    except OSError as failure:
+        raise InputError(f"cannot write {folder}: {failure}") from failure
+    return folder
+
+
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the name `folder` when the block ends well, and vanishes when it does not.
 
-    A model folder that already has the name is replaced as a whole; any other folder with content is refused.
+    A model folder of ours that already has the name is replaced as a whole; any other folder with content is refused.
 
     Raises:
-        InputError: the name is taken by something that is no model, or the place cannot be written to.
+        InputError: what `refuse_unwritable` refuses, or writing fails on the way.
     """
-    folder = folder.expanduser().absolute()
-    if folder.exists() and not _may_be_replaced(folder):
-        raise InputError(f"{folder} exists and holds something else than a model; choose another name or remove it")
+    folder = refuse_unwritable(folder)
+    # Beside the goal, because a rename is atomic within one file system only.
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the goal, because a rename is atomic within one file system only.
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        yield beside
+        _open_to_readers(beside)
+        _take_name(beside, folder)
     except OSError as failure:
-        raise InputError(f"cannot write {folder}: {failure.strerror or failure}") from failure
-    try:
-        try:
-            yield beside
-            _open_to_readers(beside)
-            _take_name(beside, folder)
-        except OSError as failure:
-            raise InputError(f"cannot write {folder}: {failure.strerror or failure}") from failure
+        raise InputError(f"cannot write {folder}: {failure}") from failure
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _may_be_replaced(folder: Path) -> bool:
+@contextmanager
+def file_written_whole(file: Path) -> Iterator[Path]:
+    """A temporary file that takes the name `file`, or replaces it, when the block ends well.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    file = file.expanduser().resolve()
+    beside = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+        os.close(handle)
+        beside = Path(name)
+        yield beside
+        _open_to_readers(beside)
+        beside.replace(file)
+    except OSError as failure:
+        raise InputError(f"cannot write {file}: {failure}") from failure
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+def _why_not_ours(folder: Path) -> str:
+    """Why a folder may not be replaced; "" when it may: it is empty, or a model folder with nothing beside."""
     if not folder.is_dir():
-        return False
-    return not any(folder.iterdir()) or any((folder / mark).is_file() for mark in MODEL_MARKS)
+        return "is a file" if folder.exists() else ""
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:  # moved away just now
+        return ""
+    if not names:
+        return ""
+    try:
+        is_model = read_json(folder / "config.json").get("model_type") == "model2vec"
+    except ModelFormatError:
+        is_model = False
+    if not is_model:
+        return "holds something else than a static model"
+    foreign = sorted(names - OUR_NAMES)
+    return f"holds {foreign[0]!r} beside a static model" if foreign else ""
 
 
 def _take_name(beside: Path, folder: Path) -> None:
-    if not folder.exists():
-        beside.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    try:
-        folder.rename(old / "replaced")
+    """Give `beside` the name `folder`; what had it is deleted only when that is done, and comes back when it is not."""
+    for tries_left in reversed(range(SWAP_TRIES)):
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
         try:
+            if folder.exists():
+                folder.rename(old / "replaced")
             beside.rename(folder)
-        except OSError:
-            (old / "replaced").rename(folder)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+        except BaseException as failure:
+            # Another process took the name, or the old folder, between two of our steps.
+            lost_a_race = isinstance(failure, OSError) and failure.errno in (ENOENT, EEXIST, ENOTEMPTY)
+            if (old / "replaced").exists():
+                if not folder.exists():
+                    (old / "replaced").rename(folder)
+                elif lost_a_race:  # and the winner's folder is whole
+                    shutil.rmtree(old, ignore_errors=True)
+            if not lost_a_race or not tries_left or not beside.exists():
+                raise
+        else:
+            shutil.rmtree(old, ignore_errors=True)
+            return
+        finally:
+            if old.exists() and not any(old.iterdir()):
+                old.rmdir()
+        time.sleep(0.05)
 
 
-def _open_to_readers(folder: Path) -> None:
-    """Give a folder and its files the usual permissions: mkdtemp and safetensors leave them to their owner alone."""
+def _open_to_readers(path: Path) -> None:
+    """Give a file, or a folder and its files, the usual permissions: temporary ones are for their owner alone."""
     mask = os.umask(0)
     os.umask(mask)
-    for path in (folder, *folder.rglob("*")):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+    for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        each.chmod((0o777 if each.is_dir() else 0o666) & ~mask)
+
+
+def origin_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """What edge-potion wrote into a config.json of how the model was made: teacher, revision, fingerprint, version."""
+    origin = config.get("edge_potion")
+    return {key: str(value) for key, value in origin.items()} if isinstance(origin, dict) else {}
 
 
 def cache_folder() -> Path:
     """Where bundles exported on the fly are kept: $EDGE_POTION_CACHE, or the platform's cache folder."""
     named = os.environ.get("EDGE_POTION_CACHE")
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from edge_potion.errors import ModelFormatError, ProviderError, require
 
-__all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "choose", "open_session"]
+__all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "candidates", "open_session"]
 
 # Short name -> ONNX Runtime's name.
 PROVIDERS = {
@@ -47,13 +48,11 @@ class Provider:
         name: short name where it has one ("cuda"), else ONNX Runtime's.
         ort_name: ONNX Runtime's name.
         options: provider options for ONNX Runtime.
-        named: the user asked for it by name, so falling back is an error.
     """
 
     name: str
     ort_name: str
     options: Mapping[str, Any]
-    named: bool
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ def available() -> list[str]:
     return [name for name, ort_name in PROVIDERS.items() if ort_name in offered]
 
 
-def choose(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> Provider:
-    """The provider to run on.
+def candidates(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> list[Provider]:
+    """The providers to try, in order: one where it is named, and for "auto" all that are there, ending with the CPU.
 
     Args:
         provider: "auto", a short name such as "cuda", ONNX Runtime's own name, or (name, provider options).
@@ -91,17 +90,22 @@ def choose(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> Provider:
     Raises:
         ProviderError: it is not offered by the installed onnxruntime.
     """
-    name, options = (provider, {}) if isinstance(provider, str) else provider
+    match provider:
+        case str(name):
+            options: Mapping[str, Any] = {}
+        case (str(name), Mapping() as options):
+            pass
+        case _:
+            raise ProviderError(f"provider is {provider!r}; a name, or (name, options), was expected")
     offered = _ort().get_available_providers()
     if name == "auto":
-        name = next(candidate for candidate in AUTO_ORDER if PROVIDERS[candidate] in offered)
-        return Provider(name, PROVIDERS[name], dict(options), named=False)
+        return [Provider(each, PROVIDERS[each], options) for each in AUTO_ORDER if PROVIDERS[each] in offered]
     ort_name = PROVIDERS.get(name, name)
     if ort_name not in offered:
         known = name in PROVIDERS or name in PROVIDERS.values()
         why = "is not offered by the installed onnxruntime" if known else "is unknown"
         raise ProviderError(f"provider {name!r} {why}; here there are {', '.join(available())}{_pip_hint(ort_name)}")
-    return Provider(_short(ort_name), ort_name, dict(options), named=True)
+    return [Provider(_short(ort_name), ort_name, options)]
 
 
 def open_session(graph: Path, provider: Provider, threads: int | None = None) -> OpenSession:
@@ -109,53 +113,50 @@ def open_session(graph: Path, provider: Provider, threads: int | None = None) ->
 
     Args:
         graph: an .onnx file of a bundle.
-        provider: from `choose`.
+        provider: one of `candidates`.
         threads: threads inside one call; None leaves it to ONNX Runtime (one a physical core).
 
     Raises:
         ModelFormatError: the file is no graph that ONNX Runtime loads.
-        ProviderError: the user named the provider, and it could not be started or left the work to another.
+        ProviderError: the provider could not be started, or left the work to another.
     """
     ort = _ort()
     if provider.ort_name in NEEDS_CUDA_LIBRARIES and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds CUDA's libraries in the pip wheels that the gpu extra brings
+        with redirect_stdout(sys.stderr):  # it prints what it misses, and stdout is for results
+            ort.preload_dlls()  # finds CUDA's libraries in the pip wheels that the gpu extra brings
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what matters comes as an exception; the rest is noise on stderr
     options.intra_op_num_threads = threads or 0
     if provider.name != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
-        session = ort.InferenceSession(str(graph), options, providers=_with_fall_backs(provider))
+        # Without enable_fallback=0 a provider that fails, at load or in a later call, is silently replaced.
+        session = ort.InferenceSession(str(graph), options, providers=_with_fall_backs(provider), enable_fallback=0)
     except Exception as failure:  # onnxruntime's own exceptions share no base class
         reason = str(failure).strip().split("\n")[0]
         if provider.name != "cpu":
-            raise ProviderError(f"provider {provider.name!r} cannot load {graph} ({reason})") from failure
+            raise ProviderError(f"provider {provider.name!r} cannot load {graph.name} ({reason})") from failure
         raise ModelFormatError(f"{graph} is no graph that onnxruntime {ort.__version__} loads ({reason})") from failure
-    return _checked(session, provider)
+    return OpenSession(session, provider.name, _checked_elsewhere(session, provider))
 
 
-def _checked(session: Any, provider: Provider) -> OpenSession:
+def _checked_elsewhere(session: Any, provider: Provider) -> dict[str, list[str]]:
+    """Nodes that another provider runs, by its name; ProviderError when the table or the pooling is among them."""
     if provider.name == "cpu":  # nothing else was registered
-        return OpenSession(session, "cpu", {})
+        return {}
     if not hasattr(session, "get_provider_graph_assignment_info"):
         raise ProviderError("only onnxruntime 1.24 and later tells which provider a node runs on; upgrade it")
     ran_on: dict[str, list[str]] = {}
     for part in session.get_provider_graph_assignment_info():
         ran_on.setdefault(_short(part.ep_name), []).extend(node.name for node in part.get_nodes())
-    return _verdict(session, provider, ran_on)
-
-
-def _verdict(session: Any, provider: Provider, ran_on: Mapping[str, Sequence[str]]) -> OpenSession:
-    """Compare what was asked with `ran_on`: node names by short provider name."""
     home = {node: name for name, nodes in ran_on.items() for node in nodes}
     strayed = sorted({home.get(node, "no provider") for node in KEY_NODES} - {provider.name})
     if strayed:
-        message = f"provider {provider.name!r} was asked for, and the table or the pooling runs on {', '.join(strayed)}"
-        if provider.named:
-            raise ProviderError(f"{message}; use provider={strayed[0]!r}, or provider='auto' to accept it")
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-    ran = strayed[0] if strayed else provider.name
-    return OpenSession(session, ran, {name: list(nodes) for name, nodes in ran_on.items() if name != ran})
+        raise ProviderError(
+            f"provider {provider.name!r} was asked for, and the table or the pooling runs on {', '.join(strayed)}; "
+            f"use provider={strayed[0]!r}, or 'auto' to take what works"
+        )
+    return {name: nodes for name, nodes in ran_on.items() if name != provider.name}
 
 
 def _with_fall_backs(provider: Provider) -> list[Any]:

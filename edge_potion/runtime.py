@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import shutil
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +18,10 @@ import numpy as np
 import edge_potion
 from edge_potion import providers
 from edge_potion.bundle import PRECISIONS, Bundle, is_bundle, open_bundle
-from edge_potion.errors import InputError, MissingExtraError, ProviderError
-from edge_potion.folders import cache_folder, find_folder
+from edge_potion.errors import InputError, MissingExtraError, ModelFormatError, ProviderError
+from edge_potion.folders import MODEL_FILES, cache_folder, find_folder
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
-from edge_potion.tokens import TokenIds, open_tokenizer, tokenize
+from edge_potion.tokens import TokenIds, check_count, open_tokenizer, tokenize
 
 __all__ = ["EdgeModel"]
 
@@ -57,6 +61,7 @@ class EdgeModel:
         bytes_per_value = 1 if precision == "int8" else 4  # float16 rows are widened before they are summed
         self._tokens_per_call = max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value))
         self._tokenizer = open_tokenizer(bundle.folder / "tokenizer.json")
+        _check_parts(bundle, self._session, self._tokenizer.get_vocab_size())
 
     @classmethod
     def from_pretrained(
@@ -87,17 +92,30 @@ class EdgeModel:
         """
         if precision is not None and precision not in PRECISIONS:
             raise InputError(f"there is no precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
-        chosen = providers.choose(provider)
-        wanted = _precisions_for(chosen, precision)
-        bundle = _bundle_of(find_folder(model, revision), str(model), wanted[0])
+        check_count("threads", threads)
+        folder = find_folder(model, revision)
+        *first, last = providers.candidates(provider)
+        for candidate in first:  # only "auto" has more than one
+            try:
+                return cls._on(candidate, folder, precision, graph, threads)
+            except ProviderError as reason:
+                warnings.warn(f"{reason} (trying the next provider)", RuntimeWarning, stacklevel=2)
+        return cls._on(last, folder, precision, graph, threads)
+
+    @classmethod
+    def _on(
+        cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str | None, threads: int | None
+    ) -> EdgeModel:
+        wanted = _precisions_for(provider, precision)
+        bundle = _bundle_of(folder, wanted[0])
         held = next((candidate for candidate in wanted if candidate in bundle.precisions), None)
         if held is None:
             raise ProviderError(
-                f"{model} holds {', '.join(bundle.precisions)}, and {chosen.name} was to run {' or '.join(wanted)}: "
-                f"edge-potion export {model} --quantize {wanted[0]}"
+                f"{folder} holds {', '.join(bundle.precisions)}, and {provider.name} was to run {' or '.join(wanted)}: "
+                f"edge-potion export {folder} --quantize {wanted[0]}, or use provider='cpu'"
             )
         name, file = bundle.pick(graph, held)
-        return cls(bundle, name, held, providers.open_session(file, chosen, threads))
+        return cls(bundle, name, held, providers.open_session(file, provider, threads))
 
     @property
     def dim(self) -> int:
@@ -146,10 +164,16 @@ class EdgeModel:
         if isinstance(texts, str | bytes):
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
         limit = self.bundle.max_tokens if isinstance(max_tokens, Unset) else max_tokens
-        for name, value, top in (("batch_size", batch_size, None), ("max_tokens", limit, None), ("dim", dim, self.dim)):
-            if value is not None and (value < 1 or (top is not None and value > top)):
-                raise InputError(f"{name} is {value}; {f'1 to {top}' if top else 'at least 1'} was expected")
-        return self._stream(_with_progress(texts, show_progress), batch_size, limit, dim)
+        check_count("max_tokens", limit)
+        check_count("dim", dim, self.dim)
+        if batch_size is None:
+            raise InputError("batch_size is None; a whole number of at least 1 expected")
+        check_count("batch_size", batch_size)
+        try:
+            each = iter(texts)
+        except TypeError:
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from None
+        return self._stream(_with_progress(each, show_progress), batch_size, limit, dim)
 
     def similarity(self, a: str | Iterable[str] | np.ndarray, b: str | Iterable[str] | np.ndarray) -> np.ndarray:
         """Cosine similarity of every item of `a` with every item of `b`; each is texts, or vectors (N, D) float.
@@ -158,17 +182,28 @@ class EdgeModel:
             (A, B) float32 in -1..1; a single text or vector drops its axis. A zero vector is similar to nothing: 0.
         """
         left, right = self._directions(a), self._directions(b)
+        if left.shape[-1] != right.shape[-1]:
+            raise InputError(f"vectors of {left.shape[-1]} and of {right.shape[-1]} dimensions cannot be compared")
         return np.clip(left @ right.T, -1, 1)
 
     def _directions(self, items: str | Iterable[str] | np.ndarray) -> np.ndarray:
-        vectors = items.astype(np.float32) if _are_vectors(items) else self.encode(items)  # type: ignore[union-attr]
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), NORM_EPS)
+        """(N, D) or (D,) float32 of unit length or zero, however large or small the numbers were."""
+        if not (isinstance(items, np.ndarray) and items.dtype.kind == "f"):
+            items = self.encode(items)
+        wide = items.astype(np.float64)
+        largest = np.abs(wide).max(axis=-1, keepdims=True, initial=0)
+        if not np.isfinite(largest).all():
+            raise InputError("vectors hold NaN or inf")
+        wide /= np.where(largest > 0, largest, 1)
+        return (wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), NORM_EPS)).astype(np.float32)
 
     def _stream(
         self, texts: Iterable[str], batch_size: int, max_tokens: int | None, dim: int | None
     ) -> Iterator[np.ndarray]:
+        done = 0
         for window in _windows(texts):
-            vectors = self._encode_window(tokenize(self._tokenizer, window, max_tokens), batch_size)
+            vectors = self._encode_window(tokenize(self._tokenizer, window, max_tokens, first=done), batch_size)
+            done += len(window)
             if dim is not None and dim < self.dim:
                 vectors = vectors[:, :dim]
                 if self.bundle.normalize:
@@ -189,7 +224,7 @@ class EdgeModel:
 
     @cached_property
     def _oracle(self) -> StaticModel:
-        """The table in numpy, for texts too long for a graph."""
+        """The table in numpy, at the bundle's first precision, for texts too long for a graph."""
         return StaticModel.from_pretrained(self.bundle.folder)
 
 
@@ -221,27 +256,52 @@ def _precisions_for(provider: providers.Provider, precision: str | None) -> list
     return ["int8", "float16", "float32"] if runs_int8 else ["float16", "float32"]
 
 
-def _bundle_of(folder: Path, name: str, precision: str) -> Bundle:
+def _check_parts(bundle: Bundle, session: Any, tokens: int) -> None:
+    """Raise ModelFormatError when the graph, config.json and tokenizer.json of a bundle are not of the same model."""
+    rows = session.get_modelmeta().custom_metadata_map.get("tokens")
+    width = session.get_outputs()[0].shape[-1]
+    if rows != str(tokens) or width != bundle.dim:
+        raise ModelFormatError(
+            f"{bundle.folder}: the graph is for {rows} tokens and {width} dimensions, tokenizer.json has {tokens} "
+            f"tokens and config.json {bundle.dim} dimensions; export the bundle again"
+        )
+
+
+def _bundle_of(folder: Path, precision: str) -> Bundle:
     """The bundle in `folder`, or one exported from it into the cache; keyed by content, so it is never stale."""
     if is_bundle(folder):
         return open_bundle(folder)
+    if not list(folder.glob("**/model.safetensors")):
+        StaticModel.from_pretrained(folder)  # says what is missing
     cached = cache_folder() / f"{_content_key(folder)}-{precision}"
     if not is_bundle(cached):
-        model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
-        log.info("%s has no graphs yet: exporting it once to %s", name, cached)
-        try:
-            edge_potion.export(model, cached, quantize=[precision])
-        except MissingExtraError as missing:
-            raise MissingExtraError(
-                f"{name} holds no graphs of ours: run `edge-potion export {name} --out BUNDLE` on a machine with "
-                "pip install 'edge-potion[cpu,export]', and load BUNDLE"
-            ) from missing
+        _export_into_cache(folder, cached, precision)
     return open_bundle(cached)
+
+
+def _export_into_cache(folder: Path, cached: Path, precision: str) -> None:
+    model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
+    log.info("%s has no graphs yet: exporting it once to %s", folder, cached)
+    # Its own name first: another thread or process may export the same model, and whoever is first stays.
+    own = cached.with_name(f"{cached.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        edge_potion.export(model, own, quantize=[precision])
+        own.rename(cached)
+    except MissingExtraError as missing:
+        raise MissingExtraError(
+            f"{folder} holds no graphs of ours: run `edge-potion export {folder} --out BUNDLE` on a machine with "
+            "pip install 'edge-potion[cpu,export]', and load BUNDLE"
+        ) from missing
+    except OSError:
+        if not is_bundle(cached):
+            raise
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def _content_key(folder: Path) -> str:
     digest = hashlib.sha256(edge_potion.__version__.encode())
-    for file in sorted(file for kind in ("*.json", "*.safetensors") for file in folder.rglob(kind)):
+    for file in sorted({file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}):
         digest.update(file.relative_to(folder).as_posix().encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -272,13 +332,9 @@ def _calls(lengths: np.ndarray, batch_size: int, tokens_per_call: int) -> Iterat
         begin = end
 
 
-def _with_progress(texts: Iterable[str], show: bool) -> Iterable[str]:
+def _with_progress(texts: Iterator[str], show: bool) -> Iterable[str]:
     if not show:
         return texts
     from tqdm import tqdm
 
     return tqdm(texts, desc="encode", unit=" texts", unit_scale=True)
-
-
-def _are_vectors(items: object) -> bool:
-    return isinstance(items, np.ndarray) and items.dtype.kind == "f"

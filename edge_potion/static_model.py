@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from edge_potion.errors import ModelFormatError
+from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import find_folder, read_json, written_whole
-from edge_potion.tokens import TokenIds, file_text, open_tokenizer, pad_id, tokenize, unk_id
+from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
 
 __all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
 
 DEFAULT_MAX_TOKENS = 512  # Model2Vec's, for folders that do not say
 NORM_EPS = 1e-12  # a norm below it counts as zero; torch.nn.functional.normalize's
-LARGEST_VALUE = 1e15  # its square times any dimension still fits float32, so a norm is never inf
+LARGEST_VALUE = 1e9  # the sum of 131,072 rows of it, squared over any dimension, still fits float32
 POOL_CHUNK = 65_536  # rows gathered at once, so that a text of any length is pooled in bounded memory
 ST_FOLDERS = (".", "0_StaticEmbedding")  # where sentence-transformers keeps a StaticEmbedding module
 
@@ -74,7 +74,13 @@ class StaticModel:
     card: Card
 
     def __post_init__(self) -> None:
+        if not is_plain(self.tokenizer):
+            object.__setattr__(self, "tokenizer", plain(Tokenizer.from_str(self.tokenizer.to_str())))
         object.__setattr__(self, "table", _checked_table(self.table, self))
+
+    def __reduce__(self) -> tuple[type[StaticModel], tuple[np.ndarray, Tokenizer, Card]]:
+        """A copy is made anew, so that its tokenizer is plain and its table read-only too."""
+        return type(self), (self.table, self.tokenizer, self.card)
 
     @classmethod
     def from_pretrained(cls, model: str | Path, revision: str | None = None) -> StaticModel:
@@ -153,7 +159,7 @@ class StaticModel:
         """
         with written_whole(Path(folder)) as beside:
             write_model_files(beside, self, {"embeddings": self.table})
-        return Path(folder)
+        return Path(folder).expanduser()
 
 
 def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np.ndarray]) -> None:
@@ -164,6 +170,7 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
         model: its tokenizer and card are written as they are.
         tensors: `embeddings` (V, D) and optionally `weights` (V,) float32; a row is embeddings[i] * weights[i].
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     card = model.card
@@ -183,7 +190,10 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
     modules = [{"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"}]
     if card.normalize:
         modules.append({"idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize"})
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
+    except SafetensorError as failure:  # a full disk, which is no OSError there
+        raise InputError(f"cannot write the table of {card.name} ({failure})") from failure
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "modules.json").write_text(json.dumps(modules, indent=2) + "\n", encoding="utf-8")
     (folder / "tokenizer.json").write_text(file_text(model.tokenizer, card.max_tokens), encoding="utf-8")
@@ -224,7 +234,7 @@ def _read(folder: Path, name: str) -> StaticModel:
     tokenizer_file = home / "tokenizer.json"
     if is_st_layout:  # a StaticEmbedding is cut where its tokenizer.json says, and nowhere else
         truncation = read_json(tokenizer_file).get("truncation") or {}
-        card = replace(card, max_tokens=truncation.get("max_length"))
+        card = replace(card, max_tokens=_checked_limit(truncation.get("max_length"), tokenizer_file))
     return StaticModel(table, open_tokenizer(tokenizer_file), card)
 
 
@@ -271,10 +281,7 @@ def _read_card(folder: Path, name: str, is_st_layout: bool) -> Card:
     max_tokens = config.get("max_length", DEFAULT_MAX_TOKENS)
     if not isinstance(normalize, bool):
         raise ModelFormatError(f"{folder / 'config.json'}: normalize is {normalize!r}; true or false was expected")
-    if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
-        raise ModelFormatError(
-            f"{folder / 'config.json'}: max_length is {max_tokens!r}; a positive number or null expected"
-        )
+    _checked_limit(max_tokens, folder / "config.json")
     texts = {}
     for file in ("README.md", "recipe.toml"):
         try:
@@ -283,6 +290,12 @@ def _read_card(folder: Path, name: str, is_st_layout: bool) -> Card:
             raise ModelFormatError(f"{folder / file} cannot be read as UTF-8 text ({failure})") from failure
     short_name = Path(name).name if Path(name).is_dir() else name
     return Card(short_name, normalize, max_tokens, config, texts["README.md"], texts["recipe.toml"])
+
+
+def _checked_limit(max_tokens: object, file: Path) -> int | None:
+    if max_tokens is None or (type(max_tokens) is int and max_tokens > 0):
+        return max_tokens
+    raise ModelFormatError(f"{file}: max_length is {max_tokens!r}; a positive number or null was expected")
 
 
 def _has_normalize_module(folder: Path) -> bool:

@@ -17,7 +17,17 @@ from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
 
-__all__ = ["TokenIds", "check_texts", "file_text", "open_tokenizer", "pad_id", "plain", "tokenize", "unk_id"]
+__all__ = [
+    "TokenIds",
+    "check_count",
+    "file_text",
+    "is_plain",
+    "open_tokenizer",
+    "pad_id",
+    "plain",
+    "tokenize",
+    "unk_id",
+]
 
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 
@@ -57,18 +67,24 @@ class TokenIds:
         return np.split(self.flat, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int = 0) -> TokenIds:
     """Ids of `texts` by a tokenizer that went through `plain`, each cut at `max_tokens` (None: never).
 
+    `first` is the number of the first text, for errors that name one.
+
     Raises:
-        InputError: an item is not a str, or holds a lone surrogate.
+        InputError: an item is not a str, or holds a lone surrogate; or max_tokens is below 1.
+        ModelFormatError: the tokenizer cannot tokenize a text (its unknown token is missing, say).
     """
-    check_texts(texts)
+    check_count("max_tokens", max_tokens)
+    _check_texts(texts, first)
     try:
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
-        _refuse_surrogates(texts)
+        _refuse_surrogates(texts, first)
         raise
+    except Exception as failure:  # bare, from `tokenizers`
+        raise ModelFormatError(f"the model's tokenizer.json cannot tokenize ({failure})") from failure
     ids = [encoding.ids for encoding in encodings]
     if max_tokens is not None:
         ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
@@ -77,11 +93,21 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None)
     return TokenIds(flat, lengths)
 
 
-def check_texts(texts: Sequence[str]) -> None:
+def check_count(name: str, value: int | None, top: int | None = None) -> None:
+    """Raise InputError unless an argument is a whole number from 1 (to `top`), or None."""
+    if value is None:
+        return
+    if not isinstance(value, int | np.integer) or value < 1 or (top is not None and value > top):
+        raise InputError(
+            f"{name} is {value!r}; a whole number {f'from 1 to {top}' if top else 'of at least 1'} expected"
+        )
+
+
+def _check_texts(texts: Sequence[str], first: int) -> None:
     """Raise InputError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
     if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
         return
-    for place, text in enumerate(texts):
+    for place, text in enumerate(texts, first):
         if isinstance(text, bytes | bytearray):
             raise InputError(
                 f"text {place} is {type(text).__name__}; decode it first, for example text.decode('utf-8')"
@@ -90,8 +116,8 @@ def check_texts(texts: Sequence[str]) -> None:
             raise InputError(f"text {place} is of type {type(text).__name__}; every text must be a str")
 
 
-def _refuse_surrogates(texts: Sequence[str]) -> None:
-    for place, text in enumerate(texts):
+def _refuse_surrogates(texts: Sequence[str], first: int) -> None:
+    for place, text in enumerate(texts, first):
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as failure:
@@ -111,8 +137,17 @@ def open_tokenizer(file: Path) -> Tokenizer:
         raise ModelFormatError(f"{file} is no tokenizer that the `tokenizers` library reads ({failure})") from failure
 
 
+def is_plain(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer went through `plain`; `encode_special_tokens` is lost when one is copied."""
+    switched_off = (tokenizer.padding, tokenizer.truncation, tokenizer.post_processor)
+    return switched_off == (None, None, None) and bool(tokenizer.encode_special_tokens)
+
+
 def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer with padding, truncation and special tokens switched off, as the reference semantics want."""
+    """The same tokenizer with padding, truncation and special tokens switched off, as the reference semantics want.
+
+    A Unigram model still takes its special pieces for tokens inside a text: they are in its lattice.
+    """
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.post_processor = None

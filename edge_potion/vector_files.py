@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from edge_potion.errors import InputError, require
+from edge_potion.folders import file_written_whole
 
 __all__ = ["FORMATS", "print_jsonl", "read_texts", "write_vectors"]
 
@@ -28,10 +26,12 @@ def read_texts(file: str | Path) -> Iterator[str]:
         InputError: the file cannot be read, or a line is not UTF-8; names the line.
     """
     if str(file) == "-":
+        if sys.stdin is None:
+            raise InputError("stdin is closed; name a file, or pipe texts in")
         yield from _lines(sys.stdin.buffer, "stdin")
         return
     try:
-        stream = Path(file).open("rb")  # noqa: SIM115 - closed by the with below
+        stream = Path(file).expanduser().open("rb")
     except OSError as failure:
         raise InputError(f"cannot read {file}: {failure.strerror or failure}") from failure
     with stream:
@@ -41,7 +41,7 @@ def read_texts(file: str | Path) -> Iterator[str]:
 def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(stream, start=1):
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")  # a BOM is no text
         except UnicodeDecodeError as failure:
             raise InputError(
                 f"{name}, line {number}: byte {failure.start} is not UTF-8; convert the file first (iconv -t utf-8)"
@@ -69,13 +69,17 @@ def write_vectors(file: Path, batches: Batches, dim: int) -> int:
         InputError: an ending that is not known, or a place that cannot be written to.
         MissingExtraError: .parquet without pyarrow.
     """
-    writer = FORMATS.get(file.suffix)
-    if writer is None:
+    check_format(file)
+    with file_written_whole(file) as beside:
+        return FORMATS[file.suffix](beside, batches, dim)
+
+
+def check_format(file: Path) -> None:
+    """Raise what `write_vectors` would, before any work is done."""
+    if file.suffix not in FORMATS:
         raise InputError(f"{file}: the name must end in {', '.join(FORMATS)}")
     if file.suffix == ".parquet":
         require("pyarrow", extra="parquet", purpose="writing .parquet")
-    with _file_written_whole(file) as beside:
-        return writer(beside, batches, dim)
 
 
 def _write_npy(file: Path, batches: Batches, dim: int) -> int:
@@ -120,22 +124,3 @@ FORMATS: dict[str, Callable[[Path, Batches, int], int]] = {
     ".parquet": _write_parquet,
     ".jsonl": _write_jsonl,
 }
-
-
-@contextmanager
-def _file_written_whole(file: Path) -> Iterator[Path]:
-    """A temporary file that takes the name `file` when the block ends well."""
-    with ExitStack() as clean_up:
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-        except OSError as failure:
-            raise InputError(f"cannot write {file}: {failure.strerror or failure}") from failure
-        os.close(handle)
-        beside = Path(name)
-        clean_up.callback(beside.unlink, missing_ok=True)
-        try:
-            yield beside
-            beside.chmod(0o644)
-            beside.rename(file)
-        except OSError as failure:
-            raise InputError(f"cannot write {file}: {failure.strerror or failure}") from failure

@@ -13,7 +13,7 @@ import onnx
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.folders import written_whole
+from edge_potion.folders import origin_of, refuse_unwritable, written_whole
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
 
@@ -32,8 +32,8 @@ def export(
     model: StaticModel | str | Path,
     out: str | Path,
     *,
-    quantize: Sequence[str] = ("int8",),
-    graphs: Sequence[str] = tuple(GRAPHS),
+    quantize: str | Sequence[str] = ("int8",),
+    graphs: str | Sequence[str] = tuple(GRAPHS),
     token_embeddings: bool = False,
 ) -> Bundle:
     """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
@@ -55,13 +55,19 @@ def export(
         ParityError: the exported graphs stray from the oracle; nothing is left behind.
         MissingExtraError: onnxruntime is not installed.
     """
+    quantize, graphs = ([names] if isinstance(names, str) else list(names) for names in (quantize, graphs))
     _check_choices("precision", quantize, list(PRECISIONS))
     _check_choices("graph", graphs, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
+    out = refuse_unwritable(Path(out))
     if not isinstance(model, StaticModel):
+        if out == Path(model).expanduser().resolve():
+            raise InputError(
+                f"{out} is the model itself, and its table would be replaced by a rounded one; name another"
+            )
         model = StaticModel.from_pretrained(model)
     golden = golden_of(model)
-    with written_whole(Path(out)) as folder:
+    with written_whole(out) as folder:
         packed = {precision: pack(model.table, precision) for precision in quantize}
         write_model_files(folder, _with_bundle_config(model), file_tensors(model.table, quantize[0]))
         (folder / "onnx").mkdir()
@@ -70,12 +76,12 @@ def export(
                 made = _graph(graph, model, table, token_embeddings)
                 onnx.save(made, folder / graph_file(graph, precision))
         _write_tokenizer_companions(folder, model)
-        golden.write(folder / "golden.json", list(packed), model)
-        _run(folder, golden, list(packed), graphs)
+        golden.write(folder / "golden.json", quantize, model.card.max_tokens)
+        _run(folder, golden, quantize, graphs)
         sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
         sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
         (folder / "README.md").write_text(bundle_card(model, sizes), encoding="utf-8")
-    return open_bundle(Path(out))
+    return open_bundle(out)
 
 
 def _check_choices(kind: str, chosen: Sequence[str], known: list[str]) -> None:
@@ -104,14 +110,13 @@ def _graph(graph: str, model: StaticModel, packed: PackedTable, token_embeddings
 
 def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
     """The card, as metadata_props: what a lone .onnx file says of itself."""
-    origin = model.card.config.get("edge_potion", {})
+    origin = origin_of(model.card.config)
     return {
         "name": Path(model.card.name).name,
-        "teacher": str(origin.get("teacher", "")),
-        "teacher_revision": str(origin.get("teacher_revision", "")),
-        "recipe_fingerprint": str(origin.get("recipe_fingerprint", "")),
+        **{key: origin.get(key, "") for key in ("teacher", "teacher_revision", "recipe_fingerprint")},
         "graph": graph,
         "precision": precision,
+        "tokens": str(model.tokenizer.get_vocab_size()),
         "normalize": json.dumps(model.card.normalize),
         "max_tokens": json.dumps(model.card.max_tokens),
         "edge_potion_version": edge_potion.__version__,

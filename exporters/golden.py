@@ -17,7 +17,7 @@ from edge_potion.tokens import tokenize
 __all__ = ["TOLERANCES", "Golden", "Tolerance", "check_parity", "cosines", "golden_of"]
 
 GOLDEN_FORMAT = 1
-LONG_TEXT = 512
+LONG_TEXT = 128
 SHORT_TEXT = 4  # known tokens; below it a vector hangs on one or two rows, and on how these were rounded
 WORST_SHOWN = 3
 
@@ -27,9 +27,10 @@ class Tolerance:
     """How far the vectors of a precision may be from the oracle's; a bound that is None is not asked for.
 
     Attributes:
-        max_abs_diff: largest difference of any value, over the largest value of any vector (or 1), for a text of up
-            to LONG_TEXT tokens; beyond, it grows with the square of the tokens, for a float32 sum rounds as often
-            as it has terms, and all to one side when these are the same.
+        max_abs_diff: largest difference of any value; of vectors that have no unit length, over the largest value
+            of them all. For texts of more than LONG_TEXT tokens it grows with the tokens: a float32 sum rounds as
+            often as it has terms, to one side when they are the same, by up to 2^-24 each.
+        norm: largest relative difference of a vector's length, which a cosine does not see.
         median_cosine: least median cosine.
         cosine: least cosine of a text of SHORT_TEXT or more known tokens.
         short_cosine: least cosine of a shorter text.
@@ -39,12 +40,13 @@ class Tolerance:
     median_cosine: float | None = None
     cosine: float | None = None
     short_cosine: float | None = None
+    norm: float | None = None
 
 
 TOLERANCES = {
     "float32": Tolerance(max_abs_diff=1e-6),
-    "float16": Tolerance(median_cosine=0.99999, cosine=0.99999, short_cosine=0.99999),
-    "int8": Tolerance(median_cosine=0.9999, cosine=0.9995, short_cosine=0.995),
+    "float16": Tolerance(median_cosine=0.99999, cosine=0.99999, short_cosine=0.99999, norm=0.001),
+    "int8": Tolerance(median_cosine=0.9999, cosine=0.9995, short_cosine=0.995, norm=0.02),
 }
 
 
@@ -57,19 +59,21 @@ class Golden:
         ids: ids of each, [UNK] among them, cut at the model's limit.
         vectors: (N, D) float32 of the float32 oracle.
         known: (N,) int64, tokens of each that count (all but [UNK]).
+        normalize: whether vectors have unit length.
     """
 
     texts: Sequence[str]
     ids: Sequence[list[int]]
     vectors: np.ndarray
     known: np.ndarray
+    normalize: bool
 
-    def write(self, file: Path, precisions: Sequence[str], model: StaticModel) -> None:
-        """Write golden.json for a bundle that holds `precisions`."""
+    def write(self, file: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
+        """Write golden.json for a bundle that holds `precisions` and cuts at `max_tokens`."""
         content = {
             "format": GOLDEN_FORMAT,
-            "normalize": model.card.normalize,
-            "max_tokens": model.card.max_tokens,
+            "normalize": self.normalize,
+            "max_tokens": max_tokens,
             "short_text": SHORT_TEXT,
             "long_text": LONG_TEXT,
             "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
@@ -88,7 +92,7 @@ def golden_of(model: StaticModel, texts: Sequence[str] | None = None) -> Golden:
     ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
-    return Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known)
+    return Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known, model.card.normalize)
 
 
 def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str) -> None:
@@ -106,10 +110,19 @@ def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str
     failures = []
     if tolerance.max_abs_diff is not None:
         differences = np.abs(vectors - golden.vectors).max(axis=1)  # (N,)
-        differences /= max(1.0, float(np.abs(golden.vectors).max())) * np.maximum(1, golden.known / LONG_TEXT) ** 2
+        largest = 1.0 if golden.normalize else float(np.abs(golden.vectors).max()) or 1.0
+        differences /= largest * np.maximum(1, golden.known / LONG_TEXT)
         worst_first = np.argsort(-differences)
         if differences.max() > tolerance.max_abs_diff:
             failures.append(f"max abs difference {differences.max():.2g} > {tolerance.max_abs_diff:g}")
+    if tolerance.norm is not None:
+        expected = np.linalg.norm(golden.vectors.astype(np.float64), axis=1)  # (N,)
+        strays = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - expected) / np.where(
+            expected > 0, expected, 1
+        )
+        if strays.max() > tolerance.norm:
+            failures.append(f"length of a vector off by {strays.max():.2g} > {tolerance.norm:g}")
+            worst_first = np.argsort(-strays)
     for name, least, some in (
         ("median cosine", tolerance.median_cosine, float(np.median(agreement))),
         ("cosine", tolerance.cosine, float(agreement[~short].min(initial=1))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,20 @@ class GraphBuilder:
         self._initializers: list[onnx.TensorProto] = []
         self._made: dict[tuple[str, tuple[str, ...], str], str] = {}
 
-    def constant(self, value: Any, dtype: type[np.generic] | None = None, name: str | None = None) -> str:
-        """An initializer; equal ones are stored once."""
+    def constant(self, value: Any, dtype: type[np.generic] | None = None) -> str:
+        """A small initializer; equal ones are stored once."""
         array = np.asarray(value, dtype)
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = name or f"constant_{len(self._constants)}"
+            self._constants[key] = f"constant_{len(self._constants)}"
             self._initializers.append(numpy_helper.from_array(array, self._constants[key]))
         return self._constants[key]
+
+    def table(self, name: str, make: Callable[[], np.ndarray]) -> str:
+        """A large initializer of that name, made when it is first asked for."""
+        if all(tensor.name != name for tensor in self._initializers):
+            self._initializers.append(numpy_helper.from_array(make(), name))
+        return name
 
     def int64(self, value: int | Sequence[int]) -> str:
         """An int64 initializer."""

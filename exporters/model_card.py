@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_potion.folders import origin_of
 from edge_potion.static_model import StaticModel
 
 __all__ = ["bundle_card"]
@@ -50,7 +51,7 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int]) -> str:
             {*_strings(found.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
         ),
     }
-    teacher = card.config.get("edge_potion", {}).get("teacher")
+    teacher = origin_of(card.config).get("teacher")
     return PAGE.format(
         header=safe_dump(header, sort_keys=False, allow_unicode=True),
         name=Path(card.name).name,

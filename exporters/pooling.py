@@ -48,12 +48,13 @@ class Pooling:
 
     def rows(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L, D) table rows, at the table's own dtype."""
-        table = np.concatenate([self.packed.rows, np.zeros((1, self.dim), self.packed.rows.dtype)])
-        return graph.op("Gather", graph.constant(table, name="table_rows"), grid, name=TABLE_NODE)
+        zeros = np.zeros((1, self.dim), self.packed.rows.dtype)
+        table = graph.table("table_rows", lambda: np.concatenate([self.packed.rows, zeros]))
+        return graph.op("Gather", table, grid, name=TABLE_NODE)
 
     def weights(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L) uint8 row weights of an int8 table."""
-        weights = graph.constant(np.append(self.packed.row_weights, np.uint8(0)), name="row_weights")
+        weights = graph.table("row_weights", lambda: np.append(self.packed.row_weights, np.uint8(0)))
         return take(graph, weights, grid)
 
     def sentence_embedding(self, graph: GraphBuilder, grid: str) -> str:
@@ -92,7 +93,7 @@ class Pooling:
         """(B, 1) float32: how many rows the mean is over, at least 1."""
         known = np.ones(self.pad + 1, np.int32)
         known[[*self.dropped, self.pad]] = 0
-        flags = take(graph, graph.constant(known, name="is_known"), grid)
+        flags = take(graph, graph.table("is_known", lambda: known), grid)
         count = graph.op("ReduceSum", flags, graph.int64([1]), keepdims=1)
         return graph.cast(graph.op("Max", count, graph.constant(1, np.int32)), TensorProto.FLOAT)
 
@@ -106,8 +107,9 @@ def take(graph: GraphBuilder, values: str, places: str) -> str:
 def _unit_length(graph: GraphBuilder, sums: str, *, exact: bool) -> str:
     """`sums` (B, D) float32 over its norm; zeros stay zeros.
 
-    `exact` is for whole numbers: their squares add up in float64 without rounding, in whatever order a machine adds
-    them, so that every machine gives the same bits.
+    `exact` is for whole numbers: their squares add up in float64 without rounding below 2^53, in whatever order a
+    machine adds them, so that every machine gives the same bits. Beyond (hundreds of heavy tokens) orders may differ
+    in the last bit of a float64, which the rounding to float32 hides but for about one norm in 10^8.
     """
     if exact:
         wide = graph.cast(sums, TensorProto.DOUBLE)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import edge_potion.exporters.export as export_module
-from edge_potion import EdgeModel, InputError, ModelFormatError, ParityError, StaticModel, export
+from edge_potion import EdgeModel, InputError, ModelFormatError, ParityError, ProviderError, StaticModel, export
+from edge_potion.exporters.golden import check_parity, golden_of
 from edge_potion.static_model import Card
 
 
@@ -48,17 +52,20 @@ def test_texts_that_are_no_texts(hand_model, hand_bundle, texts, message):
 
 
 def test_bytes_in_the_place_of_texts(hand_bundle):
-    with pytest.raises(InputError, match="texts is bytes; an iterable of str was expected"):
-        EdgeModel.from_pretrained(hand_bundle).encode(b"bytes")
+    for texts in (b"bytes", None, 5, np.array(3.0)):
+        with pytest.raises(InputError, match=r"texts is \w+; an iterable of str was expected"):
+            EdgeModel.from_pretrained(hand_bundle).encode(texts)
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"batch_size": 0}, "batch_size is 0; at least 1"),
-        ({"max_tokens": 0}, "max_tokens is 0; at least 1"),
-        ({"dim": 9}, "dim is 9; 1 to 8"),
-        ({"dim": 0}, "dim is 0; 1 to 8"),
+        ({"batch_size": 0}, "batch_size is 0; a whole number of at least 1"),
+        ({"batch_size": None}, "batch_size is None"),
+        ({"max_tokens": 0}, "max_tokens is 0; a whole number of at least 1"),
+        ({"max_tokens": -1}, "max_tokens is -1"),
+        ({"dim": 9}, "dim is 9; a whole number from 1 to 8"),
+        ({"dim": 2.5}, "dim is 2.5"),
     ],
 )
 def test_arguments_out_of_range(hand_bundle, option, message):
@@ -123,7 +130,7 @@ def test_a_table_whose_rows_do_not_match_the_tokenizer(hand_folder, rows):
 def test_a_table_with_values_that_are_no_numbers(hand_folder, hand_table, bad):
     hand_table[7, 3] = bad
     save_file({"embeddings": hand_table}, hand_folder / "model.safetensors")
-    with pytest.raises(ModelFormatError, match=r"row 7 of the table holds NaN, inf or a value beyond 1e\+15"):
+    with pytest.raises(ModelFormatError, match=r"row 7 of the table holds NaN, inf or a value beyond 1e\+09"):
         StaticModel.from_pretrained(hand_folder)
 
 
@@ -197,10 +204,15 @@ def test_an_output_folder_that_cannot_be_written(hand_model, tmp_path):
             hand_model.save(out)
 
 
-def test_a_folder_of_the_users_is_never_replaced(hand_model, tmp_path):
+@pytest.mark.parametrize("config", [None, "{}", '{"model_type": "bert"}', '{"model_type": "model2vec"}'])
+def test_a_folder_of_the_users_is_never_replaced(hand_model, tmp_path, config):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("ten years of work")
-    with pytest.raises(InputError, match="holds something else than a model; choose another name or remove it"):
+    if config is not None:
+        (tmp_path / "home" / "config.json").write_text(config)
+    with pytest.raises(
+        InputError, match=r"holds (something else than|'thesis.txt' beside) a static model; choose another"
+    ):
         export(hand_model, tmp_path / "home")
     assert (tmp_path / "home" / "thesis.txt").read_text() == "ten years of work"
     assert not left_over(tmp_path)
@@ -243,3 +255,149 @@ def test_a_table_that_float16_cannot_hold_exactly_enough_is_still_within_bounds(
     export(model, tmp_path / "out", quantize=["float32"])
     with pytest.raises(ParityError, match="export with --quantize float16"):
         export(model, tmp_path / "out8", quantize=["int8"])
+
+
+def test_a_model_is_never_exported_over_itself(hand_folder):
+    """Its float32 table would be replaced by a rounded one."""
+    before = (hand_folder / "model.safetensors").read_bytes()
+    with pytest.raises(InputError, match="is the model itself"):
+        export(hand_folder, hand_folder)
+    assert (hand_folder / "model.safetensors").read_bytes() == before
+
+
+def test_the_working_folder_is_never_replaced(hand_model, tmp_path, monkeypatch):
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (".", "..", "../../" + tmp_path.name, "below/.."):
+        with pytest.raises(InputError, match="is the folder you are in, or holds it"):
+            export(hand_model, out)
+    assert (tmp_path / "here" / "below").is_dir()
+
+
+def test_a_home_folder_is_understood(hand_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EDGE_POTION_CACHE", "~/cache of mine")
+    assert export(hand_model, "~/bundle").folder == tmp_path / "bundle"
+    assert StaticModel.from_pretrained(hand_model.save("~/model")).dim == 8
+    assert EdgeModel.from_pretrained("~/model").bundle.folder.parent == tmp_path / "cache of mine"
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, OSError(5, "Input/output error")])
+def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkeypatch, interrupt):
+    """The second of the two renames fails: the old folder is moved away, the new one not yet there."""
+    before = (hand_folder / "model.safetensors").read_bytes()
+    real = Path.rename
+
+    def rename(self, target):
+        if self.name.endswith(".part"):
+            raise interrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        hand_model.save(hand_folder)
+    assert (hand_folder / "model.safetensors").read_bytes() == before
+    assert not left_over(hand_folder.parent)
+
+
+def test_a_full_disk_is_named(hand_model, tmp_path):
+    """A real one: a file system of 200 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        (disk / "ballast").write_bytes(b"x" * 150_000)
+        with pytest.raises(InputError, match="cannot write"):
+            export(hand_model, disk / "out")
+        assert [path.name for path in disk.iterdir()] == ["ballast"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_many_writers_of_one_folder_leave_one_whole_model(hand_model, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        for saved in [pool.submit(hand_model.save, tmp_path / "out") for _ in range(40)]:
+            saved.result()
+    assert np.array_equal(StaticModel.from_pretrained(tmp_path / "out").table, hand_model.table)
+    assert not left_over(tmp_path)
+
+
+def test_many_first_users_of_a_model_share_one_export(hand_folder):
+    with ThreadPoolExecutor(6) as pool:
+        models = list(pool.map(lambda _: EdgeModel.from_pretrained(hand_folder), range(12)))
+    assert len({model.bundle.folder for model in models}) == 1
+    assert len(list(models[0].bundle.folder.parent.iterdir())) == 1
+
+
+def test_texts_are_numbered_across_windows(hand_bundle):
+    with pytest.raises(InputError, match="text 8999 is of type int"):
+        EdgeModel.from_pretrained(hand_bundle).encode(["a"] * 8999 + [5])
+
+
+def test_a_tokenizer_that_lacks_its_unknown_token(hand_table):
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.WordPiece({"cat": 0, "dog": 1}, unk_token="[UNK]"))
+    model = StaticModel(hand_table[:2], tokenizer, Card("no unk"))
+    with pytest.raises(ModelFormatError, match=r"tokenizer.json cannot tokenize \(.*\[UNK\]"):
+        model.encode("bird")
+
+
+def test_a_bundle_whose_files_are_of_different_models(hand_bundle, distilled_folder):
+    config = json.loads((hand_bundle / "config.json").read_text())
+    (hand_bundle / "config.json").write_text(json.dumps({**config, "hidden_dim": 9}))
+    with pytest.raises(
+        ModelFormatError, match=r"the graph is for 32 tokens and 8 dimensions, .* config.json 9 dimensions"
+    ):
+        EdgeModel.from_pretrained(hand_bundle)
+    (hand_bundle / "config.json").write_text(json.dumps(config))
+    shutil.copy(distilled_folder / "tokenizer.json", hand_bundle / "tokenizer.json")
+    with pytest.raises(ModelFormatError, match=r"tokenizer.json has 29528 tokens"):
+        EdgeModel.from_pretrained(hand_bundle)
+
+
+def test_an_origin_that_is_none_does_no_harm(hand_folder, tmp_path):
+    config = json.loads((hand_folder / "config.json").read_text())
+    (hand_folder / "config.json").write_text(json.dumps({**config, "edge_potion": None}))
+    assert export(hand_folder, tmp_path / "out").dim == 8
+
+
+@pytest.mark.parametrize("provider", [None, ["CPUExecutionProvider"], ("cpu",), ("cpu", None), 3])
+def test_a_provider_that_is_no_name(hand_bundle, provider):
+    with pytest.raises(ProviderError, match=r"a name, or \(name, options\), was expected"):
+        EdgeModel.from_pretrained(hand_bundle, provider=provider)
+
+
+@pytest.mark.parametrize("threads", [0, -5, "2"])
+def test_threads_that_are_no_number_of_threads(hand_bundle, threads):
+    with pytest.raises(InputError, match="threads is"):
+        EdgeModel.from_pretrained(hand_bundle, threads=threads)
+
+
+def test_similarity_of_what_cannot_be_compared(hand_bundle):
+    model = EdgeModel.from_pretrained(hand_bundle)
+    with pytest.raises(InputError, match="vectors of 3 and of 8 dimensions"):
+        model.similarity(np.ones(3), "the cat")
+    with pytest.raises(InputError, match="vectors hold NaN or inf"):
+        model.similarity(np.full(8, np.nan), "the cat")
+    huge, tiny = np.array([1e200, 0, 0]), np.array([[1e-200, 0, 0], [0, 1e-30, 0]])
+    np.testing.assert_allclose(model.similarity(huge, tiny), [1, 0], atol=1e-6)
+
+
+def test_an_export_of_the_wrong_size_is_refused(hand_table, hand_tokenizer, tmp_path, monkeypatch):
+    """A cosine does not see a length: vectors a thousand times too long must be refused all the same."""
+    real = export_module.pack
+    monkeypatch.setattr(export_module, "pack", lambda *args: replace(real(*args), scale=real(*args).scale * 1000))
+    model = StaticModel(hand_table, hand_tokenizer, Card("mean", normalize=False))
+    for precision in ("int8", "float16", "float32"):
+        with pytest.raises(ParityError, match="strays from the oracle"):
+            export(model, tmp_path / "out", quantize=precision)
+
+
+def test_parity_of_means_is_relative_to_their_size(hand_table, hand_tokenizer, tmp_path):
+    small = StaticModel(hand_table * np.float32(1e-7), hand_tokenizer, Card("small", normalize=False))
+    assert export(small, tmp_path / "out", quantize=["float32", "float16", "int8"]).dim == 8
+    golden = golden_of(small)
+    with pytest.raises(ParityError, match="max abs difference 1 >"):
+        check_parity(golden, np.zeros_like(golden.vectors), "float32", "zeros")

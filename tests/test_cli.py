@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.resources import files
@@ -133,9 +134,58 @@ def test_a_run_that_fails_midway_leaves_no_file(bundle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.txt"]
 
 
-def test_a_closed_pipe_is_no_crash(bundle):
-    command = f"{Path(sys.executable).parent / 'edge-potion'} encode {bundle.folder} {SAMPLES} 2>&1 | head -c 10"
-    assert "Traceback" not in subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A line of shell with $EP for our command; its exit code is the command's, pipes or not."""
+    environment = {**os.environ, "EP": str(Path(sys.executable).parent / "edge-potion"), **environment}
+    command = ["bash", "-o", "pipefail", "-c", line]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, env=environment)
+
+
+def test_a_closed_pipe_ends_the_command_quietly(bundle):
+    done = shell(f"$EP encode {bundle.folder} {SAMPLES} | head -c 10")
+    assert done.stdout == '{"text": "'
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_a_full_disk_under_stdout_is_one_line(bundle):
+    done = shell(f"$EP search {bundle.folder} {SAMPLES} bread > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write the result: No space left on device\n"
+
+
+def test_a_closed_stdin_is_one_line(bundle):
+    assert "error: stdin is closed" in shell(f"$EP encode {bundle.folder} - <&-").stderr
+
+
+def test_texts_are_utf8_whatever_the_console_says(bundle):
+    done = shell(f"printf 'naïve 日本\\n' | $EP encode {bundle.folder} -", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["text"] == "naïve 日本"
+
+
+def test_a_byte_order_mark_is_no_text(bundle):
+    assert json.loads(edge_potion("encode", bundle.folder, stdin="\ufeffcat\n").stdout)["text"] == "cat"
+
+
+def test_a_command_that_is_terminated_leaves_nothing(bundle, tmp_path):
+    (tmp_path / "texts.txt").write_text("some words to embed\n" * 400_000)
+    line = f"timeout -s TERM 4 $EP encode {bundle.folder} {tmp_path}/texts.txt --out {tmp_path}/v.npy"
+    assert shell(line).returncode == 124
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["texts.txt"]
+
+
+def test_a_misspelt_option_is_explained():
+    done = edge_potion("encode", "model", "--outt", "v.npy", code=2)
+    assert "No such option" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("ten years of work")
+    said = error_of("distill", bert_teacher, tmp_path / "mine")
+    assert "holds something else than a static model" in said
+    assert "holds something else than a static model" in error_of("distill", bert_teacher, bert_teacher)
+    assert "cannot read" in error_of("distill", bert_teacher, tmp_path / "out", "--words", tmp_path / "missing")
 
 
 @pytest.mark.parametrize("quantize", [",", " , "])

@@ -61,7 +61,6 @@ def test_a_recipe_refuses_what_no_run_could_use():
         DistilRecipe(dims=0)
     with pytest.raises(RecipeError, match="sif_coefficient is 2"):
         DistilRecipe(sif_coefficient=2)
-    assert DistilRecipe().fingerprint != DistilRecipe(dims=256).fingerprint
     assert DistilRecipe(sif_coefficient=None).to_toml() == "[distil]\ndims = 512\nsif_coefficient = false\n"
 
 
@@ -180,3 +179,40 @@ def test_cuda_that_is_not_there_is_named(teacher_folder):
         pytest.skip("there is a CUDA device")
     with pytest.raises(InputError, match=r"torch sees no CUDA device here; use --device cpu"):
         load_teacher(teacher_folder, device="cuda")
+
+
+def test_the_fingerprint_knows_the_recipe_and_the_words(bert_teacher):
+    prints = [
+        distil(bert_teacher, recipe, words=words, device="cpu").card.config["edge_potion"]["recipe_fingerprint"]
+        for recipe, words in ((DistilRecipe(dims=4), ()), (DistilRecipe(dims=5), ()), (DistilRecipe(dims=4), ["dogs"]))
+    ]
+    assert len(set(prints)) == 3
+    assert "1 extra words" in distil(bert_teacher, DistilRecipe(dims=4), words=["dogs"], device="cpu").card.recipe
+
+
+def test_a_device_that_torch_does_not_know_is_named(bert_teacher):
+    for device in ("gpu", "mps", "xpu"):
+        with pytest.raises(InputError, match=f"device '{device}' cannot be used here"):
+            load_teacher(bert_teacher, device=device)
+
+
+def test_a_tokenizer_that_is_larger_than_the_teacher_is_named(bert_teacher):
+    tokenizer = json.loads((bert_teacher / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["bird"] = 10
+    (bert_teacher / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelFormatError, match="its tokenizer gives ids up to 10, and the model knows 10"):
+        load_teacher(bert_teacher, device="cpu")
+
+
+def test_an_encoder_with_a_decoder_is_named(bert_teacher):
+    from transformers import T5Config, T5Model
+
+    sizes = {"vocab_size": 10, "d_model": 6, "d_kv": 3, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    T5Model(T5Config(**sizes)).save_pretrained(bert_teacher)
+    with pytest.raises(ModelFormatError, match="is an encoder with a decoder"):
+        load_teacher(bert_teacher, device="cpu")
+
+
+def test_a_teachers_card_that_cannot_be_read_does_no_harm(bert_teacher):
+    (bert_teacher / "README.md").write_text("---\n: : [broken\n---\n")
+    assert load_teacher(bert_teacher, device="cpu").licence == ""

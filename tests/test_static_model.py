@@ -170,6 +170,30 @@ def test_other_tokenizer_families_work(other_tokenizer, sentences, tmp_path):
     assert cosines(ours, theirs).min() >= 0.99999
 
 
+def test_a_tokenizer_that_is_not_plain_is_made_so(hand_model, hand_table):
+    """Padding, truncation, special tokens: whoever makes a StaticModel by hand need not know."""
+    import copy
+    import pickle
+
+    tokenizer = copy.deepcopy(hand_model.tokenizer)  # loses encode_special_tokens
+    tokenizer.enable_padding(length=10)
+    tokenizer.enable_truncation(2)
+    by_hand = StaticModel(hand_table, tokenizer, hand_model.card)
+    assert tokenizer.padding is not None  # the caller's own is left alone
+    for model in (by_hand, copy.deepcopy(by_hand), pickle.loads(pickle.dumps(by_hand))):
+        assert np.array_equal(model.encode(TEXTS), hand_model.encode(TEXTS))
+        assert not model.table.flags.writeable
+
+
+def test_unigram_takes_special_strings_for_tokens(sentences):
+    """A limit, written down: its special pieces are in the lattice, whatever encode_special_tokens says."""
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.Unigram([("<pad>", 0.0), ("<unk>", 0.0), ("a", -1.0)], unk_id=1, byte_fallback=False))
+    model = StaticModel(np.ones((3, 4), np.float32), tokenizer, Card("unigram"))
+    assert tokenize(model.tokenizer, ["<pad>a"], None).flat.tolist() == [0, 2]
+
+
 def test_id_0_is_not_taken_for_padding_when_it_is_a_real_token(hand_table, sentences):
     """A tokenizer.json's padding section defaults to id 0, which byte-level BPE gives to a letter."""
     from tokenizers import Tokenizer, models
@@ -181,8 +205,8 @@ def test_id_0_is_not_taken_for_padding_when_it_is_a_real_token(hand_table, sente
 
 
 def test_saving_replaces_a_model_as_a_whole(hand_model, hand_folder):
-    (hand_folder / "left over").write_text("from an older model")
+    (hand_folder / "golden.json").write_text("from an older bundle")
     hand_model.save(hand_folder)
-    assert not (hand_folder / "left over").exists()
+    assert not (hand_folder / "golden.json").exists()
     assert sorted(load_file(hand_folder / "model.safetensors")) == ["embeddings"]
     assert not [path for path in hand_folder.parent.iterdir() if path.name.startswith(".")]

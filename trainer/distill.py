@@ -5,6 +5,7 @@ The method is Model2Vec's (Tulkens and van Dongen, 2024; the `model2vec` library
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from .model_card import distilled_card
 from .pca import fit_pca
 from .recipe import DistilRecipe
 from .teacher import Teacher, load_teacher
-from .vocabulary import build_vocabulary
+from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = ["distil"]
 
@@ -64,7 +65,7 @@ def distil(
     ]
     table = _reduced(vectors, recipe.dims, specials)  # (V, D) f32
     table *= _sif_weights(len(table), recipe.sif_coefficient)[:, None]
-    return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, table.shape))
+    return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, vocabulary, table.shape))
 
 
 def _reduced(vectors: np.ndarray, dims: int, specials: list[int]) -> np.ndarray:
@@ -88,11 +89,15 @@ def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
     return (coefficient / (coefficient + share)).astype(np.float32)
 
 
-def _card(teacher: Teacher, recipe: DistilRecipe, shape: tuple[int, ...]) -> Card:
+def _card(teacher: Teacher, recipe: DistilRecipe, vocabulary: Vocabulary, shape: tuple[int, ...]) -> Card:
+    made_by = recipe.to_toml()
+    if vocabulary.added:
+        digest = hashlib.sha256("\n".join(vocabulary.added).encode()).hexdigest()
+        made_by += f"# and {len(vocabulary.added)} extra words, sha256 {digest}\n"
     origin = {
         "teacher": teacher.name,
         "teacher_revision": teacher.revision,
-        "recipe_fingerprint": recipe.fingerprint,
+        "recipe_fingerprint": hashlib.sha256(made_by.encode()).hexdigest()[:12],
         "version": edge_potion.__version__,
     }
     config = {
@@ -103,4 +108,4 @@ def _card(teacher: Teacher, recipe: DistilRecipe, shape: tuple[int, ...]) -> Car
     }
     name = f"{Path(teacher.name).name}-{shape[1]}d"
     readme = distilled_card(name, teacher, shape)
-    return Card(name, True, DEFAULT_MAX_TOKENS, config, readme, recipe.to_toml())
+    return Card(name, True, DEFAULT_MAX_TOKENS, config, readme, made_by)

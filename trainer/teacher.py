@@ -111,15 +111,31 @@ def load_teacher(
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
         reason = str(failure).strip().split("\n")[0]
         raise ModelFormatError(f"{name} is no encoder that transformers loads from safetensors ({reason})") from failure
+    _check_fit(model, tokenizer, str(name))
+    try:
+        model = model.to(device).eval()
+    except (RuntimeError, AssertionError) as failure:  # a device that torch does not know, or was not built for
+        raise InputError(f"device {device!r} cannot be used here ({str(failure).splitlines()[0]})") from failure
     log.info("teacher %s: %d dimensions, on %s", name, model.config.hidden_size, device)
     return Teacher(
-        model=model.to(device).eval(),
+        model=model,
         tokenizer=tokenizer,
         name=folder.resolve().name if Path(name).is_dir() else str(name),
         revision="" if Path(name).is_dir() else folder.name,  # a hub snapshot's folder is named after its commit
         licence=_licence(folder / "README.md"),
         device=device,
     )
+
+
+def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ModelFormatError(
+            f"{name} is an encoder with a decoder ({model.config.model_type}); pass an encoder alone"
+        )
+    known = model.get_input_embeddings().num_embeddings
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if highest >= known:
+        raise ModelFormatError(f"{name}: its tokenizer gives ids up to {highest}, and the model knows {known}")
 
 
 def _read_tokenizer(folder: Path, trust_remote_code: bool) -> Tokenizer:
@@ -138,10 +154,11 @@ def _read_tokenizer(folder: Path, trust_remote_code: bool) -> Tokenizer:
 
 def _licence(readme: Path) -> str:
     from huggingface_hub import metadata_load
+    from yaml import YAMLError  # huggingface-hub brings it
 
     try:
         found = metadata_load(readme) if readme.is_file() else None
-    except (OSError, ValueError):  # a card that cannot be read is a card that says nothing
+    except (OSError, ValueError, YAMLError):  # a card that cannot be read is a card that says nothing
         found = None
     return str((found or {}).get("license", ""))
 

@@ -29,11 +29,13 @@ class Vocabulary:
     Attributes:
         tokenizer: the student's, plain (see `edge_potion.tokens`).
         sequences: V sequences of teacher ids, special tokens around them; item i is what row i is distilled from.
+        added: the extra words that went in, in the order of their ids.
         skipped: how many candidate words were left out, by reason.
     """
 
     tokenizer: Tokenizer
     sequences: list[list[int]]
+    added: list[str]
     skipped: Counter[str]
 
 
@@ -63,7 +65,7 @@ def build_vocabulary(teacher: Tokenizer, words: Iterable[str] = ()) -> Vocabular
         # BPE merges and Unigram scores hang together: their vocabulary stays as it is.
         size = max(teacher.get_vocab(with_added_tokens=True).values()) + 1
         student = plain(Tokenizer.from_str(json.dumps(content)))
-        return Vocabulary(student, [around.of([token]) for token in range(size)], Counter())
+        return Vocabulary(student, [around.of([token]) for token in range(size)], [], Counter())
 
     old_ids = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
     pieces = {piece: token for piece, token in old_ids if not UNUSED.fullmatch(piece)}
@@ -79,7 +81,7 @@ def build_vocabulary(teacher: Tokenizer, words: Iterable[str] = ()) -> Vocabular
     sequences = [around.of([token]) for token in pieces.values()] + [teacher.encode(word).ids for word in added]
     if added or skipped:
         log.info("vocabulary: %d pieces, %d words added, skipped: %s", len(pieces), len(added), dict(skipped))
-    return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, skipped)
+    return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, added, skipped)
 
 
 @dataclass(frozen=True)
