@@ -213,13 +213,12 @@ class EdgeModel:
     def _encode_window(self, ids: TokenIds, batch_size: int) -> np.ndarray:
         vectors = np.empty((len(ids.lengths), self.dim), np.float32)  # (b, D)
         order = np.argsort(ids.lengths, kind="stable")
-        rising = ids.take(order)
-        for begin, end in _calls(rising.lengths, batch_size, self._tokens_per_call):
-            part = rising.slice(begin, end)
-            if part.lengths[-1] > LONGEST_IN_GRAPH:  # such a text is alone in its call
-                vectors[order[begin:end]] = self._oracle.pool(part)
+        for begin, end in _calls(ids.lengths[order], batch_size, self._tokens_per_call):
+            places = order[begin:end]
+            if ids.lengths[places[-1]] > LONGEST_IN_GRAPH:  # such a text is alone in its call
+                vectors[places] = self._oracle.pool(ids.take(places))
             else:
-                vectors[order[begin:end]] = self._session.run(None, self._feed(part))[0]
+                vectors[places] = self._session.run(None, self._feed(ids, places))[0]
         return vectors
 
     @cached_property
@@ -228,19 +227,22 @@ class EdgeModel:
         return StaticModel.from_pretrained(self.bundle.folder)
 
 
-def _bag_feed(ids: TokenIds) -> dict[str, np.ndarray]:
-    return {"input_ids": ids.flat, "offsets": ids.starts}
+def _bag_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
+    part = ids.take(places)
+    return {"input_ids": part.flat, "offsets": part.starts}
 
 
-def _tokens_feed(ids: TokenIds) -> dict[str, np.ndarray]:
-    columns = np.arange(ids.lengths.max(initial=0))  # (L,)
-    mask = (columns < ids.lengths[:, None]).astype(np.int64)  # (B, L)
+def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
+    lengths = ids.lengths[places]
+    columns = np.arange(lengths.max(initial=0))  # (L,)
+    mask = (columns < lengths[:, None]).astype(np.int64)  # (B, L)
     # Where the mask is 0 stands whatever comes next in `flat`: writing a pad there would cost twice the time.
-    grid = ids.flat.take(ids.starts[:, None] + columns, mode="clip")  # (B, L)
+    grid = ids.flat.take(ids.starts[places, None] + columns, mode="clip")  # (B, L)
     return {"input_ids": grid, "attention_mask": mask}
 
 
-FEEDS: dict[str, Callable[[TokenIds], dict[str, np.ndarray]]] = {"bag": _bag_feed, "tokens": _tokens_feed}
+# What a graph is fed: the texts at `places` of `ids`.
+FEEDS: dict[str, Callable[[TokenIds, np.ndarray], dict[str, np.ndarray]]] = {"bag": _bag_feed, "tokens": _tokens_feed}
 
 
 def _precisions_for(provider: providers.Provider, precision: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -44,23 +45,18 @@ class TokenIds:
     flat: np.ndarray
     lengths: np.ndarray
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """(B,) int64: where each text begins in `flat`."""
         return np.cumsum(self.lengths) - self.lengths
 
-    def take(self, order: np.ndarray) -> TokenIds:
-        """The texts in another order; `order` is (B,) int."""
-        lengths = self.lengths[order]
+    def take(self, places: np.ndarray) -> TokenIds:
+        """The texts at `places` (b,) int, in that order."""
+        lengths = self.lengths[places]
         new_starts = np.cumsum(lengths) - lengths
-        source = np.repeat(self.starts[order] - new_starts, lengths) + np.arange(len(self.flat))  # (T,)
+        source = np.repeat(self.starts[places] - new_starts, lengths)
+        source += np.arange(len(source))
         return TokenIds(self.flat[source], lengths)
-
-    def slice(self, begin: int, end: int) -> TokenIds:
-        """Texts begin..end-1, as views."""
-        first = int(self.lengths[:begin].sum())
-        lengths = self.lengths[begin:end]
-        return TokenIds(self.flat[first : first + int(lengths.sum())], lengths)
 
     def split(self) -> list[np.ndarray]:
         """One (tokens,) int64 array a text."""

@@ -1,7 +1,7 @@
 """The second half of every graph: a grid of row numbers -> one vector a text.
 
-The grid is (B, L) int64 with L >= 1: its last column is PAD everywhere, because MatMulInteger over zero columns
-returns uninitialized memory (ONNX Runtime 1.32). PAD is a row of zeros behind the table.
+The grid is (B, L) int64 with L >= 1, because MatMulInteger over zero columns returns uninitialized memory (ONNX
+Runtime 1.32). It holds PAD, the number of a row of zeros behind the table, wherever there is no token.
 """
 
 from __future__ import annotations

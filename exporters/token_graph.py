@@ -29,10 +29,10 @@ def bag_graph(pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
     lengths = graph.op("Sub", ends, "offsets")  # (B,)
     # Pad with one 0, so that there is a maximum when B = 0 (and not by Concat, which OpenVINO then misreads).
     longest = graph.op("ReduceMax", graph.op("Pad", lengths, graph.int64([0, 1]), graph.int64(0)), keepdims=0)
-    columns = graph.op("Range", graph.int64(0), graph.op("Add", longest, graph.int64(1)), graph.int64(1))  # (L,)
+    columns = graph.op("Range", graph.int64(0), graph.op("Max", longest, graph.int64(1)), graph.int64(1))  # (L,)
     inside = graph.op("Less", columns, graph.op("Unsqueeze", lengths, graph.int64([1])))  # (B, L)
     places = graph.op("Add", columns, graph.op("Unsqueeze", "offsets", graph.int64([1])))  # (B, L)
-    grid = take(graph, padded_ids, graph.op("Where", inside, places, total))  # (B, L), last column PAD
+    grid = take(graph, padded_ids, graph.op("Where", inside, places, total))  # (B, L), PAD where nothing is
     graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
     return graph.finish(
         "edge_potion_bag",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +20,6 @@ from edge_potion.static_model import Card
 @pytest.fixture
 def hand_bundle(hand_model, tmp_path) -> Path:
     return export(hand_model, tmp_path / "bundle").folder
-
-
-def left_over(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name.endswith((".part", ".old")))
 
 
 def truncate(file: Path, share: float = 0.5) -> None:
@@ -195,58 +189,6 @@ def test_choices_of_export_that_do_not_exist(hand_model, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_that_cannot_be_written(hand_model, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    for out in (tmp_path / "file" / "out", Path("/proc/edge-potion")):
-        with pytest.raises(InputError, match="cannot write"):
-            export(hand_model, out)
-        with pytest.raises(InputError, match="cannot write"):
-            hand_model.save(out)
-
-
-@pytest.mark.parametrize("config", [None, "{}", '{"model_type": "bert"}', '{"model_type": "model2vec"}'])
-def test_a_folder_of_the_users_is_never_replaced(hand_model, tmp_path, config):
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.txt").write_text("ten years of work")
-    if config is not None:
-        (tmp_path / "home" / "config.json").write_text(config)
-    with pytest.raises(
-        InputError, match=r"holds (something else than|'thesis.txt' beside) a static model; choose another"
-    ):
-        export(hand_model, tmp_path / "home")
-    assert (tmp_path / "home" / "thesis.txt").read_text() == "ten years of work"
-    assert not left_over(tmp_path)
-
-
-def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(hand_model, hand_bundle, monkeypatch):
-    """A fault in the packing must be caught by running the bundle: here one row is stored wrong."""
-    before = (hand_bundle / "golden.json").read_bytes()
-    real = export_module.pack
-
-    def faulty(table, precision):
-        packed = real(table, precision)
-        packed.rows[5] = -packed.rows[5]
-        return packed
-
-    monkeypatch.setattr(export_module, "pack", faulty)
-    with pytest.raises(
-        ParityError, match=r"bag at int8 strays from the oracle: .*worst .*; export with --quantize float16"
-    ):
-        export(hand_model, hand_bundle)
-    assert (hand_bundle / "golden.json").read_bytes() == before
-    assert not left_over(hand_bundle.parent)
-
-
-def test_an_export_that_breaks_off_leaves_nothing(hand_model, tmp_path, monkeypatch):
-    def broken(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(export_module, "_write_tokenizer_companions", broken)
-    with pytest.raises(InputError, match="No space left on device"):
-        export(hand_model, tmp_path / "out")
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_table_that_float16_cannot_hold_exactly_enough_is_still_within_bounds(hand_tokenizer, tmp_path):
     """Values from 1e-6 to 1e6 in one table: float16 alone would overflow at 65,504."""
     random = np.random.default_rng(11)
@@ -255,79 +197,6 @@ def test_a_table_that_float16_cannot_hold_exactly_enough_is_still_within_bounds(
     export(model, tmp_path / "out", quantize=["float32"])
     with pytest.raises(ParityError, match="export with --quantize float16"):
         export(model, tmp_path / "out8", quantize=["int8"])
-
-
-def test_a_model_is_never_exported_over_itself(hand_folder):
-    """Its float32 table would be replaced by a rounded one."""
-    before = (hand_folder / "model.safetensors").read_bytes()
-    with pytest.raises(InputError, match="is the model itself"):
-        export(hand_folder, hand_folder)
-    assert (hand_folder / "model.safetensors").read_bytes() == before
-
-
-def test_the_working_folder_is_never_replaced(hand_model, tmp_path, monkeypatch):
-    (tmp_path / "here" / "below").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "here")
-    for out in (".", "..", "../../" + tmp_path.name, "below/.."):
-        with pytest.raises(InputError, match="is the folder you are in, or holds it"):
-            export(hand_model, out)
-    assert (tmp_path / "here" / "below").is_dir()
-
-
-def test_a_home_folder_is_understood(hand_model, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("EDGE_POTION_CACHE", "~/cache of mine")
-    assert export(hand_model, "~/bundle").folder == tmp_path / "bundle"
-    assert StaticModel.from_pretrained(hand_model.save("~/model")).dim == 8
-    assert EdgeModel.from_pretrained("~/model").bundle.folder.parent == tmp_path / "cache of mine"
-
-
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, OSError(5, "Input/output error")])
-def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkeypatch, interrupt):
-    """The second of the two renames fails: the old folder is moved away, the new one not yet there."""
-    before = (hand_folder / "model.safetensors").read_bytes()
-    real = Path.rename
-
-    def rename(self, target):
-        if self.name.endswith(".part"):
-            raise interrupt
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises((KeyboardInterrupt, InputError)):
-        hand_model.save(hand_folder)
-    assert (hand_folder / "model.safetensors").read_bytes() == before
-    assert not left_over(hand_folder.parent)
-
-
-def test_a_full_disk_is_named(hand_model, tmp_path):
-    """A real one: a file system of 200 KB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        (disk / "ballast").write_bytes(b"x" * 150_000)
-        with pytest.raises(InputError, match="cannot write"):
-            export(hand_model, disk / "out")
-        assert [path.name for path in disk.iterdir()] == ["ballast"]
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def test_many_writers_of_one_folder_leave_one_whole_model(hand_model, tmp_path):
-    with ThreadPoolExecutor(4) as pool:
-        for saved in [pool.submit(hand_model.save, tmp_path / "out") for _ in range(40)]:
-            saved.result()
-    assert np.array_equal(StaticModel.from_pretrained(tmp_path / "out").table, hand_model.table)
-    assert not left_over(tmp_path)
-
-
-def test_many_first_users_of_a_model_share_one_export(hand_folder):
-    with ThreadPoolExecutor(6) as pool:
-        models = list(pool.map(lambda _: EdgeModel.from_pretrained(hand_folder), range(12)))
-    assert len({model.bundle.folder for model in models}) == 1
-    assert len(list(models[0].bundle.folder.parent.iterdir())) == 1
 
 
 def test_texts_are_numbered_across_windows(hand_bundle):
