@@ -62,6 +62,11 @@ def hand_folder(hand_model, tmp_path) -> Path:
 
 
 @pytest.fixture
+def hand_bundle(hand_model, tmp_path) -> Path:
+    return export(hand_model, tmp_path / "bundle").folder
+
+
+@pytest.fixture
 def bert_tokenizer() -> Tokenizer:
     """Ten pieces, two of them unused, with [CLS] and [SEP] around every text."""
     pieces = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[unused1]", "cat", "##s", "dog", "a"]

@@ -17,11 +17,6 @@ from edge_potion.exporters.golden import check_parity, golden_of
 from edge_potion.static_model import Card
 
 
-@pytest.fixture
-def hand_bundle(hand_model, tmp_path) -> Path:
-    return export(hand_model, tmp_path / "bundle").folder
-
-
 def truncate(file: Path, share: float = 0.5) -> None:
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])

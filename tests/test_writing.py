@@ -13,11 +13,6 @@ import edge_potion.exporters.export as export_module
 from edge_potion import EdgeModel, InputError, ParityError, StaticModel, export
 
 
-@pytest.fixture
-def hand_bundle(hand_model, tmp_path) -> Path:
-    return export(hand_model, tmp_path / "bundle").folder
-
-
 def left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.endswith((".part", ".old")))
 
