@@ -6,7 +6,6 @@ The method is Model2Vec's (Tulkens and van Dongen, 2024; the `model2vec` library
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,14 +16,12 @@ from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
 from edge_potion.tokens import pad_id, unk_id
 
 from .model_card import distilled_card
-from .pca import fit_pca
-from .recipe import DistilRecipe
+from .pca import reduce_rows
+from .recipe import DistilRecipe, fingerprint, to_toml
 from .teacher import Teacher, load_teacher
 from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = ["distil"]
-
-log = logging.getLogger("edge_potion")
 
 
 def distil(
@@ -63,21 +60,9 @@ def distil(
     specials = [
         special for special in (pad_id(vocabulary.tokenizer), unk_id(vocabulary.tokenizer)) if special is not None
     ]
-    table = _reduced(vectors, recipe.dims, specials)  # (V, D) f32
+    table = reduce_rows(vectors, recipe.dims, left_out=specials)  # (V, D) f32
     table *= _sif_weights(len(table), recipe.sif_coefficient)[:, None]
     return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, vocabulary, table.shape))
-
-
-def _reduced(vectors: np.ndarray, dims: int, specials: list[int]) -> np.ndarray:
-    """(V, H) -> (V, D) by PCA; [PAD] and [UNK], which no mean ever holds, stay out of the fit."""
-    reachable = np.ones(len(vectors), bool)
-    reachable[specials] = False
-    possible = min(dims, vectors.shape[1], int(reachable.sum()))
-    if possible < dims:
-        log.warning("dims: %d were asked for, and this teacher and vocabulary give %d", dims, possible)
-    pca = fit_pca(vectors[reachable], possible)
-    log.info("PCA %d -> %d keeps %.1f %% of the variance", vectors.shape[1], possible, 100 * pca.explained)
-    return pca.apply(vectors)
 
 
 def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
@@ -90,14 +75,14 @@ def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
 
 
 def _card(teacher: Teacher, recipe: DistilRecipe, vocabulary: Vocabulary, shape: tuple[int, ...]) -> Card:
-    made_by = recipe.to_toml()
+    made_by = to_toml(recipe)
     if vocabulary.added:
         digest = hashlib.sha256("\n".join(vocabulary.added).encode()).hexdigest()
         made_by += f"# and {len(vocabulary.added)} extra words, sha256 {digest}\n"
     origin = {
         "teacher": teacher.name,
         "teacher_revision": teacher.revision,
-        "recipe_fingerprint": hashlib.sha256(made_by.encode()).hexdigest()[:12],
+        "recipe_fingerprint": fingerprint(made_by),
         "version": edge_potion.__version__,
     }
     config = {

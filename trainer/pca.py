@@ -1,12 +1,16 @@
-"""Principal components in float64: centred, not whitened, with fixed signs."""
+"""Principal components in float64, centred, not whitened, with fixed signs; and a table reduced by them."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Pca", "fit_pca"]
+__all__ = ["Pca", "fit_pca", "reduce_rows"]
+
+log = logging.getLogger("edge_potion")
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,20 @@ def fit_pca(rows: np.ndarray, dims: int) -> Pca:
     components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
     kept = variances[:dims].sum() / max(variances.sum(), np.finfo(np.float64).tiny)
     return Pca(mean, components, float(kept))
+
+
+def reduce_rows(rows: np.ndarray, dims: int, left_out: Sequence[int]) -> np.ndarray:
+    """(V, H) -> (V, min(dims, H, rows in the fit)) float32, by PCA.
+
+    Rows `left_out` ([PAD] and [UNK], which no mean ever holds) stay out of the fit and are zero after it.
+    """
+    fitted = np.ones(len(rows), bool)
+    fitted[list(left_out)] = False
+    possible = min(dims, rows.shape[1], int(fitted.sum()))
+    if possible < dims:
+        log.warning("dims: %d were asked for, and this teacher and vocabulary give %d", dims, possible)
+    pca = fit_pca(rows[fitted], possible)
+    log.info("PCA %d -> %d keeps %.1f %% of the variance", rows.shape[1], possible, 100 * pca.explained)
+    reduced = pca.apply(rows)
+    reduced[~fitted] = 0
+    return reduced

@@ -1,0 +1,232 @@
+"""The corpus: sentences from local files or a hub data set, filtered, without duplicates, a fixed-seed sample of N."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import heapq
+import io
+import json
+import logging
+import lzma
+import re
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edge_potion.errors import InputError, require
+from edge_potion.folders import file_written_whole
+
+from .recipe import CorpusRecipe
+
+__all__ = ["CorpusReport", "sample_corpus"]
+
+log = logging.getLogger("edge_potion")
+
+# Space after a full stop, and after what may close around it, before something that begins a sentence.
+SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)\]]))\s+(?=[\"'“‘(\[]?[A-Z0-9])")
+# A hub set is endless; of its unique sentences, the sample is taken from this many times N.
+HUB_OVERSAMPLING = 4
+DIGEST_BYTES = 16  # of a sentence; two of 10^9 sentences share one with probability 10^-21
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What became of the corpus.
+
+    Attributes:
+        sentences: how many were written.
+        seen: sentences read, before filters.
+        skipped: how many were left out, by reason; "not in the sample" is no fault of theirs.
+    """
+
+    sentences: int
+    seen: int
+    skipped: Counter[str]
+
+
+def sample_corpus(
+    recipe: CorpusRecipe, out: Path, files: Sequence[Path] = (), *, show_progress: bool = False
+) -> CorpusReport:
+    """Write N sentences, one a line, UTF-8, in an order fixed by the seed.
+
+    The N sentences whose digests under the seed are smallest are kept: the sample does not depend on the order of the
+    files, a duplicate has the digest of its twin, and no more than N sentences are ever held.
+
+    Args:
+        recipe: how many, which lengths, which hub set, which seed.
+        out: the text file to write.
+        files: local corpora in the place of the hub set: .txt (a line is a sentence), .jsonl or .parquet (column or key
+            `text`, split into sentences), also .gz, .xz and .zst of the first two.
+        show_progress: a bar on stderr.
+
+    Raises:
+        InputError: a file that cannot be read, an unknown ending, a hub set that cannot be had, or no sentence left.
+        MissingExtraError: .parquet without pyarrow, .zst without zstandard, a hub set without datasets.
+    """
+    skipped: Counter[str] = Counter()
+    read = _from_files(files, skipped) if files else _from_hub(recipe)
+    kept = _smallest(_with_progress(read, show_progress), recipe, skipped, endless=not files)
+    if not kept.sentences:
+        where = ", ".join(map(str, files)) or recipe.source
+        raise InputError(f"no sentence of {recipe.min_characters} to {recipe.max_characters} characters in {where}")
+    with file_written_whole(out) as beside, beside.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(sentence + "\n" for sentence in kept.sentences)
+    report = CorpusReport(len(kept.sentences), kept.seen, skipped)
+    log.info("corpus: %d of %d sentences kept; left out: %s", report.sentences, report.seen, dict(skipped))
+    if report.sentences < recipe.sentences:
+        log.warning("corpus: %d sentences were asked for, and there are %d", recipe.sentences, report.sentences)
+    return report
+
+
+@dataclass(frozen=True)
+class _Kept:
+    sentences: list[str]  # by rising digest
+    seen: int
+
+
+def _smallest(sentences: Iterable[str], recipe: CorpusRecipe, skipped: Counter[str], *, endless: bool) -> _Kept:
+    key = recipe.seed.to_bytes(16, "big", signed=True)
+    heap: list[tuple[int, str]] = []  # (-digest, sentence): the largest digest on top
+    digests: set[int] = set()
+    seen = unique = 0
+    for sentence in sentences:
+        seen += 1
+        if not recipe.min_characters <= len(sentence) <= recipe.max_characters:
+            skipped["too short" if len(sentence) < recipe.min_characters else "too long"] += 1
+            continue
+        try:
+            hashed = hashlib.blake2b(sentence.encode("utf-8"), digest_size=DIGEST_BYTES, key=key)
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+            skipped["not UTF-8"] += 1
+            continue
+        digest = int.from_bytes(hashed.digest(), "big")
+        if digest in digests:
+            skipped["duplicate"] += 1
+            continue
+        unique += 1
+        if len(heap) < recipe.sentences:
+            heapq.heappush(heap, (-digest, sentence))
+            digests.add(digest)
+            continue
+        skipped["not in the sample"] += 1  # this one, or the one that makes room for it
+        if digest < -heap[0][0]:
+            dropped, _ = heapq.heapreplace(heap, (-digest, sentence))
+            digests.remove(-dropped)
+            digests.add(digest)
+        if endless and unique >= HUB_OVERSAMPLING * recipe.sentences:
+            break
+    return _Kept([sentence for _, sentence in sorted(heap, reverse=True)], seen)
+
+
+def _from_files(files: Sequence[Path], skipped: Counter[str]) -> Iterator[str]:
+    for file in files:
+        file = file.expanduser()
+        names = [suffix for suffix in file.suffixes if suffix in OPENERS or suffix in READERS]
+        kind = next((suffix for suffix in reversed(names) if suffix in READERS), None)
+        if kind is None:
+            raise InputError(
+                f"{file}: the name must end in {', '.join(READERS)}, or one of these and {', '.join(OPENERS)}"
+            )
+        try:
+            yield from READERS[kind](file, skipped)
+        except _read_errors() as failure:
+            raise InputError(f"cannot read {file} ({failure})") from failure
+
+
+def _read_txt(file: Path, skipped: Counter[str]) -> Iterator[str]:
+    yield from (line.strip() for line in _lines(file, skipped))
+
+
+def _read_jsonl(file: Path, skipped: Counter[str]) -> Iterator[str]:
+    for line in _lines(file, skipped):
+        try:
+            text = json.loads(line)["text"]
+        except (ValueError, KeyError, TypeError):
+            skipped["no JSON object with a text"] += 1
+            continue
+        if isinstance(text, str):
+            yield from _sentences(text)
+        else:
+            skipped["no JSON object with a text"] += 1
+
+
+def _read_parquet(file: Path, skipped: Counter[str]) -> Iterator[str]:
+    require("pyarrow", extra="parquet", purpose="reading .parquet")
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowInvalid
+
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(columns=["text"]):
+            for text in batch.column(0).to_pylist() if batch.num_columns else ():
+                yield from _sentences(text or "")
+    except ArrowInvalid as failure:
+        raise InputError(f"cannot read {file} ({failure})") from failure
+
+
+READERS: dict[str, Callable[[Path, Counter[str]], Iterator[str]]] = {
+    ".txt": _read_txt,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}
+
+
+def _lines(file: Path, skipped: Counter[str]) -> Iterator[str]:
+    with OPENERS.get(file.suffix, _open_plain)(file) as stream:
+        for line in stream:
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError:
+                skipped["not UTF-8"] += 1
+
+
+def _open_plain(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
+def _open_zst(file: Path) -> IO[bytes]:
+    require("zstandard", extra="train", purpose="reading .zst")
+    import zstandard
+
+    return io.BufferedReader(zstandard.open(file, "rb"))  # its own reader has no lines
+
+
+def _read_errors() -> tuple[type[Exception], ...]:
+    zstandard = sys.modules.get("zstandard")  # imported when the first .zst is opened
+    return (OSError, EOFError, lzma.LZMAError, zlib.error, *([zstandard.ZstdError] if zstandard else []))
+
+
+OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".zst": _open_zst}
+
+
+def _from_hub(recipe: CorpusRecipe) -> Iterator[str]:
+    require("datasets", extra="train", purpose=f"reading {recipe.source} from the hub")
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(recipe.source, recipe.subset or None, split="train", streaming=True)
+        for row in rows:
+            yield from _sentences(row["text"])
+    except (OSError, ValueError, KeyError) as failure:
+        reason = str(failure).strip().split("\n")[0]
+        raise InputError(
+            f"the hub did not give the data set {recipe.source!r} ({reason}); pass local files with --corpus"
+        ) from failure
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """A document's sentences: by line, then by what ends one."""
+    for line in text.split("\n"):
+        yield from (sentence.strip() for sentence in SENTENCE_END.split(line))
+
+
+def _with_progress(sentences: Iterable[str], show: bool) -> Iterable[str]:
+    if not show:
+        return sentences
+    from tqdm import tqdm
+
+    return tqdm(sentences, desc="corpus", unit=" sentences", unit_scale=True)
