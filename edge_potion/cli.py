@@ -56,11 +56,12 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None when it was closed before we started
+                sys.stdout.flush()
     except EdgePotionError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in (EPIPE, ENOSPC):
+        if error.errno not in (EPIPE, ENOSPC) or sys.stdout is None:
             raise
         # stdout is closed (`... | head`) or full: Python would try to flush it once more, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,15 +125,15 @@ def export(
     """
     from edge_potion.exporters.export import export as write_bundle
     from edge_potion.exporters.graph_builder import IR_VERSION, OPSET
-    from edge_potion.static_model import StaticModel
 
     precisions = [PRECISION_WORDS.get(word, word) for word in _words(quantize)]
     bundle = write_bundle(
-        StaticModel.from_pretrained(model, revision),
+        model,
         out or Path(f"{_short_name(model)}-onnx"),
         quantize=precisions,
         graphs=list(GRAPHS) if graphs == "all" else _words(graphs),
         token_embeddings=token_embeddings,
+        revision=revision,
     )
     _print_bundle(bundle)
     print(f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts")

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EEXIST, ENOENT, ENOTEMPTY
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,12 @@ MODEL_FILES = (
     "0_StaticEmbedding/*",
 )
 GRAPH_FILES = ("onnx/*.onnx",)
-# What stands at the top of a model folder or bundle. A folder of these may be replaced; anything else is the user's.
-OUR_NAMES = {name.split("/")[0] for name in (*MODEL_FILES, *GRAPH_FILES)}
-OUR_NAMES |= {"tokenizer_config.json", "special_tokens_map.json", "1_Normalize"}
+# What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
+OUR_FILES = re.compile(
+    r"config\.json|golden\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
+    r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
+)
+TEMPORARY = ".edge-potion-"  # what temporary names begin with
 # Other processes may replace the same folder at the same moment.
 SWAP_TRIES = 20
 LOOKS = 3
@@ -110,24 +114,33 @@ def refuse_unwritable(folder: Path) -> Path:
     Raises:
         InputError: the name is taken by something that is no model of ours, or the place cannot be written to.
     """
-    folder = folder.expanduser().resolve()
-    here = Path.cwd()
-    if folder == here or folder in here.parents:
-        raise InputError(f"{folder} is the folder you are in, or holds it; name a new folder")
-    for tries_left in reversed(range(LOOKS)):
-        reason = _why_not_ours(folder)
-        if not reason:
-            break
-        if not tries_left:
-            raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
-        time.sleep(0.02)
     try:
+        folder = folder.expanduser().resolve()
+        if folder in _working_folders():
+            raise InputError(f"{folder} is the folder you are in, or holds it; name a new folder")
+        for tries_left in reversed(range(LOOKS)):
+            reason = _why_not_ours(folder)
+            if not reason:
+                break
+            if not tries_left:
+                raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
+            time.sleep(0.02)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent):
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent):
             pass
-    except OSError as failure:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
         raise InputError(f"cannot write {folder}: {failure}") from failure
     return folder
+
+
+def _working_folders() -> set[Path]:
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed under us
+        return set()
+    return {here, *here.parents}
 
 
 @contextmanager
@@ -141,10 +154,10 @@ def written_whole(folder: Path) -> Iterator[Path]:
     """
     folder = refuse_unwritable(folder)
     # Beside the goal, because a rename is atomic within one file system only.
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    beside = Path(tempfile.mkdtemp(prefix=TEMPORARY, suffix=".part", dir=folder.parent))
     try:
         yield beside
-        _open_to_readers(beside)
+        _set_permissions(beside, folder)
         _take_name(beside, folder)
     except OSError as failure:
         raise InputError(f"cannot write {folder}: {failure}") from failure
@@ -162,11 +175,11 @@ def file_written_whole(file: Path) -> Iterator[Path]:
     file = file.expanduser().resolve()
     beside = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".part", dir=file.parent)
         os.close(handle)
         beside = Path(name)
         yield beside
-        _open_to_readers(beside)
+        _set_permissions(beside, file)
         beside.replace(file)
     except OSError as failure:
         raise InputError(f"cannot write {file}: {failure}") from failure
@@ -176,13 +189,13 @@ def file_written_whole(file: Path) -> Iterator[Path]:
 
 
 def _why_not_ours(folder: Path) -> str:
-    """Why a folder may not be replaced; "" when it may: it is empty, or a model folder with nothing beside."""
+    """Why a folder may not be replaced; "" when it may: it is not there, empty, or a model folder and nothing else."""
     if not folder.is_dir():
         return "is a file" if folder.exists() else ""
     try:
-        names = {path.name for path in folder.iterdir()}
-    except FileNotFoundError:  # moved away just now
-        return ""
+        names = sorted(_files_of(folder))
+    except FileNotFoundError:
+        return "is being replaced at this moment"
     if not names:
         return ""
     try:
@@ -191,43 +204,57 @@ def _why_not_ours(folder: Path) -> str:
         is_model = False
     if not is_model:
         return "holds something else than a static model"
-    foreign = sorted(names - OUR_NAMES)
-    return f"holds {foreign[0]!r} beside a static model" if foreign else ""
+    foreign = next((name for name in names if not OUR_FILES.fullmatch(name)), None)
+    return f"holds {foreign!r} beside a static model" if foreign else ""
+
+
+def _files_of(folder: Path) -> Iterator[str]:
+    """Paths of everything in a folder that is no folder, links among them; OSError where something cannot be read."""
+
+    def refuse(failure: OSError) -> None:
+        raise failure
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        yield from (Path(root, name).relative_to(folder).as_posix() for name in (*names, *links))
 
 
 def _take_name(beside: Path, folder: Path) -> None:
     """Give `beside` the name `folder`; what had it is deleted only when that is done, and comes back when it is not."""
     for tries_left in reversed(range(SWAP_TRIES)):
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+        old = Path(tempfile.mkdtemp(prefix=TEMPORARY, suffix=".old", dir=folder.parent))
+        replaced = old / "replaced"
         try:
             if folder.exists():
-                folder.rename(old / "replaced")
+                folder.rename(replaced)
+                if reason := _why_not_ours(replaced):  # it came while we were writing
+                    raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
             beside.rename(folder)
-        except BaseException as failure:
-            # Another process took the name, or the old folder, between two of our steps.
-            lost_a_race = isinstance(failure, OSError) and failure.errno in (ENOENT, EEXIST, ENOTEMPTY)
-            if (old / "replaced").exists():
-                if not folder.exists():
-                    (old / "replaced").rename(folder)
-                elif lost_a_race:  # and the winner's folder is whole
-                    shutil.rmtree(old, ignore_errors=True)
-            if not lost_a_race or not tries_left or not beside.exists():
-                raise
-        else:
-            shutil.rmtree(old, ignore_errors=True)
             return
+        except OSError as failure:
+            # Another process took the name, or the old folder, between two of our steps.
+            if failure.errno not in (ENOENT, EEXIST, ENOTEMPTY) or not tries_left or not beside.exists():
+                raise
         finally:
-            if old.exists() and not any(old.iterdir()):
-                old.rmdir()
+            if replaced.exists() and not folder.exists():
+                try:
+                    replaced.rename(folder)
+                except OSError:
+                    if not folder.exists():
+                        raise  # what was there stays in `old`
+            shutil.rmtree(old, ignore_errors=True)  # ours or another's whole folder has the name now
         time.sleep(0.05)
 
 
-def _open_to_readers(path: Path) -> None:
-    """Give a file, or a folder and its files, the usual permissions: temporary ones are for their owner alone."""
+def _set_permissions(path: Path, goal: Path) -> None:
+    """Give a temporary file or folder what its goal has, or else the usual: it was made for its owner alone."""
     mask = os.umask(0)
     os.umask(mask)
     for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
-        each.chmod((0o777 if each.is_dir() else 0o666) & ~mask)
+        inherited = each.stat().st_mode & stat.S_ISGID
+        each.chmod((0o777 if each.is_dir() else 0o666) & ~mask | inherited)
+    with suppress(FileNotFoundError):
+        path.chmod(stat.S_IMODE(goal.stat().st_mode))
 
 
 def origin_of(config: Mapping[str, Any]) -> dict[str, str]:

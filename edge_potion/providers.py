@@ -99,7 +99,10 @@ def candidates(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> list[P
             raise ProviderError(f"provider is {provider!r}; a name, or (name, options), was expected")
     offered = _ort().get_available_providers()
     if name == "auto":
-        return [Provider(each, PROVIDERS[each], options) for each in AUTO_ORDER if PROVIDERS[each] in offered]
+        found = [Provider(each, PROVIDERS[each], options) for each in AUTO_ORDER if PROVIDERS[each] in offered]
+        if not found:
+            raise ProviderError(f"the installed onnxruntime offers {', '.join(offered)} alone; name one of them")
+        return found
     ort_name = PROVIDERS.get(name, name)
     if ort_name not in offered:
         known = name in PROVIDERS or name in PROVIDERS.values()

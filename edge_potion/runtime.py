@@ -35,6 +35,7 @@ WINDOW_CHARACTERS = 2_000_000
 BYTES_PER_CALL = 4 * 2**20
 # int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
 LONGEST_IN_GRAPH = 131_072
+MOST_THREADS = 4096  # what nobody means to ask for
 
 
 class EdgeModel:
@@ -88,11 +89,11 @@ class EdgeModel:
             InputError: no such model, graph or precision.
             ModelFormatError: a file is missing, truncated or foreign.
             ProviderError: the provider is absent, fell back, or has no kernels for the precision.
-            MissingExtraError: onnxruntime is not installed, or onnx is and the model has no graphs yet.
+            MissingExtraError: onnxruntime is not installed; or onnx is not, and the model has no graphs yet.
         """
         if precision is not None and precision not in PRECISIONS:
             raise InputError(f"there is no precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
-        check_count("threads", threads)
+        check_count("threads", threads, MOST_THREADS)
         folder = find_folder(model, revision)
         *first, last = providers.candidates(provider)
         for candidate in first:  # only "auto" has more than one
@@ -171,8 +172,8 @@ class EdgeModel:
         check_count("batch_size", batch_size)
         try:
             each = iter(texts)
-        except TypeError:
-            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from None
+        except TypeError as failure:
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
         return self._stream(_with_progress(each, show_progress), batch_size, limit, dim)
 
     def similarity(self, a: str | Iterable[str] | np.ndarray, b: str | Iterable[str] | np.ndarray) -> np.ndarray:
@@ -190,6 +191,8 @@ class EdgeModel:
         """(N, D) or (D,) float32 of unit length or zero, however large or small the numbers were."""
         if not (isinstance(items, np.ndarray) and items.dtype.kind == "f"):
             items = self.encode(items)
+        if items.ndim not in (1, 2):
+            raise InputError(f"vectors of shape {items.shape} cannot be compared; (N, D) or (D,) was expected")
         wide = items.astype(np.float64)
         largest = np.abs(wide).max(axis=-1, keepdims=True, initial=0)
         if not np.isfinite(largest).all():
@@ -276,29 +279,41 @@ def _bundle_of(folder: Path, precision: str) -> Bundle:
     if not list(folder.glob("**/model.safetensors")):
         StaticModel.from_pretrained(folder)  # says what is missing
     cached = cache_folder() / f"{_content_key(folder)}-{precision}"
-    if not is_bundle(cached):
-        _export_into_cache(folder, cached, precision)
-    return open_bundle(cached)
+    return _whole(cached) or _export_into_cache(folder, cached, precision)
 
 
-def _export_into_cache(folder: Path, cached: Path, precision: str) -> None:
+def _whole(cached: Path) -> Bundle | None:
+    """The bundle in the cache, or None where there is none or it is damaged (and can be made again)."""
+    try:
+        return open_bundle(cached) if is_bundle(cached) else None
+    except ModelFormatError:
+        return None
+
+
+def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
     model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
     log.info("%s has no graphs yet: exporting it once to %s", folder, cached)
     # Its own name first: another thread or process may export the same model, and whoever is first stays.
     own = cached.with_name(f"{cached.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         edge_potion.export(model, own, quantize=[precision])
-        own.rename(cached)
+        if cached.exists() and _whole(cached) is None:
+            shutil.rmtree(cached)
+        try:
+            own.rename(cached)
+        except OSError:
+            if _whole(cached) is None:
+                raise
     except MissingExtraError as missing:
         raise MissingExtraError(
             f"{folder} holds no graphs of ours: run `edge-potion export {folder} --out BUNDLE` on a machine with "
             "pip install 'edge-potion[cpu,export]', and load BUNDLE"
         ) from missing
-    except OSError:
-        if not is_bundle(cached):
-            raise
+    except OSError as failure:
+        raise InputError(f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE") from failure
     finally:
         shutil.rmtree(own, ignore_errors=True)
+    return open_bundle(cached)
 
 
 def _content_key(folder: Path) -> str:

@@ -93,7 +93,8 @@ def check_count(name: str, value: int | None, top: int | None = None) -> None:
     """Raise InputError unless an argument is a whole number from 1 (to `top`), or None."""
     if value is None:
         return
-    if not isinstance(value, int | np.integer) or value < 1 or (top is not None and value > top):
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < 1 or (top is not None and value > top):
         raise InputError(
             f"{name} is {value!r}; a whole number {f'from 1 to {top}' if top else 'of at least 1'} expected"
         )

@@ -75,9 +75,11 @@ def write_vectors(file: Path, batches: Batches, dim: int) -> int:
 
 
 def check_format(file: Path) -> None:
-    """Raise what `write_vectors` would, before any work is done."""
+    """Raise InputError or MissingExtraError where `write_vectors` could not write `file`; asked before any work."""
     if file.suffix not in FORMATS:
         raise InputError(f"{file}: the name must end in {', '.join(FORMATS)}")
+    if file.expanduser().is_dir() or not file.expanduser().parent.is_dir():
+        raise InputError(f"cannot write {file}: it is a folder, or its folder is missing")
     if file.suffix == ".parquet":
         require("pyarrow", extra="parquet", purpose="writing .parquet")
 

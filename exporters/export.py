@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 import edge_potion
-from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, open_bundle
+from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.folders import origin_of, refuse_unwritable, written_whole
 from edge_potion.runtime import EdgeModel
@@ -35,6 +35,7 @@ def export(
     quantize: str | Sequence[str] = ("int8",),
     graphs: str | Sequence[str] = tuple(GRAPHS),
     token_embeddings: bool = False,
+    revision: str | None = None,
 ) -> Bundle:
     """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
 
@@ -45,6 +46,7 @@ def export(
         graphs: "bag", "tokens".
         token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
             of transformers.js need (it makes that graph about three times slower).
+        revision: branch, tag or commit, when `model` is a hub id.
 
     Returns:
         The bundle, run over the golden texts and within tolerance of the oracle.
@@ -60,12 +62,11 @@ def export(
     _check_choices("graph", graphs, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
     out = refuse_unwritable(Path(out))
+    is_itself = not isinstance(model, StaticModel) and out == Path(model).expanduser().resolve()
+    if is_itself or ((out / "model.safetensors").is_file() and not is_bundle(out)):
+        raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
     if not isinstance(model, StaticModel):
-        if out == Path(model).expanduser().resolve():
-            raise InputError(
-                f"{out} is the model itself, and its table would be replaced by a rounded one; name another"
-            )
-        model = StaticModel.from_pretrained(model)
+        model = StaticModel.from_pretrained(model, revision)
     golden = golden_of(model)
     with written_whole(out) as folder:
         packed = {precision: pack(model.table, precision) for precision in quantize}

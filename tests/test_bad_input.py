@@ -55,6 +55,7 @@ def test_bytes_in_the_place_of_texts(hand_bundle):
         ({"max_tokens": -1}, "max_tokens is -1"),
         ({"dim": 9}, "dim is 9; a whole number from 1 to 8"),
         ({"dim": 2.5}, "dim is 2.5"),
+        ({"dim": True}, "dim is True"),
     ],
 )
 def test_arguments_out_of_range(hand_bundle, option, message):
@@ -233,7 +234,7 @@ def test_a_provider_that_is_no_name(hand_bundle, provider):
         EdgeModel.from_pretrained(hand_bundle, provider=provider)
 
 
-@pytest.mark.parametrize("threads", [0, -5, "2"])
+@pytest.mark.parametrize("threads", [0, -5, "2", 2**40])
 def test_threads_that_are_no_number_of_threads(hand_bundle, threads):
     with pytest.raises(InputError, match="threads is"):
         EdgeModel.from_pretrained(hand_bundle, threads=threads)
@@ -243,6 +244,8 @@ def test_similarity_of_what_cannot_be_compared(hand_bundle):
     model = EdgeModel.from_pretrained(hand_bundle)
     with pytest.raises(InputError, match="vectors of 3 and of 8 dimensions"):
         model.similarity(np.ones(3), "the cat")
+    with pytest.raises(InputError, match=r"vectors of shape \(1, 1, 8\) cannot be compared"):
+        model.similarity(np.ones((1, 1, 8)), "the cat")
     with pytest.raises(InputError, match="vectors hold NaN or inf"):
         model.similarity(np.full(8, np.nan), "the cat")
     huge, tiny = np.array([1e200, 0, 0]), np.array([[1e-200, 0, 0], [0, 1e-30, 0]])

@@ -158,6 +158,18 @@ def test_a_closed_stdin_is_one_line(bundle):
     assert "error: stdin is closed" in shell(f"$EP encode {bundle.folder} - <&-").stderr
 
 
+def test_a_closed_stdout_is_no_crash(bundle, tmp_path):
+    done = shell(f"$EP encode {bundle.folder} {SAMPLES} --out {tmp_path}/v.npy >&-")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert np.load(tmp_path / "v.npy").shape == (120, 256)
+
+
+def test_a_model_is_never_exported_over_itself(hand_folder):
+    before = (hand_folder / "model.safetensors").read_bytes()
+    assert "is a model, whose table would be replaced" in error_of("export", hand_folder, "--out", hand_folder)
+    assert (hand_folder / "model.safetensors").read_bytes() == before
+
+
 def test_texts_are_utf8_whatever_the_console_says(bundle):
     done = shell(f"printf 'naïve 日本\\n' | $EP encode {bundle.folder} -", PYTHONIOENCODING="ascii")
     assert json.loads(done.stdout)["text"] == "naïve 日本"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import edge_potion.exporters.export as export_module
 from edge_potion import EdgeModel, InputError, ParityError, StaticModel, export
+from edge_potion.folders import file_written_whole, written_whole
 
 
 def left_over(folder: Path) -> list[str]:
@@ -72,9 +75,53 @@ def test_an_export_that_breaks_off_leaves_nothing(hand_model, tmp_path, monkeypa
 def test_a_model_is_never_exported_over_itself(hand_folder):
     """Its float32 table would be replaced by a rounded one."""
     before = (hand_folder / "model.safetensors").read_bytes()
-    with pytest.raises(InputError, match="is the model itself"):
-        export(hand_folder, hand_folder)
+    for model in (hand_folder, StaticModel.from_pretrained(hand_folder)):
+        with pytest.raises(InputError, match="is a model, whose table would be replaced"):
+            export(model, hand_folder)
     assert (hand_folder / "model.safetensors").read_bytes() == before
+
+
+def test_what_comes_while_we_write_is_not_deleted(hand_folder):
+    """The folder was a model when we looked, and holds the user's work when we are done."""
+    with pytest.raises(InputError, match=r"holds .onnx/thesis\.txt. beside a static model"), written_whole(hand_folder):
+        (hand_folder / "onnx").mkdir()
+        (hand_folder / "onnx" / "thesis.txt").write_text("ten years of work")
+    assert (hand_folder / "onnx" / "thesis.txt").read_text() == "ten years of work"
+    with pytest.raises(InputError, match="beside a static model"):
+        hand_folder_model = StaticModel.from_pretrained(hand_folder)
+        hand_folder_model.save(hand_folder)
+    assert not left_over(hand_folder.parent)
+
+
+def test_permissions_of_what_is_replaced_are_kept(hand_folder, hand_model, tmp_path):
+    hand_folder.chmod(0o700)
+    hand_model.save(hand_folder)
+    assert stat.S_IMODE(hand_folder.stat().st_mode) == 0o700
+    (tmp_path / "v.npy").write_bytes(b"old")
+    (tmp_path / "v.npy").chmod(0o600)
+    with file_written_whole(tmp_path / "v.npy") as beside:
+        beside.write_bytes(b"new")
+    assert stat.S_IMODE((tmp_path / "v.npy").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "nul\0", "loop/model"])
+def test_names_that_no_file_system_takes(hand_model, tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="cannot write"):
+        hand_model.save(tmp_path / name)
+
+
+def test_a_long_name_that_is_legal_is_written(hand_model, tmp_path):
+    assert StaticModel.from_pretrained(hand_model.save(tmp_path / ("x" * 250))).dim == 8
+
+
+def test_a_damaged_bundle_in_the_cache_is_made_again(hand_folder):
+    cached = EdgeModel.from_pretrained(hand_folder).bundle.folder
+    (cached / "golden.json").unlink()
+    assert EdgeModel.from_pretrained(hand_folder).encode("the cat").any()
+    shutil.rmtree(cached / "onnx")
+    assert EdgeModel.from_pretrained(hand_folder).encode("the cat").any()
+    assert [path.name for path in cached.parent.iterdir()] == [cached.name]
 
 
 def test_the_working_folder_is_never_replaced(hand_model, tmp_path, monkeypatch):

@@ -132,7 +132,10 @@ def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
         raise ModelFormatError(
             f"{name} is an encoder with a decoder ({model.config.model_type}); pass an encoder alone"
         )
-    known = model.get_input_embeddings().num_embeddings
+    try:
+        known = model.get_input_embeddings().num_embeddings
+    except (NotImplementedError, AttributeError):  # a model of an unusual shape, which cannot be asked
+        return
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if highest >= known:
         raise ModelFormatError(f"{name}: its tokenizer gives ids up to {highest}, and the model knows {known}")
