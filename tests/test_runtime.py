@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -274,3 +276,26 @@ def test_a_model_that_never_cuts_exports_at_every_precision(distilled, tmp_path)
     assert bundle.max_tokens is None
     long = "word " * 600 + "cat " * 600
     assert cosines(EdgeModel.from_pretrained(bundle.folder).encode([long]), uncut.encode([long])).min() > 0.9999
+
+
+@pytest.mark.slow
+def test_precision_bounds_hold_on_the_whole_shared_corpus(bundle, distilled, shared):
+    """Half a million sentences, every graph and precision."""
+    runners = [
+        EdgeModel.from_pretrained(bundle.folder, graph=graph, precision=at) for graph in GRAPHS for at in PRECISIONS
+    ]
+    worst = {f"{runner.graph} {runner.precision}": 1.0 for runner in runners}
+    with lzma.open(shared / "sentences.txt.xz", "rt", encoding="utf-8") as lines:
+        texts = (line.rstrip("\n") for line in lines)
+        while chunk := list(islice(texts, 20_000)):
+            expected = distilled.encode(chunk)
+            for runner in runners:
+                found = runner.encode(chunk)
+                agreement = cosines(found, expected)
+                if runner.precision == "float32":
+                    assert np.abs(found - expected).max() <= 1e-6
+                name = f"{runner.graph} {runner.precision}"
+                worst[name] = min(worst[name], float(agreement.min()))
+    print(f"worst cosines: {worst}")
+    for name, cosine in worst.items():
+        assert cosine >= {"int8": 0.9995, "float16": 0.99999, "float32": 0.9999999}[name.split()[1]], name
