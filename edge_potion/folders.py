@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,6 @@ from edge_potion.errors import InputError, ModelFormatError
 
 __all__ = [
     "MODEL_FILES",
-    "cache_folder",
     "file_written_whole",
     "find_folder",
     "origin_of",
@@ -261,17 +259,3 @@ def origin_of(config: Mapping[str, Any]) -> dict[str, str]:
     """What edge-potion wrote into a config.json of how the model was made: teacher, revision, fingerprint, version."""
     origin = config.get("edge_potion")
     return {key: str(value) for key, value in origin.items()} if isinstance(origin, dict) else {}
-
-
-def cache_folder() -> Path:
-    """Where bundles exported on the fly are kept: $EDGE_POTION_CACHE, or the platform's cache folder."""
-    named = os.environ.get("EDGE_POTION_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edge-potion"

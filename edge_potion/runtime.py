@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
-import shutil
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -15,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-import edge_potion
 from edge_potion import providers
-from edge_potion.bundle import PRECISIONS, Bundle, is_bundle, open_bundle
-from edge_potion.errors import InputError, MissingExtraError, ModelFormatError, ProviderError
-from edge_potion.folders import MODEL_FILES, cache_folder, find_folder
+from edge_potion.bundle import PRECISIONS, Bundle
+from edge_potion.cache import bundle_of
+from edge_potion.errors import InputError, ModelFormatError, ProviderError
+from edge_potion.folders import find_folder
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
 from edge_potion.tokens import TokenIds, check_count, open_tokenizer, tokenize
 
 __all__ = ["EdgeModel"]
-
-log = logging.getLogger("edge_potion")
 
 # Texts are sorted by length within a window, so that those which share a call waste no padding. A window is small
 # enough to hold in memory as `tokenizers` encodings (about 150 bytes a token).
@@ -108,7 +101,7 @@ class EdgeModel:
         cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str | None, threads: int | None
     ) -> EdgeModel:
         wanted = _precisions_for(provider, precision)
-        bundle = _bundle_of(folder, wanted[0])
+        bundle = bundle_of(folder, wanted[0])
         held = next((candidate for candidate in wanted if candidate in bundle.precisions), None)
         if held is None:
             raise ProviderError(
@@ -270,59 +263,6 @@ def _check_parts(bundle: Bundle, session: Any, tokens: int) -> None:
             f"{bundle.folder}: the graph is for {rows} tokens and {width} dimensions, tokenizer.json has {tokens} "
             f"tokens and config.json {bundle.dim} dimensions; export the bundle again"
         )
-
-
-def _bundle_of(folder: Path, precision: str) -> Bundle:
-    """The bundle in `folder`, or one exported from it into the cache; keyed by content, so it is never stale."""
-    if is_bundle(folder):
-        return open_bundle(folder)
-    if not list(folder.glob("**/model.safetensors")):
-        StaticModel.from_pretrained(folder)  # says what is missing
-    cached = cache_folder() / f"{_content_key(folder)}-{precision}"
-    return _whole(cached) or _export_into_cache(folder, cached, precision)
-
-
-def _whole(cached: Path) -> Bundle | None:
-    """The bundle in the cache, or None where there is none or it is damaged (and can be made again)."""
-    try:
-        return open_bundle(cached) if is_bundle(cached) else None
-    except ModelFormatError:
-        return None
-
-
-def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
-    model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
-    log.info("%s has no graphs yet: exporting it once to %s", folder, cached)
-    # Its own name first: another thread or process may export the same model, and whoever is first stays.
-    own = cached.with_name(f"{cached.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        edge_potion.export(model, own, quantize=[precision])
-        if cached.exists() and _whole(cached) is None:
-            shutil.rmtree(cached)
-        try:
-            own.rename(cached)
-        except OSError:
-            if _whole(cached) is None:
-                raise
-    except MissingExtraError as missing:
-        raise MissingExtraError(
-            f"{folder} holds no graphs of ours: run `edge-potion export {folder} --out BUNDLE` on a machine with "
-            "pip install 'edge-potion[cpu,export]', and load BUNDLE"
-        ) from missing
-    except OSError as failure:
-        raise InputError(f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE") from failure
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
-    return open_bundle(cached)
-
-
-def _content_key(folder: Path) -> str:
-    digest = hashlib.sha256(edge_potion.__version__.encode())
-    for file in sorted({file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}):
-        digest.update(file.relative_to(folder).as_posix().encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:24]
 
 
 def _windows(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import find_folder, read_json, written_whole
 from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
 
-__all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
+__all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "ST_FOLDERS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
 
 DEFAULT_MAX_TOKENS = 512  # Model2Vec's, for folders that do not say
 NORM_EPS = 1e-12  # a norm below it counts as zero; torch.nn.functional.normalize's
