@@ -78,6 +78,7 @@ class Golden:
             "max_tokens": max_tokens,
             "short_text": SHORT_TEXT,
             "long_text": LONG_TEXT,
+            "short_length": SHORT_LENGTH,
             "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
             "texts": list(self.texts),
             "ids": list(self.ids),
@@ -87,10 +88,9 @@ class Golden:
         file.write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
 
 
-def golden_of(model: StaticModel, texts: Sequence[str] | None = None) -> Golden:
-    """The oracle's answers for `texts`, by default the golden texts that ship with edge-potion."""
-    if texts is None:
-        texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
+def golden_of(model: StaticModel) -> Golden:
+    """The oracle's answers for the golden texts that ship with edge-potion."""
+    texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
     ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)

@@ -111,7 +111,7 @@ def _usable(words: Iterable[str], teacher: Tokenizer, taken: set[str]) -> tuple[
             skipped["too long"] += 1
         elif teacher.normalizer is not None and teacher.normalizer.normalize_str(word) != word:
             skipped["changed by the normalizer"] += 1
-        elif len(teacher.pre_tokenizer.pre_tokenize_str(word)) != 1:
+        elif teacher.pre_tokenizer is not None and len(teacher.pre_tokenizer.pre_tokenize_str(word)) != 1:
             skipped["split by the pre-tokenizer"] += 1
         else:
             usable.append(word)
