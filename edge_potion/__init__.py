@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import StaticModel
     from edge_potion.trainer.distill import distil
+    from edge_potion.trainer.pipeline import train
 
     __version__: str
 
@@ -31,6 +32,7 @@ _HOME_OF = {
     "StaticModel": "edge_potion.static_model",
     "distil": "edge_potion.trainer.distill",
     "export": "edge_potion.exporters.export",
+    "train": "edge_potion.trainer.pipeline",
     "EdgePotionError": "edge_potion.errors",
     "InputError": "edge_potion.errors",
     "MissingExtraError": "edge_potion.errors",
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "distil",
     "export",
+    "train",
 ]
 
 

@@ -39,6 +39,21 @@ PrecisionOption = Annotated[
     str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
 ]
 GraphOption = Annotated[str | None, typer.Option(help="bag or tokens; by default the fastest the bundle holds.")]
+RecipeOption = Annotated[
+    str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
+]
+TeacherOption = Annotated[
+    str | None, typer.Option(help="Folder or hub id of a sentence-transformer; by default the recipe's.")
+]
+CorpusOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Sentences: .txt, .jsonl or .parquet, also .gz, .xz, .zst; may be repeated. Else the recipe's set."
+    ),
+]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
+RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+TrustOption = Annotated[bool, typer.Option(help="Run Python code that comes with the teacher.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one call; by default one a core.")]
 
 
@@ -78,9 +93,9 @@ def distill(
     words: Annotated[
         Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
-    trust_remote_code: Annotated[bool, typer.Option(help="Run Python code that comes with the teacher.")] = False,
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
 ) -> None:
     """Turn a sentence-transformer into a static model, without any training text (Model2Vec's method).
 
@@ -94,7 +109,7 @@ def distill(
     refuse_unwritable(out)
     model = distil(
         teacher,
-        DistilRecipe(dims=dims),
+        DistilRecipe(dims=dims, vocabulary_size=None),
         words=list(read_texts(words)) if words else (),
         revision=revision,
         device=device,
@@ -104,6 +119,85 @@ def distill(
     model.save(out)
     print(f"{out}: {len(model.table)} tokens x {model.dim} dimensions")
     print(f"next: edge-potion export {out} --quantize int8", file=sys.stderr)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the model goes to OUT/model.")],
+    recipe: RecipeOption = "potion-256d",
+    teacher: TeacherOption = None,
+    corpus: CorpusOption = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
+    ] = None,
+    from_stage: Annotated[
+        int | None, typer.Option(min=1, max=6, help="Make the stages from this number on anew.")
+    ] = None,
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
+    push_to_hub: Annotated[str | None, typer.Option(help="Hub id to upload the model to, when it is done.")] = None,
+) -> None:
+    """Train a static model by a whole recipe: distil, featurize, contrast, born-again, power, PCA.
+
+    The same command goes on where a killed one stopped. Each stage stays in OUT, with its losses, times and curves.
+
+    Example: edge-potion train --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-run
+    """
+    from edge_potion.trainer.hub import check_push, push
+    from edge_potion.trainer.pipeline import train as run_recipe
+    from edge_potion.trainer.summary import as_table
+
+    if push_to_hub is not None:
+        check_push(push_to_hub)  # before hours of work
+    trained = run_recipe(
+        recipe,
+        out,
+        from_stage=from_stage,
+        teacher=teacher,
+        corpus=corpus or (),
+        features=features,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        show_progress=True,
+    )
+    print(as_table(trained.summary))
+    print(f"{trained.folder}: {len(trained.model.table)} tokens x {trained.model.dim} dimensions")
+    if push_to_hub is not None:
+        print(push(trained.folder, push_to_hub))
+    print(f"next: edge-potion export {trained.folder} --quantize int8", file=sys.stderr)
+
+
+@app.command()
+def featurize(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the shards go to OUT/2-featurize.")],
+    recipe: RecipeOption = "potion-256d",
+    teacher: TeacherOption = None,
+    corpus: CorpusOption = None,
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
+) -> None:
+    """Encode a corpus with the teacher, and stop there: on a GPU machine, say, for training elsewhere.
+
+    The same command goes on at the last whole shard. `train --features OUT` takes them, and so does `datasets`.
+
+    Example: edge-potion featurize --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-features
+    """
+    from edge_potion.trainer.pipeline import featurize_corpus
+
+    folder = featurize_corpus(
+        recipe,
+        out,
+        teacher=teacher,
+        corpus=corpus or (),
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        show_progress=True,
+    )
+    print(folder)
 
 
 @app.command()
@@ -117,7 +211,7 @@ def export(
     token_embeddings: Annotated[
         bool, typer.Option(help="Give the tokens graph an output with each token's vector (transformers.js needs it).")
     ] = False,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    revision: RevisionOption = None,
 ) -> None:
     """Write a bundle: ONNX graphs with a quantized table, checked against the oracle before they are handed out.
 

@@ -18,7 +18,9 @@ from typing import Any
 from edge_potion.errors import InputError, ModelFormatError
 
 __all__ = [
+    "HUB_ID",
     "MODEL_FILES",
+    "TEMPORARY",
     "file_written_whole",
     "find_folder",
     "origin_of",

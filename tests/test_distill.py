@@ -50,7 +50,7 @@ def test_extra_words_need_wordpiece(other_tokenizer):
 def test_pca_is_centred_unwhitened_and_of_fixed_sign():
     """Points on a line through (1, 2) along (3, 4) / 5."""
     rows = np.array([1.0, 2.0]) + np.outer([-2, 0, 2, 4], [0.6, 0.8])
-    pca = fit_pca(rows, 1)
+    pca = fit_pca([rows[:3], rows[3:]], 1)
     np.testing.assert_allclose(pca.components, [[0.6, 0.8]], atol=1e-12)
     np.testing.assert_allclose(pca.apply(rows)[:, 0], [-3, -1, 1, 3], atol=1e-6)
     assert pca.explained == pytest.approx(1)
@@ -68,7 +68,7 @@ def test_means_are_over_the_whole_sequence_in_the_order_given(teacher_folder):
 
     teacher = load_teacher(teacher_folder, device="cpu")
     sequences = [teacher.tokenizer.encode(text).ids for text in ("a longer text comes first", "cat", "two words")]
-    found = teacher.mean_vectors(sequences)
+    found = teacher.vectors(sequences)
     with torch.inference_mode():
         for row, sequence in zip(found, sequences, strict=True):
             states = teacher.model(torch.tensor([sequence])).last_hidden_state[0]
@@ -146,7 +146,7 @@ def test_a_teacher_that_gives_nan_is_refused(bert_teacher):
     weights = load_file(bert_teacher / "model.safetensors")
     weights["embeddings.word_embeddings.weight"][6] = float("nan")
     save_file(weights, bert_teacher / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelFormatError, match="gives NaN or inf, first for sequence 4"):
+    with pytest.raises(ModelFormatError, match="gives NaN or inf, first for token 4"):
         distil(bert_teacher, device="cpu")
 
 

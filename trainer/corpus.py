@@ -23,7 +23,7 @@ from edge_potion.folders import file_written_whole
 
 from .recipe import CorpusRecipe
 
-__all__ = ["CorpusReport", "sample_corpus"]
+__all__ = ["CorpusReport", "sample_corpus", "sample_sentences"]
 
 log = logging.getLogger("edge_potion")
 
@@ -70,9 +70,35 @@ def sample_corpus(
     """
     skipped: Counter[str] = Counter()
     read = _from_files(files, skipped) if files else _from_hub(recipe)
-    kept = _smallest(_with_progress(read, show_progress), recipe, skipped, endless=not files)
+    where = ", ".join(map(str, files)) or recipe.source
+    return sample_sentences(_with_progress(read, show_progress), recipe, out, skipped, where, endless=not files)
+
+
+def sample_sentences(
+    sentences: Iterable[str],
+    recipe: CorpusRecipe,
+    out: Path,
+    skipped: Counter[str] | None = None,
+    where: str = "the texts",
+    *,
+    endless: bool = False,
+) -> CorpusReport:
+    """Filter and sample `sentences` into the file `out`, as `sample_corpus` does.
+
+    Args:
+        sentences: any number of them.
+        recipe: how many, which lengths, which seed.
+        out: the text file to write.
+        skipped: counts of what was left out before.
+        where: they come from, for the error when none is left.
+        endless: stop after some times N of them.
+
+    Raises:
+        InputError: no sentence is left.
+    """
+    skipped = Counter() if skipped is None else skipped
+    kept = _smallest(sentences, recipe, skipped, endless=endless)
     if not kept.sentences:
-        where = ", ".join(map(str, files)) or recipe.source
         raise InputError(f"no sentence of {recipe.min_characters} to {recipe.max_characters} characters in {where}")
     with file_written_whole(out) as beside, beside.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(sentence + "\n" for sentence in kept.sentences)

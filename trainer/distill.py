@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import edge_potion
+from edge_potion.errors import ModelFormatError
 from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
 from edge_potion.tokens import pad_id, unk_id
 
@@ -55,8 +56,11 @@ def distil(
     recipe = recipe or DistilRecipe()
     if not isinstance(teacher, Teacher):
         teacher = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
-    vocabulary = build_vocabulary(teacher.tokenizer, words)
-    vectors = teacher.mean_vectors(vocabulary.sequences, show_progress=show_progress)  # (V, H) f32
+    vocabulary = build_vocabulary(teacher.tokenizer, list(words), recipe.vocabulary_size)
+    vectors = teacher.vectors(vocabulary.sequences, show_progress=show_progress)  # (V, H) f32
+    if not np.isfinite(vectors).all():
+        bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+        raise ModelFormatError(f"teacher {teacher.name} gives NaN or inf, first for token {bad}")
     specials = [
         special for special in (pad_id(vocabulary.tokenizer), unk_id(vocabulary.tokenizer)) if special is not None
     ]
@@ -92,5 +96,5 @@ def _card(teacher: Teacher, recipe: DistilRecipe, vocabulary: Vocabulary, shape:
         "edge_potion": origin,
     }
     name = f"{Path(teacher.name).name}-{shape[1]}d"
-    readme = distilled_card(name, teacher, shape)
+    readme = distilled_card(name, teacher.name, teacher.licence, shape)
     return Card(name, True, DEFAULT_MAX_TOKENS, config, readme, made_by)

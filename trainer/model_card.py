@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .teacher import Teacher
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["distilled_card"]
+__all__ = ["distilled_card", "trained_card"]
 
 PAGE = """\
 ---
@@ -12,9 +13,8 @@ PAGE = """\
 
 # {name}
 
-A static embedding model of {dims} dimensions and {tokens:,} tokens, distilled from {teacher} by edge-potion with
-Model2Vec's method: every token goes through the teacher, PCA reduces the vectors, SIF weights scale them. A text is
-the normalized mean of its token vectors.
+A static embedding model of {dims} dimensions and {tokens:,} tokens, {how}
+A text is the normalized mean of its token vectors.
 
 It is a Model2Vec folder. These load it as it is:
 
@@ -31,20 +31,86 @@ model = SentenceTransformer("{name}")
 
 `recipe.toml` beside this file tells how it was made.
 """
+DISTILLED = """\
+distilled from {teacher} by edge-potion with
+Model2Vec's method: every token goes through the teacher, PCA reduces the vectors, SIF weights scale them."""
+TRAINED = """\
+trained from {teacher} by edge-potion with
+the recipe of potion-256d-v3's card: distil, featurize, contrast, born-again, power normalization, PCA."""
+MAKING = """
+## How it was made
+
+* Teacher: {teacher}{revision}
+* Corpus: {corpus}
+* Recipe: {recipe}
+* Made with {versions}
+
+| stage | what came of it | agreement |
+|---|---|---:|
+{rows}
+
+Agreement is Pearson's correlation between the model's cosines and the teacher's, over all pairs of up to 1,000
+sentences that were held out of training. It is no benchmark.
+"""
 
 
-def distilled_card(name: str, teacher: Teacher, shape: tuple[int, ...]) -> str:
+def distilled_card(name: str, teacher: str, licence: str, shape: tuple[int, ...]) -> str:
     """README.md of a distilled model with a table of `shape` (V, D)."""
+    return _page(name, teacher, licence, shape, DISTILLED)
+
+
+def trained_card(
+    name: str,
+    origin: Mapping[str, str],
+    licence: str,
+    shape: tuple[int, ...],
+    corpus: str,
+    summary: Sequence[Mapping[str, Any]],
+    versions: Mapping[str, str],
+) -> str:
+    """README.md of a trained model.
+
+    Args:
+        name: of the model.
+        origin: teacher, teacher_revision and recipe_fingerprint, as config.json holds them.
+        licence: the teacher's, "" when it has none.
+        shape: (V, D) of the table.
+        corpus: what the sentences are of, in words.
+        summary: of the run, a row a stage; nothing of it that differs from run to run is told.
+        versions: package -> version.
+    """
+    making = MAKING.format(
+        teacher=origin["teacher"],
+        revision=f", revision {origin['teacher_revision']}" if origin["teacher_revision"] else "",
+        corpus=corpus,
+        recipe=f"fingerprint {origin['recipe_fingerprint']}",
+        versions=", ".join(f"{package} {version}" for package, version in versions.items()),
+        rows="\n".join(_stage_row(stage) for stage in summary),
+    )
+    return _page(name, origin["teacher"], licence, shape, TRAINED) + making
+
+
+def _stage_row(stage: Mapping[str, Any]) -> str:
+    told = ("sentences", "rows", "tokens", "dims", "validation_loss", "validation_accuracy", "best_step")
+    facts = ", ".join(f"{key.replace('_', ' ')} {stage[key]:,}" for key in told if key in stage)
+    return f"| {stage['stage']} | {facts} | {stage.get('agreement', '')} |"
+
+
+def _page(name: str, teacher: str, licence: str, shape: tuple[int, ...], how: str) -> str:
     from yaml import safe_dump  # huggingface-hub brings it
 
     header: dict[str, object] = {
         "library_name": "model2vec",
         "model_name": name,
-        "base_model": teacher.name,
+        "base_model": teacher,
         "tags": ["embeddings", "static-embeddings", "sentence-transformers"],
     }
-    if teacher.licence:
-        header["license"] = teacher.licence
+    if licence:
+        header["license"] = licence
     return PAGE.format(
-        header=safe_dump(header, sort_keys=False), name=name, dims=shape[1], tokens=shape[0], teacher=teacher.name
+        header=safe_dump(header, sort_keys=False),
+        name=name,
+        dims=shape[1],
+        tokens=shape[0],
+        how=how.format(teacher=teacher),
     )

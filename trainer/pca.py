@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +32,22 @@ class Pca:
         return ((rows - self.mean) @ self.components.T).astype(np.float32)
 
 
-def fit_pca(rows: np.ndarray, dims: int) -> Pca:
-    """The first `dims` (at most H) principal components of `rows` (N, H), by eigendecomposition of the covariance."""
-    rows = rows.astype(np.float64)
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    variances, vectors = np.linalg.eigh(centred.T @ centred / max(len(rows) - 1, 1))
+def fit_pca(blocks: Iterable[np.ndarray], dims: int) -> Pca:
+    """The first `dims` (at most H) principal components of rows that come in blocks (n, H), by their covariance.
+
+    One block is in memory at a time: the moments are updated block by block (Chan, Golub and LeVeque, 1983).
+    """
+    count, mean, scatter = 0, np.zeros(1), np.zeros((1, 1))
+    for block in blocks:
+        rows = block.astype(np.float64)
+        block_mean = rows.mean(axis=0)
+        rows -= block_mean
+        shift = block_mean - mean  # (H,)
+        total = count + len(rows)
+        scatter = scatter + rows.T @ rows + np.outer(shift, shift) * (count * len(rows) / total)
+        mean = mean + shift * (len(rows) / total)
+        count = total
+    variances, vectors = np.linalg.eigh(scatter / max(count - 1, 1))
     variances = np.clip(variances[::-1], 0, None)  # eigh is ascending; rounding can make a zero slightly negative
     components = vectors[:, ::-1].T[:dims]  # (D, H)
     largest = np.abs(components).argmax(axis=1)
@@ -56,7 +66,7 @@ def reduce_rows(rows: np.ndarray, dims: int, left_out: Sequence[int]) -> np.ndar
     possible = min(dims, rows.shape[1], int(fitted.sum()))
     if possible < dims:
         log.warning("dims: %d were asked for, and this teacher and vocabulary give %d", dims, possible)
-    pca = fit_pca(rows[fitted], possible)
+    pca = fit_pca([rows[fitted]], possible)
     log.info("PCA %d -> %d keeps %.1f %% of the variance", rows.shape[1], possible, 100 * pca.explained)
     reduced = pca.apply(rows)
     reduced[~fitted] = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -18,8 +19,11 @@ from typing import Any
 from edge_potion.errors import RecipeError
 
 __all__ = [
+    "BornAgainRecipe",
+    "ContrastRecipe",
     "CorpusRecipe",
     "DistilRecipe",
+    "FeaturizeRecipe",
     "PcaRecipe",
     "PowerRecipe",
     "Recipe",
@@ -61,16 +65,99 @@ class DistilRecipe:
     Attributes:
         dims: D, width of the table after PCA; the teacher's width when that is smaller. 512 in the recipe, whose
             last stage halves it; `edge-potion distill`, which ends here, asks for 256.
+        vocabulary_size: V, how many tokens: the teacher's own and, up to this number, the most frequent words of the
+            corpus that are not among them; None takes every word that is given.
         sif_coefficient: a in the SIF weight a / (a + p(rank)) of a row, with Zipf's p; None leaves rows as they are.
     """
 
     dims: int = 512
+    vocabulary_size: int | None = 63_000
     sif_coefficient: float | None = 1e-4
 
     def __post_init__(self) -> None:
         _at_least("dims", self.dims, 1)
+        if self.vocabulary_size is not None:
+            _at_least("vocabulary_size", self.vocabulary_size, 1)
         if self.sif_coefficient is not None and not 0 < self.sif_coefficient < 1:
             raise RecipeError(f"sif_coefficient is {self.sif_coefficient}; a number between 0 and 1 was expected")
+
+
+@dataclass(frozen=True)
+class FeaturizeRecipe:
+    """How the teacher encodes the corpus.
+
+    Attributes:
+        pooling: "tokens", the mean of the token vectors without [CLS] and [SEP] (Tokenlearn's target), or "model", the
+            teacher's own pooling.
+        precision: the teacher's arithmetic: "float32", "bfloat16" or "float16".
+        max_tokens: where a sentence is cut, special tokens included.
+        shard_rows: sentences in one file of vectors; what a killed run has to do again at most.
+    """
+
+    pooling: str = "tokens"
+    precision: str = "float32"
+    max_tokens: int = 128
+    shard_rows: int = 8192
+
+    def __post_init__(self) -> None:
+        _one_of("pooling", self.pooling, ("tokens", "model"))
+        _one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
+        _at_least("max_tokens", self.max_tokens, 3)
+        _at_least("shard_rows", self.shard_rows, 1)
+
+
+@dataclass(frozen=True)
+class ContrastRecipe:
+    """How the table is trained on (sentence, target vector) pairs.
+
+    Attributes:
+        loss: "contrastive" (cross-entropy of the in-batch similarities), "cosine" (1 - cosine) or "mse" (mean squared
+            error, of vectors as they are).
+        temperature: what similarities are divided by, for "contrastive".
+        learning_rate: of the first step; it falls linearly to 0.
+        batch_size: B, sentences a step.
+        epochs: how many times each sentence is seen.
+        token_weights: whether each token also learns a weight, folded into the table at the end.
+        validation_rows: sentences held out to choose the best weights; at most a tenth of all.
+        evaluations: how many times an epoch they are looked at, and a checkpoint is written.
+        patience: evaluations without a better loss after which training stops.
+        seed: of the split and of the order of the sentences.
+    """
+
+    loss: str = "contrastive"
+    temperature: float = 0.07
+    learning_rate: float = 1e-2
+    batch_size: int = 512
+    epochs: int = 2
+    token_weights: bool = True
+    validation_rows: int = 5_000
+    evaluations: int = 4
+    patience: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("loss", self.loss, ("contrastive", "cosine", "mse"))
+        _above_zero("temperature", self.temperature)
+        _above_zero("learning_rate", self.learning_rate)
+        for name, least in (("batch_size", 2), ("epochs", 1), ("evaluations", 1), ("patience", 1), ("seed", 0)):
+            _at_least(name, getattr(self, name), least)
+        _at_least("validation_rows", self.validation_rows, 2)
+
+
+@dataclass(frozen=True)
+class BornAgainRecipe(ContrastRecipe):
+    """How a fresh student is trained on the vectors of the one before it (Born-Again Networks: Furlanello et al. 2018).
+
+    Attributes:
+        alpha: weight of the loss against those vectors; 1 - alpha is the weight of the loss against the teacher's.
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha <= 1:
+            raise RecipeError(f"alpha is {self.alpha}; a number from 0 to 1 was expected")
 
 
 @dataclass(frozen=True)
@@ -96,10 +183,14 @@ class PcaRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All stages, in the order they run."""
+    """All stages, in the order they run, and the teacher they begin with (a hub id; `--teacher` gives another)."""
 
+    teacher: str = "mixedbread-ai/mxbai-embed-large-v1"
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
     distil: DistilRecipe = field(default_factory=DistilRecipe)
+    featurize: FeaturizeRecipe = field(default_factory=FeaturizeRecipe)
+    contrast: ContrastRecipe = field(default_factory=ContrastRecipe)
+    born_again: BornAgainRecipe = field(default_factory=BornAgainRecipe)
     power: PowerRecipe = field(default_factory=PowerRecipe)
     pca: PcaRecipe = field(default_factory=PcaRecipe)
 
@@ -129,8 +220,9 @@ def load_recipe(name: str | Path) -> Recipe:
 def to_toml(recipe: Any) -> str:
     """A recipe, or one section with its name over it, as TOML that `load_recipe` reads back."""
     if isinstance(recipe, Recipe):
-        return "\n".join(to_toml(getattr(recipe, section.name)) for section in fields(recipe))
-    title = type(recipe).__name__.removesuffix("Recipe").lower()
+        sections = (getattr(recipe, each.name) for each in fields(recipe) if each.name != "teacher")
+        return "\n".join([f"teacher = {_toml_value(recipe.teacher)}\n", *map(to_toml, sections)])
+    title = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(recipe).__name__.removesuffix("Recipe")).lower()
     return f"[{title}]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(recipe).items())
 
 
@@ -176,6 +268,16 @@ def _toml_value(value: object) -> str:
     if value is None:
         return "false"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | str) else repr(value)
+
+
+def _above_zero(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise RecipeError(f"{name} is {value}; a number above 0 was expected")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(f"{name} is {value!r}; one of {', '.join(known)} was expected")
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -1,9 +1,11 @@
-"""The teacher: load a transformers encoder from a folder or the hub, and take the mean of its token vectors."""
+"""The teacher: load a transformers encoder from a folder or the hub, and pool its token vectors."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import find_folder
+from edge_potion.folders import find_folder, read_json
 
-__all__ = ["Teacher", "load_teacher"]
+from .special_tokens import special_tokens
+
+__all__ = ["Teacher", "find_teacher", "licence_of", "load_teacher", "teacher_digest", "torch_device"]
 
 log = logging.getLogger("edge_potion")
 
@@ -34,10 +38,12 @@ class Teacher:
         revision: commit it was read from, "" for a folder.
         licence: from its card, "" when it has none.
         device: torch device, "cpu" or "cuda".
+        folder: where its files lie.
     """
 
     model: Any
     tokenizer: Tokenizer
+    folder: Path
     name: str
     revision: str
     licence: str
@@ -48,39 +54,69 @@ class Teacher:
         """H, the width of its token vectors."""
         return int(self.model.config.hidden_size)
 
-    def mean_vectors(self, sequences: Sequence[Sequence[int]], *, show_progress: bool = False) -> np.ndarray:
-        """Mean of the last layer's token vectors over each whole sequence.
+    def vectors(
+        self,
+        sequences: Sequence[Sequence[int]],
+        *,
+        pooling: str = "whole",
+        precision: str = "float32",
+        show_progress: bool = False,
+    ) -> np.ndarray:
+        """The last layer's token vectors of each sequence, pooled.
 
         Args:
             sequences: N sequences of teacher ids, special tokens among them where they are wanted.
+            pooling: "whole", the mean over the sequence; "tokens", over all but the special tokens around the text;
+                "model", the teacher's own pooling.
+            precision: of the arithmetic, the name of a torch dtype; the weights stay float32.
             show_progress: a bar on stderr.
 
         Returns:
-            (N, H) float32, finite, in the order given.
+            (N, H) float32, in the order given; NaN where the teacher gives it, zeros where nothing is left to pool.
 
         Raises:
-            ModelFormatError: the teacher gives NaN or inf.
+            ModelFormatError: pooling="model", and the teacher's is another than the mean or the first token.
         """
         import torch
         from tqdm import tqdm
 
+        share_of = self._pooling(pooling)
         order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
-        means = np.empty((len(sequences), self.width), np.float32)  # (N, H)
+        pooled = np.empty((len(sequences), self.width), np.float32)  # (N, H)
+        kind = torch.device(self.device).type
         with (
             torch.inference_mode(),
+            torch.autocast(kind, getattr(torch, precision), enabled=precision != "float32"),
             tqdm(total=len(order), desc="teacher", unit=" texts", disable=not show_progress) as bar,
         ):
             for places in _batches(order, sequences):
                 ids, mask = _padded([sequences[place] for place in places])  # (B, L) int64, twice
                 ids, mask = ids.to(self.device), mask.to(self.device)
                 states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, L, H)
-                share = mask / mask.sum(dim=1, keepdim=True)  # (B, L) f32
-                means[places] = torch.bmm(share[:, None, :].float(), states)[:, 0].cpu().numpy()
+                share = share_of(mask)  # (B, L) f32
+                with torch.autocast(kind, enabled=False):
+                    pooled[places] = torch.bmm(share[:, None, :], states)[:, 0].cpu().numpy()
                 bar.update(len(places))
-        if not np.isfinite(means).all():
-            bad = int(np.argmin(np.isfinite(means).all(axis=1)))
-            raise ModelFormatError(f"teacher {self.name} gives NaN or inf, first for sequence {bad}")
-        return means
+        return pooled
+
+    def _pooling(self, pooling: str) -> Callable[[Any], Any]:
+        """A function from the mask (B, L) of a batch to the share (B, L) float32 of each token in its vector."""
+        import torch
+
+        if pooling == "model":
+            pooling = _own_pooling(self.folder)
+        around = special_tokens(self.tokenizer)
+        before, after = (len(around.before), len(around.after)) if pooling == "tokens" else (0, 0)
+
+        def share(mask: Any) -> Any:
+            places = torch.arange(mask.shape[1], device=mask.device)
+            if pooling == "first":
+                return (places == 0).float().expand(mask.shape)
+            ends = mask.sum(dim=1, keepdim=True) - after  # (B, 1)
+            counted = ((places >= before) & (places < ends)).float()
+            return counted / counted.sum(dim=1, keepdim=True).clamp(min=1)
+
+        return share
 
 
 def load_teacher(
@@ -98,13 +134,10 @@ def load_teacher(
         InputError: no such folder, the hub did not give it, or the device is absent.
         ModelFormatError: it is no encoder that transformers loads from safetensors, or has no fast tokenizer.
     """
-    import torch
     from transformers import AutoModel
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device {device!r} was asked for, and torch sees no CUDA device here; use --device cpu")
-    folder = find_folder(name, revision, (*TEACHER_FILES, "*.py") if trust_remote_code else TEACHER_FILES)
+    device = torch_device(device)
+    folder = find_teacher(name, revision, trust_remote_code)
     tokenizer = _read_tokenizer(folder, trust_remote_code)
     try:
         model = AutoModel.from_pretrained(folder, trust_remote_code=trust_remote_code, use_safetensors=True)
@@ -120,11 +153,63 @@ def load_teacher(
     return Teacher(
         model=model,
         tokenizer=tokenizer,
+        folder=folder,
         name=folder.resolve().name if Path(name).is_dir() else str(name),
         revision="" if Path(name).is_dir() else folder.name,  # a hub snapshot's folder is named after its commit
-        licence=_licence(folder / "README.md"),
+        licence=licence_of(folder),
         device=device,
     )
+
+
+def torch_device(name: str | None) -> str:
+    """`name`, or by default cuda where there is one, else cpu; InputError when torch sees no such device."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device {name!r} was asked for, and torch sees no CUDA device here; use --device cpu")
+    return name
+
+
+def find_teacher(name: str | Path, revision: str | None = None, trust_remote_code: bool = False) -> Path:
+    """The folder of a teacher, downloaded when `name` is a hub id; InputError when there is none."""
+    return find_folder(name, revision, (*TEACHER_FILES, "*.py") if trust_remote_code else TEACHER_FILES)
+
+
+def teacher_digest(folder: Path) -> str:
+    """Twelve hex digits that change with whatever decides a teacher's vectors: weights, tokenizer, configuration."""
+    digest = hashlib.sha256()
+    matched = {file for pattern in TEACHER_FILES for file in folder.glob(pattern) if file.is_file()}
+    for file in sorted(matched - {folder / "README.md"}):
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _own_pooling(folder: Path) -> str:
+    """ "mean" or "first", as sentence-transformers would pool; the mean where nothing says otherwise."""
+    modules = folder / "modules.json"
+    try:
+        steps = [str(step["type"]).rpartition(".")[2] for step in json.loads(modules.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        steps = []
+    except (OSError, ValueError, TypeError, KeyError) as failure:
+        raise ModelFormatError(f"{modules} is no list of sentence-transformers modules ({failure})") from failure
+    if strange := set(steps) - {"Transformer", "Pooling", "Normalize"}:
+        raise ModelFormatError(
+            f'{folder}: the teacher ends in {", ".join(sorted(strange))}, which pooling = "model" cannot follow; '
+            'use pooling = "tokens"'
+        )
+    file = folder / "1_Pooling" / "config.json"
+    config = read_json(file) if file.is_file() else {"pooling_mode": "mean"}
+    old_style = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    modes = config.get("pooling_mode") or old_style
+    mode = modes if isinstance(modes, str) else "+".join(map(str, modes))
+    known = {"mean": "mean", "pooling_mode_mean_tokens": "mean", "cls": "first", "pooling_mode_cls_token": "first"}
+    if mode not in known:
+        raise ModelFormatError(f'{file}: the teacher pools by {mode}; mean or cls was expected, or pooling = "tokens"')
+    return known[mode]
 
 
 def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
@@ -155,11 +240,13 @@ def _read_tokenizer(folder: Path, trust_remote_code: bool) -> Tokenizer:
     return tokenizer
 
 
-def _licence(readme: Path) -> str:
+def licence_of(folder: Path) -> str:
+    """The licence that the card in a model's folder names, "" when it names none."""
     from huggingface_hub import metadata_load
     from yaml import YAMLError  # huggingface-hub brings it
 
     try:
+        readme = folder / "README.md"
         found = metadata_load(readme) if readme.is_file() else None
     except (OSError, ValueError, YAMLError):  # a card that cannot be read is a card that says nothing
         found = None

@@ -1,4 +1,8 @@
-"""The student's vocabulary: the teacher's pieces without `[unused*]`, then extra words by falling frequency."""
+"""The student's vocabulary: the teacher's pieces without `[unused*]`, then the words of a corpus by falling frequency.
+
+Words go into the WordPiece vocabulary itself, never into `added_tokens`, so that the text graph and every other
+WordPiece implementation find them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -14,7 +18,9 @@ from tokenizers import Tokenizer
 from edge_potion.errors import InputError
 from edge_potion.tokens import plain
 
-__all__ = ["Vocabulary", "build_vocabulary"]
+from .special_tokens import special_tokens
+
+__all__ = ["Vocabulary", "build_vocabulary", "frequent_words"]
 
 log = logging.getLogger("edge_potion")
 
@@ -39,37 +45,51 @@ class Vocabulary:
     skipped: Counter[str]
 
 
-def build_vocabulary(teacher: Tokenizer, words: Iterable[str] = ()) -> Vocabulary:
-    """Drop what no text can reach from the teacher's vocabulary, and fill in `words`.
+def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> list[str]:
+    """The words of a corpus as the teacher's normalizer and pre-tokenizer cut them, by falling frequency.
 
-    Words go into the WordPiece vocabulary itself, never into `added_tokens`, so that the text graph and every
-    other WordPiece implementation find them.
+    Words of one frequency come in alphabetical order. A tokenizer other than WordPiece gets none: its pieces hang
+    together, and a word cannot be put in.
+    """
+    if json.loads(teacher.to_str())["model"]["type"] != "WordPiece":
+        log.warning("the teacher's tokenizer is not WordPiece: the vocabulary stays as it is, without corpus words")
+        return []
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        text = teacher.normalizer.normalize_str(sentence) if teacher.normalizer else sentence
+        counts.update(word for word, _ in teacher.pre_tokenizer.pre_tokenize_str(text))
+    return [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | None = None) -> Vocabulary:
+    """Drop what no text can reach from the teacher's vocabulary, and fill in `words`.
 
     Args:
         teacher: adds special tokens; padding and truncation off.
         words: candidates by falling frequency. One that the normalizer changes, the pre-tokenizer splits, or that
             is longer than 24 characters is skipped and counted.
+        size: words go in until the vocabulary holds this many tokens; None takes them all.
 
     Raises:
         InputError: words for a tokenizer other than WordPiece.
     """
     content = json.loads(teacher.to_str())
-    around = _special_ids_around(teacher)
+    special = special_tokens(teacher)
     if content["model"]["type"] != "WordPiece":
-        words = list(words)
         if words:
             raise InputError(
                 f"extra words need a WordPiece teacher, and this one's tokenizer is {content['model']['type']}; "
                 "distil it without them"
             )
         # BPE merges and Unigram scores hang together: their vocabulary stays as it is.
-        size = max(teacher.get_vocab(with_added_tokens=True).values()) + 1
+        count = max(teacher.get_vocab(with_added_tokens=True).values()) + 1
         student = plain(Tokenizer.from_str(json.dumps(content)))
-        return Vocabulary(student, [around.of([token]) for token in range(size)], [], Counter())
+        return Vocabulary(student, [special.around([token]) for token in range(count)], [], Counter())
 
     old_ids = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
     pieces = {piece: token for piece, token in old_ids if not UNUSED.fullmatch(piece)}
-    added, skipped = _usable(words, teacher, set(pieces))
+    room = len(words) if size is None else max(size - len(pieces), 0)
+    added, skipped = _usable(words, teacher, set(pieces), room)
     new_ids = {piece: token for token, piece in enumerate([*pieces, *added])}
     content["model"]["vocab"] = new_ids
     content["added_tokens"] = [
@@ -78,33 +98,18 @@ def build_vocabulary(teacher: Tokenizer, words: Iterable[str] = ()) -> Vocabular
         if token["special"] and token["content"] in new_ids
     ]
     content["post_processor"] = None  # it names the old ids
-    sequences = [around.of([token]) for token in pieces.values()] + [teacher.encode(word).ids for word in added]
+    sequences = [special.around([token]) for token in pieces.values()] + [teacher.encode(word).ids for word in added]
     if added or skipped:
         log.info("vocabulary: %d pieces, %d words added, skipped: %s", len(pieces), len(added), dict(skipped))
     return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, added, skipped)
 
 
-@dataclass(frozen=True)
-class _Around:
-    """The special tokens that the teacher puts before and after a text: [CLS] and [SEP], <s> and </s>."""
-
-    before: list[int]
-    after: list[int]
-
-    def of(self, ids: list[int]) -> list[int]:
-        return [*self.before, *ids, *self.after]
-
-
-def _special_ids_around(teacher: Tokenizer) -> _Around:
-    encoding = teacher.encode("a")
-    inside = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
-    return _Around(encoding.ids[: inside[0]], encoding.ids[inside[-1] + 1 :])
-
-
-def _usable(words: Iterable[str], teacher: Tokenizer, taken: set[str]) -> tuple[list[str], Counter[str]]:
+def _usable(words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int) -> tuple[list[str], Counter[str]]:
     usable: list[str] = []
     skipped: Counter[str] = Counter()
     for word in words:
+        if len(usable) == room:
+            break
         if word in taken:
             skipped["already a piece"] += 1
         elif len(word) > LONGEST_WORD:

@@ -1,0 +1,135 @@
+"""Featurize: the teacher encodes the corpus, shard by shard; a run that was killed goes on at the last whole shard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.folders import file_written_whole, read_json
+
+from .recipe import FeaturizeRecipe
+from .shards import Shard, shard_files, write_shard
+from .special_tokens import special_tokens
+from .teacher import Teacher, teacher_digest
+
+__all__ = ["featurize"]
+
+log = logging.getLogger("edge_potion")
+
+MANIFEST = "features.json"
+
+
+def featurize(
+    teacher: Teacher, sentences: Path, out: Path, recipe: FeaturizeRecipe, *, show_progress: bool = False
+) -> dict[str, object]:
+    """Write (text, vector) shards of a file of sentences into the folder `out`, going on where an earlier run stopped.
+
+    Args:
+        teacher: whose vectors they are.
+        sentences: a UTF-8 file with one sentence a line, as `sample_corpus` writes it.
+        out: an existing folder; what it holds already must come from the same teacher, sentences and recipe.
+        recipe: pooling, precision, where to cut, rows a shard.
+        show_progress: a bar on stderr, with texts/s and the time left.
+
+    Returns:
+        `rows` written, and how many sentences were `skipped`, by reason: vectors that are not finite, or texts without
+        a token.
+
+    Raises:
+        InputError: `out` holds features made otherwise, or cannot be written to.
+        ModelFormatError: no sentence got a finite vector.
+    """
+    from tqdm import tqdm
+
+    with sentences.open("rb") as stream:
+        corpus_digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    with sentences.open("rb") as stream:
+        total = sum(1 for _ in stream)
+    manifest = {
+        "teacher": teacher.name,
+        "teacher_revision": teacher.revision,
+        "teacher_digest": teacher_digest(teacher.folder),
+        "dims": teacher.width,
+        "sentences_sha256": corpus_digest,
+        **asdict(recipe),
+    }
+    done = _already_there(out, manifest)
+    if done:
+        log.info("features: going on after %d whole shards", len(done))
+    skipped: Counter[str] = Counter()
+    rows = 0
+    with (
+        sentences.open(encoding="utf-8", newline="\n") as lines,
+        tqdm(total=total, desc="featurize", unit=" texts", disable=not show_progress) as bar,
+    ):
+        for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
+            name = f"shard-{number:05d}.json"  # its count; a shard of which all rows are skipped has no file
+            if name in done:
+                counts = done[name]
+                bar.initial += len(texts)  # the rate and the time left are of what this run does
+            else:
+                counts = _featurize_shard(teacher, texts, out, number, recipe)
+                with file_written_whole(out / name) as beside:
+                    beside.write_text(json.dumps(counts))
+            rows += counts.get("rows", 0)
+            skipped.update({reason: count for reason, count in counts.items() if reason != "rows"})
+            bar.update(len(texts))
+    if not rows:
+        raise ModelFormatError(f"teacher {teacher.name} gave no finite vector for any of {total} sentences: {skipped}")
+    if skipped:
+        log.warning("features: %d sentences, left out: %s", rows, dict(skipped))
+    return {"rows": rows, "skipped": dict(skipped)}
+
+
+def _already_there(out: Path, manifest: dict[str, object]) -> dict[str, dict[str, int]]:
+    """The counts of the whole shards in `out`; writes the manifest where there is none yet."""
+    file = out / MANIFEST
+    if not file.is_file():
+        if shard_files(out):
+            raise InputError(f"{out} holds shards without a {MANIFEST}; choose another folder")
+        with file_written_whole(file) as beside:
+            beside.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        return {}
+    found = read_json(file)
+    if differing := [key for key, value in manifest.items() if found.get(key) != value]:
+        key = differing[0]
+        raise InputError(
+            f"{out} holds features of another kind: {key} is {found.get(key)!r} there and {manifest[key]!r} now; "
+            "choose another folder, or remove it"
+        )
+    return {each.name: read_json(each) for each in out.glob("shard-*.json")}
+
+
+def _featurize_shard(
+    teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe
+) -> dict[str, int]:
+    around = special_tokens(teacher.tokenizer)
+    inside = recipe.max_tokens - len(around.before) - len(around.after)
+    ids = [encoding.ids[:inside] for encoding in teacher.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    vectors = teacher.vectors([around.around(row) for row in ids], pooling=recipe.pooling, precision=recipe.precision)
+    vectors = vectors.astype(np.float16)  # (n, H); a value beyond 65,504 becomes inf, and its row is left out
+    finite = np.isfinite(vectors).all(axis=1)
+    has_tokens = np.array([bool(row) for row in ids])
+    kept = finite & has_tokens
+    if kept.any():
+        write_shard(out, number, Shard([texts[place] for place in np.flatnonzero(kept)], vectors[kept]))
+    counts = {
+        "rows": int(kept.sum()),
+        "NaN or inf": int((~finite & has_tokens).sum()),
+        "no token": int((~has_tokens).sum()),
+    }
+    return {reason: count for reason, count in counts.items() if count or reason == "rows"}
+
+
+def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    while chunk := list(islice(lines, size)):
+        yield chunk

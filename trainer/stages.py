@@ -1,0 +1,144 @@
+"""The stages of a run: each takes its own recipe section and what came before, fills a folder, and returns its facts.
+
+Stages that make a model keep it in `model/` of their folder, so that any of them can be exported and measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_potion.folders import file_written_whole
+from edge_potion.static_model import StaticModel
+
+from .contrast import CHECKPOINT, Goal, contrast
+from .corpus import sample_corpus, sample_sentences
+from .distill import distil
+from .featurize import featurize
+from .pairs import Pairs, open_pairs, write_pairs
+from .pca import reduce_rows
+from .postprocess import power_normalized
+from .recipe import (
+    BornAgainRecipe,
+    ContrastRecipe,
+    CorpusRecipe,
+    DistilRecipe,
+    FeaturizeRecipe,
+    PcaRecipe,
+    PowerRecipe,
+    to_toml,
+)
+from .run_folder import Made
+from .shards import open_features
+from .sources import Sources
+from .vocabulary import frequent_words
+
+__all__ = ["Stages", "model_of"]
+
+SENTENCES = "sentences.txt"
+MODEL = "model"
+POOL_ROWS = 16_384  # sentences pooled at once
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages, made from `sources`; the first argument of each is the folder that it fills."""
+
+    sources: Sources
+
+    def corpus(self, folder: Path, recipe: CorpusRecipe, _: Made) -> Facts:
+        """Sample sentences of the corpus files, else of the features' texts, else of the hub set."""
+        out, files = folder / SENTENCES, self.sources.corpus_files
+        if self.sources.features and not files:
+            shards = open_features(self.sources.features.folder).shards()
+            report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
+        else:
+            report = sample_corpus(recipe, out, files, show_progress=self.sources.show_progress)
+        return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
+
+    def distil(self, folder: Path, recipe: DistilRecipe, _: Made, corpus: Made) -> Facts:
+        """Make a table of the teacher's tokens and the most frequent words of the corpus."""
+        teacher = self.sources.loaded_teacher
+        with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
+            words = frequent_words(lines, teacher.tokenizer)
+        model = distil(teacher, recipe, words=words, show_progress=self.sources.show_progress)
+        model.save(folder / MODEL)
+        return {"tokens": len(model.table), "dims": model.dim}
+
+    def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Made, corpus: Made) -> Facts:
+        """Have the teacher encode the corpus."""
+        sentences = corpus.folder / SENTENCES
+        return featurize(
+            self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.show_progress
+        )
+
+    def pairs(self, folder: Path, _: None, distilled: Made, features: Made) -> Facts:
+        """Tokenize the texts for the student, and bring the vectors to its width."""
+        return write_pairs(open_features(features.folder), model_of(distilled), folder)
+
+    def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Made, pairs: Made) -> Facts:
+        """Train the table on the teacher's vectors."""
+        data = open_pairs(pairs.folder)
+        return self._trained(folder, recipe, distilled, data, [Goal(data.targets, 1.0)], "contrast")
+
+    def born_again(self, folder: Path, recipe: BornAgainRecipe, distilled: Made, pairs: Made, first: Made) -> Facts:
+        """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
+        data, own = open_pairs(pairs.folder), folder / "targets.f16"
+        goals = [Goal(_pooled(model_of(first), data, own), recipe.alpha), Goal(data.targets, 1 - recipe.alpha)]
+        facts = self._trained(folder, recipe, distilled, data, [goal for goal in goals if goal.weight], "born again")
+        own.unlink()
+        return facts
+
+    def power(self, folder: Path, recipe: PowerRecipe, before: Made) -> Facts:
+        """Power-normalize the table."""
+        model = model_of(before)
+        _followed_by(model, power_normalized(model.table, recipe), recipe).save(folder / MODEL)
+        return {}
+
+    def pca(self, folder: Path, recipe: PcaRecipe, before: Made) -> Facts:
+        """Reduce the table to the width that ships."""
+        model = model_of(before)
+        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
+        _followed_by(model, table, recipe).save(folder / MODEL)
+        return {"dims": table.shape[1]}
+
+    def _trained(
+        self, folder: Path, recipe: ContrastRecipe, distilled: Made, data: Pairs, goals: Sequence[Goal], title: str
+    ) -> Facts:
+        student, device, show = model_of(distilled), self.sources.device, self.sources.show_progress
+        result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
+        _followed_by(student, result.table, recipe).save(folder / MODEL)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        return {
+            "validation_loss": round(result.progress.best_loss, 5),
+            "validation_accuracy": round(result.progress.best_accuracy, 4),
+            "best_step": result.progress.best_step,
+            "steps": result.progress.step,
+            "device": device,
+        }
+
+
+def model_of(stage: Made) -> StaticModel:
+    """The model that a stage made."""
+    return StaticModel.from_pretrained(stage.folder / MODEL)
+
+
+def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> StaticModel:
+    """The model after one more stage, whose section its recipe then tells."""
+    card = replace(before.card, recipe=f"{before.card.recipe}\n{to_toml(section)}", readme="")
+    return StaticModel(table, before.tokenizer, card)
+
+
+def _pooled(model: StaticModel, data: Pairs, file: Path) -> np.ndarray:
+    """(N, D) float16, memory-mapped from `file`: the mean of each sentence's rows."""
+    with file_written_whole(file) as beside, beside.open("wb") as stream:
+        for begin in range(0, len(data), POOL_ROWS):
+            rows = np.arange(begin, min(begin + POOL_ROWS, len(data)))
+            data.means(model.table, rows).astype(np.float16).tofile(stream)
+    return np.memmap(file, np.float16, "r", shape=(len(data), model.dim))
