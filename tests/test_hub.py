@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from .conftest import LoopbackHub, hub_environment, run_script, served
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(LoopbackHub):
     """The calls of the hub's HTTP API that a snapshot needs: a revision, its tree, and one file of it."""
 
     repos: dict[str, Path]
-    asked: list[str]
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -34,13 +30,13 @@ class Hub(BaseHTTPRequestHandler):
         elif "/".join(parts[:2]) in self.repos and parts[2] == "resolve":
             self._answer_file(self.repos["/".join(parts[:2])] / "/".join(parts[4:]))
         else:
-            self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+            self.answer(404, headers={"X-Error-Code": "RepoNotFound"})
 
     def _answer_info(self, repo: str, question: str = "revision", revision: str = "main") -> None:
         if repo not in self.repos:
-            return self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
+            return self.answer(401, headers={"X-Error-Code": "RepoNotFound"})
         if revision not in ("main", "v1", COMMIT):
-            return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+            return self.answer(404, headers={"X-Error-Code": "RevisionNotFound"})
         folder = self.repos[repo]
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         answer: object = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
@@ -54,50 +50,25 @@ class Hub(BaseHTTPRequestHandler):
                 }
                 for name, path in files.items()
             ]
-        return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        return self.answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def _answer_file(self, file: Path) -> None:
         if not file.is_file():
-            return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return self.answer(404, headers={"X-Error-Code": "EntryNotFound"})
         content = file.read_bytes()
         etag = hashlib.sha256(content).hexdigest()
-        return self._send(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
-
-    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        return self.answer(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
 
 
 @pytest.fixture
 def hub(hand_folder, bundle, bert_teacher) -> Iterator[type[Hub]]:
-    handler = type("ThisHub", (Hub,), {"asked": []})
-    handler.repos = {"us/static": hand_folder, "us/bundle": bundle.folder, "us/teacher": bert_teacher}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    handler.endpoint = f"http://127.0.0.1:{server.server_port}"
-    yield handler
-    server.shutdown()
+    repos = {"us/static": hand_folder, "us/bundle": bundle.folder, "us/teacher": bert_teacher}
+    with served(type("ThisHub", (Hub,), {"repos": repos})) as hub:
+        yield hub
 
 
 def run(hub: type[Hub], tmp_path: Path, script: str) -> str:
-    """stdout of a script whose huggingface-hub talks to `hub` and keeps its downloads in a cache of its own."""
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.endpoint,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    environment.pop("HF_HUB_OFFLINE", None)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_script(script, hub_environment(hub.endpoint, tmp_path))
 
 
 def test_a_static_model_is_downloaded_exported_once_and_run(hub, tmp_path):

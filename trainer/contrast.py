@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.errors import RecipeError
+from edge_potion.errors import InputError, RecipeError
 from edge_potion.folders import file_written_whole
 from edge_potion.static_model import StaticModel
 
@@ -204,10 +204,14 @@ def _evaluate(
 
 
 def _save(file: Path, trained: Student, best: Any, progress: Progress) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with file_written_whole(file) as beside:
-        save_file({**trained.tensors(), "best": best}, beside, metadata={"progress": json.dumps(asdict(progress))})
+        try:
+            save_file({**trained.tensors(), "best": best}, beside, metadata={"progress": json.dumps(asdict(progress))})
+        except SafetensorError as failure:  # a full disk, which is no OSError there
+            raise InputError(f"cannot write {file} ({failure})") from failure
 
 
 def _resume(file: Path, trained: Student, best: Any) -> Progress:

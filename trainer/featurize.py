@@ -46,7 +46,7 @@ def featurize(
 
     Raises:
         InputError: `out` holds features made otherwise, or cannot be written to.
-        ModelFormatError: no sentence got a finite vector.
+        ModelFormatError: no sentence of a shard got a finite vector.
     """
     from tqdm import tqdm
 
@@ -67,22 +67,21 @@ def featurize(
         log.info("features: going on after %d whole shards", len(done))
     skipped: Counter[str] = Counter()
     rows = 0
+    before = sum(sum(counts.values()) for counts in done.values())
     with (
         sentences.open(encoding="utf-8", newline="\n") as lines,
-        tqdm(total=total, desc="featurize", unit=" texts", disable=not show_progress) as bar,
+        tqdm(total=total, initial=before, desc="featurize", unit=" texts", disable=not show_progress) as bar,
     ):
         for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
             name = f"shard-{number:05d}.json"  # its count; a shard of which all rows are skipped has no file
-            if name in done:
-                counts = done[name]
-                bar.initial += len(texts)  # the rate and the time left are of what this run does
-            else:
+            counts = done.get(name)
+            if counts is None:
                 counts = _featurize_shard(teacher, texts, out, number, recipe)
                 with file_written_whole(out / name) as beside:
                     beside.write_text(json.dumps(counts))
+                bar.update(len(texts))
             rows += counts.get("rows", 0)
             skipped.update({reason: count for reason, count in counts.items() if reason != "rows"})
-            bar.update(len(texts))
     if not rows:
         raise ModelFormatError(f"teacher {teacher.name} gave no finite vector for any of {total} sentences: {skipped}")
     if skipped:
@@ -115,9 +114,20 @@ def _featurize_shard(
     around = special_tokens(teacher.tokenizer)
     inside = recipe.max_tokens - len(around.before) - len(around.after)
     ids = [encoding.ids[:inside] for encoding in teacher.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    vectors = teacher.vectors([around.around(row) for row in ids], pooling=recipe.pooling, precision=recipe.precision)
-    vectors = vectors.astype(np.float16)  # (n, H); a value beyond 65,504 becomes inf, and its row is left out
+    whole = [around.around(row) for row in ids]
+    how = {"pooling": recipe.pooling, "precision": recipe.precision}
+    vectors = teacher.vectors(whole, **how)  # (n, H) f32
+    for place in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
+        # Alone, it holds no padding: NaN at a position that only longer texts reach would spoil its whole batch.
+        vectors[place] = teacher.vectors([whole[place]], **how)[0]
+    with np.errstate(over="ignore"):
+        vectors = vectors.astype(np.float16)  # a value beyond 65,504 becomes inf, and its row is left out
     finite = np.isfinite(vectors).all(axis=1)
+    if not finite.any() and len(texts) == recipe.shard_rows:  # now, not hours later
+        raise ModelFormatError(
+            f"teacher {teacher.name} gives NaN or inf for each of {len(texts)} sentences at precision "
+            f"{recipe.precision}; a wider one may do"
+        )
     has_tokens = np.array([bool(row) for row in ids])
     kept = finite & has_tokens
     if kept.any():

@@ -11,22 +11,28 @@ __all__ = ["check_push", "push"]
 
 
 def check_push(hub_id: str) -> None:
-    """Ask the hub, before hours of work, whether it knows us and would take the name.
+    """Find out, before hours of work, whether the hub knows us and the name is one that it can take.
 
     Raises:
         InputError: no hub id, not logged in, or the hub cannot be reached.
     """
-    if not HUB_ID.fullmatch(hub_id):
+    if not HUB_ID.fullmatch(hub_id) or "/" not in hub_id:
         raise InputError(f"{hub_id!r} is no hub id; USER/NAME was expected")
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # of no __all__
 
     try:
+        validate_repo_id(hub_id)
+    except HFValidationError as failure:
+        raise InputError(f"{hub_id!r} is no hub id: {failure}") from failure
+    try:
         HfApi().whoami()
-    except (LocalTokenNotFoundError, HfHubHTTPError, OSError) as failure:
+    except Exception as failure:  # its own, and those of the HTTP library that its version uses: no base is shared
         reason = str(failure).strip().split("\n")[0]
         raise InputError(
-            f"cannot push to {hub_id!r} ({reason}); log in with `hf auth login`, or leave --push-to-hub out"
+            f"cannot push to {hub_id!r} ({reason}); check the network and your login (`hf auth login`), "
+            "or leave --push-to-hub out"
         ) from failure
 
 
@@ -40,7 +46,6 @@ def push(folder: Path, hub_id: str) -> str:
         InputError: the hub refuses it, or cannot be reached; the folder stays as it is.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
     try:
@@ -51,7 +56,7 @@ def push(folder: Path, hub_id: str) -> str:
             allow_patterns=list(MODEL_FILES),
             commit_message="Upload a static embedding model trained by edge-potion",
         )
-    except (HfHubHTTPError, OSError, ValueError) as failure:
+    except Exception as failure:  # as above; a large file that fails is a bare RuntimeError
         reason = str(failure).strip().split("\n")[0]
         raise InputError(f"the hub did not take {hub_id!r} ({reason}); the model is in {folder}") from failure
     return str(address)

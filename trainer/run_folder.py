@@ -134,7 +134,9 @@ class Run:
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir()
                 (part / AT_WORK).write_text(json.dumps({"fingerprint": mark}))
-            if _mark_of(part / STAGE_FILE) != mark:  # else it was killed just before it took its name
+            if _mark_of(part / STAGE_FILE) == mark:
+                log.info("%s: done before", name)  # and killed just before it took its name
+            else:
                 log.info("%s: %s", name, "begins" if len(list(part.iterdir())) == 1 else "goes on")
                 begin = time.perf_counter()
                 reset_peak_memory()

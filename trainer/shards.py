@@ -127,6 +127,7 @@ def _write_parquet(file: Path, texts: Sequence[str], vectors: np.ndarray) -> Non
 def _read_parquet(file: Path) -> Iterator[Shard]:
     require("pyarrow", extra="parquet", purpose=f"reading {file.name}")
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
@@ -137,10 +138,12 @@ def _read_parquet(file: Path) -> Iterator[Shard]:
             )
         for batch in parquet.iter_batches(batch_size=ROWS_READ, columns=["text", "vector"]):
             texts = batch.column("text").to_pylist()
-            values = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
-            if len(texts) == 0:
+            lists = batch.column("vector")
+            widths = pc.unique(pc.list_value_length(lists)).to_pylist()  # None where a row has no vector
+            values = lists.flatten().to_numpy(zero_copy_only=False)
+            if not texts:
                 continue
-            if len(values) % len(texts) or values.dtype.kind != "f" or None in texts:
+            if len(widths) != 1 or not widths[0] or values.dtype.kind != "f" or None in texts:
                 raise ModelFormatError(f"{file}: a row lacks its text, or the vectors are not floats of one width")
             yield Shard(texts, values.reshape(len(texts), -1))
     except (OSError, pa.ArrowException) as failure:
