@@ -1,15 +1,23 @@
 # make demo   set up .venv and run the main job: distil a teacher, export it to int8, embed and search sentences
 # make bench  measure against the peers and write the numbers of README.md
+# make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make test   set up everything the tests need, lint, and run the test suite
 
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := model2vec-distill onnxruntime-oldest openvino
 
-.PHONY: demo test test-slow lint setup bench clean
+.PHONY: demo minilm test test-slow lint setup bench clean
 
 demo: .venv/.installed
 	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
+
+DATA := ../shared/data
+minilm: demo
+	test -d build/features || $(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) build/features \
+		--teacher build/demo/all-MiniLM-L6-v2
+	$(BIN)/edge-potion train --recipe potion-256d-minilm --teacher build/demo/all-MiniLM-L6-v2 \
+		--corpus $(DATA)/sentences.txt.xz --features build/features --out build/potion-256d-minilm
 
 test: lint $(PEERS:%=.venvs/%/.installed)
 	$(BIN)/pytest

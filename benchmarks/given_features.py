@@ -1,6 +1,6 @@
 """Turn teacher vectors that are given as int8 rows and scales (a text a line beside them) into the trainer's shards.
 
-    python -m edge_potion.benchmarks.given_features ../shared/data build/features --teacher TEACHER_FOLDER
+python -m edge_potion.benchmarks.given_features ../shared/data build/features --teacher TEACHER_FOLDER
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def find_sources(
     recipe: Recipe,
     *,
     teacher: str | Path | None = None,
-    corpus: Sequence[str | Path] = (),
+    corpus: str | Path | Sequence[str | Path] = (),
     features: str | Path | None = None,
     device: str | None = None,
     revision: str | None = None,
@@ -88,7 +88,7 @@ def find_sources(
         ModelFormatError: the features' manifest is damaged.
     """
     device = torch_device(device)
-    files = [Path(file).expanduser() for file in corpus]
+    files = [Path(file).expanduser() for file in ([corpus] if isinstance(corpus, str | Path) else corpus)]
     for file in files:
         if not file.is_file():
             raise InputError(f"there is no corpus file {file}")
