@@ -56,6 +56,26 @@ def test_pairs_by_hand(hand_model, tmp_path):
     )
 
 
+def test_targets_are_turned_as_near_to_the_student_as_a_rotation_can(hand_model, sentences, tmp_path):
+    """The moment of targets by student vectors is then symmetric, without a negative eigenvalue (Procrustes)."""
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(["the", "cat", "sat", "on", "mat", "dog", "ran", "a", "b"], 4)) for _ in range(50)]
+    (tmp_path / "shards").mkdir()
+    write_shard(tmp_path / "shards", 0, Shard(texts, random.normal(size=(50, 9))))
+    facts = write_pairs(open_features(tmp_path / "shards"), hand_model, tmp_path)
+    pairs = open_pairs(tmp_path)
+    ours, targets = pairs.means(hand_model.table, np.arange(50)), pairs.targets.astype(np.float64)
+    ours = ours / np.linalg.norm(ours, axis=1, keepdims=True)
+    targets = targets / np.linalg.norm(targets, axis=1, keepdims=True)
+    moment = targets.T @ ours
+    np.testing.assert_allclose(moment, moment.T, atol=0.02)
+    assert np.linalg.eigvalsh(moment).min() > -0.02
+    assert facts["first_cosine"] == pytest.approx((ours * targets).sum(axis=1).mean(), abs=1e-3)
+    for _ in range(20):
+        turn = np.linalg.qr(random.normal(size=(8, 8))).Q
+        assert (ours * (targets @ turn)).sum(axis=1).mean() < facts["first_cosine"]
+
+
 def test_features_narrower_than_the_student_or_too_few_are_refused(hand_model, tmp_path):
     write_shard(tmp_path, 0, Shard(["cat", "dog"], np.ones((2, 5))))
     with pytest.raises(InputError, match="the features have 5 dimensions and the student 8"):

@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -115,11 +116,11 @@ def _featurize_shard(
     inside = recipe.max_tokens - len(around.before) - len(around.after)
     ids = [encoding.ids[:inside] for encoding in teacher.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     whole = [around.around(row) for row in ids]
-    how = {"pooling": recipe.pooling, "precision": recipe.precision}
-    vectors = teacher.vectors(whole, **how)  # (n, H) f32
+    encode = partial(teacher.vectors, pooling=recipe.pooling, precision=recipe.precision)
+    vectors = encode(whole)  # (n, H) f32
     for place in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
         # Alone, it holds no padding: NaN at a position that only longer texts reach would spoil its whole batch.
-        vectors[place] = teacher.vectors([whole[place]], **how)[0]
+        vectors[place] = encode([whole[place]])[0]
     with np.errstate(over="ignore"):
         vectors = vectors.astype(np.float16)  # a value beyond 65,504 becomes inf, and its row is left out
     finite = np.isfinite(vectors).all(axis=1)
