@@ -1,23 +1,25 @@
 # make demo   set up .venv and run the main job: distil a teacher, export it to int8, embed and search sentences
 # make bench  measure against the peers and write the numbers of README.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
+# make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
 # make test   set up everything the tests need, lint, and run the test suite
 
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := model2vec-distill onnxruntime-oldest openvino
 
-.PHONY: demo minilm test test-slow lint setup bench clean
+.PHONY: demo minilm test test-slow lint setup bench bench-training clean
 
 demo: .venv/.installed
 	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
 
 DATA := ../shared/data
-minilm: demo
-	test -d build/features || $(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) build/features \
-		--teacher build/demo/all-MiniLM-L6-v2
+minilm: build/features
 	$(BIN)/edge-potion train --recipe potion-256d-minilm --teacher build/demo/all-MiniLM-L6-v2 \
 		--corpus $(DATA)/sentences.txt.xz --features build/features --out build/potion-256d-minilm
+
+build/features: | demo
+	$(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
 test: lint $(PEERS:%=.venvs/%/.installed)
 	$(BIN)/pytest
@@ -39,6 +41,13 @@ bench: demo
 	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz \
 		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_speed.json
 	$(BIN)/python -m edge_potion.benchmarks.readme
+
+# Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.
+bench-training: build/features .venvs/tokenlearn/.installed
+	mkdir -p benchmarks/results
+	$(BIN)/python -m edge_potion.benchmarks.training build/demo/all-MiniLM-L6-v2 $(DATA)/sentences.txt.xz build/features \
+		--sts $(DATA)/eval/STSBenchmark/validation.jsonl.gz --search \
+		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_training.json
 
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
