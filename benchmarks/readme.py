@@ -12,11 +12,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edge_potion.errors import InputError
 
-__all__ = ["numbers", "with_numbers"]
+__all__ = ["speed_numbers", "training_numbers", "with_numbers"]
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
@@ -35,18 +36,25 @@ def main() -> None:
 
 
 def with_numbers(readme: str, results: Path) -> str:
-    """The README with its numbers section written anew from the newest speed report in `results`."""
+    """The README with its numbers section written anew from the newest reports in `results`."""
     if readme.count(BEGIN) != 1 or END not in readme:
         raise InputError(f"README.md needs one {BEGIN.strip()} and one {END}")
-    reports = sorted(results.glob("*_speed.json"))  # named <date>_<machine>_speed.json
-    if not reports:
-        raise InputError(f"{results} holds no *_speed.json; write one with benchmarks.speed --json")
     before, rest = readme.split(BEGIN)
-    report = json.loads(reports[-1].read_text(encoding="utf-8"))
-    return before + BEGIN + numbers(report, reports[-1].name) + END + rest.split(END, 1)[1]
+    parts = [
+        write(*_newest(results, what)) for what, write in (("speed", speed_numbers), ("training", training_numbers))
+    ]
+    return before + BEGIN + "\n".join(parts) + END + rest.split(END, 1)[1]
 
 
-def numbers(report: dict[str, Any], name: str) -> str:
+def _newest(results: Path, what: str) -> tuple[dict[str, Any], str]:
+    """A report and the name of its file, <date>_<machine>_<what>.json."""
+    reports = sorted(results.glob(f"*_{what}.json"))
+    if not reports:
+        raise InputError(f"{results} holds no *_{what}.json; `make bench` and `make bench-training` write them")
+    return json.loads(reports[-1].read_text(encoding="utf-8")), reports[-1].name
+
+
+def speed_numbers(report: dict[str, Any], name: str) -> str:
     """The Markdown of one speed report."""
     machine, versions = report["machine"], report["versions"]
     end_to_end = {row["name"]: row for row in report["end_to_end"]}
@@ -62,8 +70,37 @@ def numbers(report: dict[str, Any], name: str) -> str:
         text = end_to_end[row["name"]]
         cells = [f"{value['texts_per_second']:,.0f} | {_ratio(value)}" for value in (text, row)]
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
-    source = f"[benchmarks/results/{name}](benchmarks/results/{name})"
-    return "\n".join([*lines, "", f"From {source}, written by `make bench`.", ""])
+    return "\n".join([*lines, "", _source(name, "make bench"), ""])
+
+
+def training_numbers(report: dict[str, Any], name: str) -> str:
+    """The Markdown of one training report."""
+    contrast, featurize = report["contrast"], report["featurize"]
+    table, peer = " x ".join(f"{side:,}" for side in contrast["table"]), contrast["peer_versions"]["tokenlearn"]
+    lines = [
+        f"Training and featurizing on {report['machine']['threads']} threads of {report['machine']['cpu']}, median of "
+        f"{report['rounds']} interleaved rounds: one epoch of {contrast['rows']:,} sentences at batch "
+        f"{contrast['batch']} on a table of {table}, beside Tokenlearn {peer}'s own module and step with the "
+        f"same loss; {featurize['texts']:,} texts through all-MiniLM-L6-v2, beside sentence-transformers.",
+        "",
+        "| | rows/s | ours is times |",
+        "|---|---:|---:|",
+    ]
+    for part in (contrast, featurize):
+        ratios = {ratio["to"]: ratio for ratio in reversed(part["ratios"])}  # the first of a peer counts: the whole
+        for who, rates in part["rows_per_s"].items():
+            times = ratios.get(who)
+            cell = f"{times['median']:.1f} ({times['lowest']:.1f}-{times['highest']:.1f})" if times else ""
+            lines.append(
+                f"| {'contrast' if part is contrast else 'featurize'}: {who} | {median(rates):,.0f} | {cell} |"
+            )
+    scores = "; ".join(f"{who} {score}" for who, score in contrast["dev_scores"].items())
+    told = f"STS-B dev after that epoch (optimizers and learning rates differ): {scores}."
+    return "\n".join([*lines, "", told, "", _source(name, "make bench-training"), ""])
+
+
+def _source(name: str, command: str) -> str:
+    return f"From [benchmarks/results/{name}](benchmarks/results/{name}), written by `{command}`."
 
 
 def _ratio(row: dict[str, Any]) -> str:

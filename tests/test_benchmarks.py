@@ -26,7 +26,7 @@ def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
     with pytest.raises(InputError, match="needs one <!-- numbers -->"):
         with_numbers("# no place", tmp_path)
     with pytest.raises(InputError, match=r"holds no \*_speed.json"):
-        with_numbers("<!-- numbers -->\n<!-- end of numbers -->", tmp_path)
+        with_numbers("<!-- numbers -->\n<!-- end of numbers -->\n", tmp_path)
 
 
 def test_the_speed_benchmark_runs_and_names_what_ran(distilled_folder, tmp_path):

@@ -1,0 +1,426 @@
+"""Rows/s of training beside Tokenlearn's, and of featurizing beside the calls it makes: interleaved rounds.
+
+    python -m edge_potion.benchmarks.training TEACHER_FOLDER SENTENCES FEATURES_FOLDER [--json FILE] [--sts FILE]
+
+Contrast: one epoch of `contrast()`, its checkpoint, evaluation and picture included, and its steps alone, against
+Tokenlearn 0.2.1's own module, data loader and training step in its own environment (`tokenlearn_step.py`), with the
+same loss on the same token ids, targets, first table and order of the rows. With --sts both tables are scored too: the
+optimizers differ.
+
+Featurize: `featurize()`, its files included, against `SentenceTransformer.encode(output_value="token_embeddings")` as
+Tokenlearn calls it, 32 texts at a time in the order of the corpus; and against one call for all texts, which
+sentence-transformers then sorts by length.
+
+Every rate is the median over rounds; a ratio is taken round by round, and given with the lowest and the highest. Other
+work on the machine falsifies both: run it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gzip
+import json
+import lzma
+import os
+import platform
+import pstats
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_potion.static_model import StaticModel
+from edge_potion.trainer.contrast import ORDER_STREAM, Goal, contrast, split_rows
+from edge_potion.trainer.distill import distil
+from edge_potion.trainer.featurize import featurize
+from edge_potion.trainer.losses import LOSSES
+from edge_potion.trainer.pairs import Pairs, open_pairs, write_pairs
+from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe, FeaturizeRecipe
+from edge_potion.trainer.shards import Features, Shard, open_features, write_shard
+from edge_potion.trainer.student import Student
+from edge_potion.trainer.teacher import Teacher, load_teacher
+
+OURS = "edge-potion"
+STEPS_ALONE = "edge-potion, steps alone"
+TOKENLEARN = "tokenlearn"
+BY_32, SORTED = "sentence-transformers, 32 a call", "sentence-transformers, one call"
+PACKAGES = ("edge-potion", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
+DIMS = 384
+# One epoch, and as few looks at held-out rows as `contrast` can take: Tokenlearn's step has none.
+RECIPE = ContrastRecipe(epochs=1, evaluations=1, validation_rows=2)
+WARM_UP_ROWS = 4 * RECIPE.batch_size
+PEER_LEARNING_RATE = 1e-3  # Tokenlearn's default
+SEARCHED = sorted({PEER_LEARNING_RATE, 3e-3, 1e-2, RECIPE.learning_rate})
+PEER_BATCH = 32  # Tokenlearn's, for featurizing
+# What a profile of ours calls the parts of an epoch: file and function -> part.
+PARTS = {
+    ("pairs.py", "bags"): "gather token ids",
+    ("contrast.py", "_on"): "gather targets",
+    ("student.py", "_pooled"): "forward",
+    ("losses.py", "_contrastive"): "loss",
+    ("__init__.py", "grad"): "backward",  # torch/autograd
+    ("student.py", "_move"): "update",
+    ("contrast.py", "_save"): "checkpoint",
+    ("curves.py", "draw"): "picture",
+}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Rate of one contestant over that of another: the median over rounds, the lowest and the highest."""
+
+    of: str
+    to: str
+    median: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class PeerEpoch:
+    """What `tokenlearn_step.py` says of an epoch, and the tables it left: as Tokenlearn gives it, and with its output
+    layer multiplied in."""
+
+    report: dict[str, Any]
+    table: np.ndarray
+    table_with_output_layer: np.ndarray
+
+
+def main() -> None:
+    """Run both comparisons and print them."""
+    arguments = _arguments()
+    if hasattr(os, "sched_setaffinity"):  # tokenizers, and the peer's process, keep to the same cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    teacher = load_teacher(arguments.teacher, device="cpu")
+    report: dict[str, Any] = {
+        "machine": {"cpu": _cpu_name(), "threads": arguments.threads, "python": platform.python_version()},
+        "versions": {package: version(package) for package in PACKAGES},
+        "rounds": arguments.rounds,
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        report["contrast"] = _compare_contrast(teacher, arguments, Path(scratch))
+    _print_rates("contrast, one epoch", report["contrast"])
+    _print_parts(report["contrast"]["seconds"])
+    _print_scores(report["contrast"])
+    with tempfile.TemporaryDirectory() as scratch:
+        report["featurize"] = _compare_featurize(teacher, arguments, Path(scratch))
+    _print_rates("featurize", report["featurize"])
+    print("lowest cosine to ours", report["featurize"]["lowest_cosine"])
+    print("padded tokens a text", report["featurize"]["padded_tokens_a_text"])
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("teacher", type=Path, help="folder of a sentence-transformer")
+    parser.add_argument("sentences", type=Path, help="text file, one sentence a line; .xz too")
+    parser.add_argument("features", type=Path, help="folder of (text, vector) shards")
+    parser.add_argument("--rows", type=int, default=100_000, help="how many of the features are trained on")
+    parser.add_argument("--texts", type=int, default=2_000, help="how many of the sentences are featurized")
+    parser.add_argument("--threads", type=int, default=2, help="cores that each contestant may use")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant is timed")
+    parser.add_argument("--peer-steps", type=int, help="time these first steps of Tokenlearn's epoch, not all")
+    parser.add_argument("--peer", type=Path, default=".venvs/tokenlearn/bin/python", help="Python with Tokenlearn")
+    parser.add_argument("--sts", type=Path, help=".jsonl.gz with sentence1, sentence2, score, to score the tables on")
+    parser.add_argument("--search", action="store_true", help="train Tokenlearn's module at several learning rates too")
+    parser.add_argument("--json", type=Path, help="write the report here")
+    arguments = parser.parse_args()
+    if not arguments.peer.exists():
+        parser.error(f"{arguments.peer} is missing; `make .venvs/tokenlearn/.installed` sets it up")
+    if arguments.rows < WARM_UP_ROWS:
+        parser.error(f"--rows is {arguments.rows}; at least {WARM_UP_ROWS} are needed for a few steps")
+    return arguments
+
+
+def _compare_contrast(teacher: Teacher, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    student = distil(teacher, DistilRecipe(dims=DIMS, vocabulary_size=1))
+    write_pairs(_first_rows(open_features(arguments.features), arguments.rows, scratch), student, scratch)
+    pairs = open_pairs(scratch)
+    warm_up = replace(pairs, starts=pairs.starts[: WARM_UP_ROWS + 1], targets=pairs.targets[:WARM_UP_ROWS])
+    steps = (len(pairs) - RECIPE.validation_rows) // RECIPE.batch_size
+    rows = steps * RECIPE.batch_size
+    order = _order(pairs)[:rows]
+    _write_for_peer(student, pairs, order, arguments.threads, scratch)
+    peer_steps = min(arguments.peer_steps or steps, steps)
+
+    tables: dict[str, np.ndarray] = {"before": student.table}
+    peer_reports: list[dict[str, Any]] = []
+
+    def ours() -> float:
+        _epoch(student, warm_up)
+        begin = time.perf_counter()
+        tables[OURS] = _epoch(student, pairs)
+        return rows / (time.perf_counter() - begin)
+
+    def steps_alone() -> float:
+        begin = time.perf_counter()
+        _steps(student, pairs, order)
+        return rows / (time.perf_counter() - begin)
+
+    def peer() -> float:
+        epoch = _peer_epoch(arguments.peer, scratch, PEER_LEARNING_RATE, peer_steps)
+        peer_reports.append(epoch.report)
+        if peer_steps == steps:
+            tables[_at(PEER_LEARNING_RATE)] = epoch.table
+            tables[f"{_at(PEER_LEARNING_RATE)}, with its output layer"] = epoch.table_with_output_layer
+        return peer_steps * RECIPE.batch_size / sum(epoch.report["seconds"].values())
+
+    rates = _timed({OURS: ours, STEPS_ALONE: steps_alone, TOKENLEARN: peer}, arguments.rounds)
+    for rate in SEARCHED if arguments.search else ():
+        if _at(rate) in tables:
+            continue
+        epoch = _peer_epoch(arguments.peer, scratch, rate, steps)
+        tables[_at(rate)] = epoch.table
+        tables[f"{_at(rate)}, with its output layer"] = epoch.table_with_output_layer
+    return {
+        "rows": rows,
+        "tokens_a_row": round(len(pairs.ids) / len(pairs), 2),
+        "table": list(student.table.shape),
+        "batch": RECIPE.batch_size,
+        "steps": steps,
+        "peer_steps": peer_steps,
+        "learning_rates": {OURS: RECIPE.learning_rate, TOKENLEARN: PEER_LEARNING_RATE},
+        "peer_versions": peer_reports[-1]["versions"],
+        **_rates_and_ratios(rates, [(OURS, TOKENLEARN), (STEPS_ALONE, TOKENLEARN)]),
+        "seconds": {OURS: _profiled(student, pairs), TOKENLEARN: peer_reports[-1]["seconds"]},
+        "dev_scores": _scores(student, tables, arguments.sts) if arguments.sts else {},
+    }
+
+
+def _at(learning_rate: float) -> str:
+    return f"{TOKENLEARN} at {learning_rate:g}"
+
+
+def _first_rows(features: Features, rows: int, folder: Path) -> Features:
+    """Features of `rows` rows at most."""
+    texts: list[str] = []
+    vectors: list[np.ndarray] = []
+    for shard in features.shards():
+        wanted = rows - len(texts)
+        texts += shard.texts[:wanted]
+        vectors.append(shard.vectors[:wanted])
+        if len(texts) == rows:
+            break
+    return Features([write_shard(folder, 0, Shard(texts, np.concatenate(vectors)))], {})
+
+
+def _epoch(student: StaticModel, pairs: Pairs) -> np.ndarray:
+    """The table (V, D) after one epoch of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        return contrast(student, pairs, [Goal(pairs.targets, 1.0)], RECIPE, Path(folder), title="contrast").table
+
+
+def _order(pairs: Pairs) -> np.ndarray:
+    """The order in which an epoch of `contrast` takes the rows: (N - held out,) int64."""
+    return np.random.default_rng([RECIPE.seed, ORDER_STREAM, 0]).permutation(split_rows(len(pairs), RECIPE).training)
+
+
+def _steps(student: StaticModel, pairs: Pairs, order: np.ndarray) -> None:
+    """The steps of an epoch as `contrast` makes them, and nothing else."""
+    import torch
+
+    trained = Student.of(student.table, RECIPE.token_weights, "cpu")
+    loss = LOSSES[RECIPE.loss]
+    for begin in range(0, len(order), RECIPE.batch_size):
+        rows = order[begin : begin + RECIPE.batch_size]
+        targets = torch.from_numpy(pairs.targets[rows]).float()
+        rate = RECIPE.learning_rate * (1 - begin / len(order))
+        trained.update(pairs.bags(rows), partial(loss, target=targets, recipe=RECIPE), rate)
+
+
+def _profiled(student: StaticModel, pairs: Pairs) -> dict[str, float]:
+    """Seconds of an epoch of ours, by part; the profiler makes it a little slower."""
+    profile = cProfile.Profile()
+    begin = time.perf_counter()
+    profile.runcall(_epoch, student, pairs)
+    whole = time.perf_counter() - begin
+    seconds = dict.fromkeys(PARTS.values(), 0.0)
+    for (file, _, function), figures in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        if part := PARTS.get((Path(file).name, function)):
+            seconds[part] += figures[3]  # cumulative
+    return seconds | {"rest": whole - sum(seconds.values())}
+
+
+def _write_for_peer(student: StaticModel, pairs: Pairs, order: np.ndarray, threads: int, folder: Path) -> None:
+    """The rows in the order in which an epoch of ours takes them, as the arrays that `tokenlearn_step.py` reads."""
+    bags = pairs.bags(order)
+    np.save(folder / "ids.npy", bags.ids.astype(np.int32))
+    np.save(folder / "starts.npy", np.append(bags.starts, len(bags.ids)))
+    np.save(folder / "targets.npy", pairs.targets[order].astype(np.float32))
+    np.save(folder / "table.npy", student.table)
+    settings = {
+        "threads": threads,
+        "batch": RECIPE.batch_size,
+        "temperature": RECIPE.temperature,
+        "pad_id": student.pad_id,
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+
+
+def _peer_epoch(python: Path, folder: Path, learning_rate: float, steps: int) -> PeerEpoch:
+    script = Path(__file__).with_name("tokenlearn_step.py")
+    command = [python, script, folder, learning_rate, steps]
+    done = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
+    tables = [np.load(folder / f"{name}.npy") for name in ("trained", "trained_with_output_layer")]
+    return PeerEpoch(json.loads(done.stdout), *tables)
+
+
+def _scores(student: StaticModel, tables: Mapping[str, np.ndarray], file: Path) -> dict[str, float]:
+    """100 * Spearman's correlation of cosines and gold scores, for each table."""
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    gold = [row["score"] for row in rows]
+    scores = {}
+    for name, table in tables.items():
+        model = StaticModel(table, student.tokenizer, student.card)  # of unit vectors
+        first, second = (model.encode([row[key] for row in rows]) for key in ("sentence1", "sentence2"))
+        scores[name] = round(100 * float(spearmanr((first * second).sum(axis=1), gold).statistic), 2)
+    return scores
+
+
+def _compare_featurize(teacher: Teacher, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    from sentence_transformers import SentenceTransformer
+
+    peer = SentenceTransformer(str(arguments.teacher), device="cpu")
+    recipe = FeaturizeRecipe()
+    peer.max_seq_length = recipe.max_tokens  # the same cut; its own may be longer
+    texts = _sentences(arguments.sentences, arguments.texts)
+    corpus = scratch / "sentences.txt"
+    corpus.write_text("".join(text + "\n" for text in texts), encoding="utf-8", newline="\n")
+
+    def ours() -> dict[str, np.ndarray]:
+        with tempfile.TemporaryDirectory() as folder:
+            featurize(teacher, corpus, Path(folder), recipe)
+            shards = list(open_features(Path(folder)).shards())
+        return {text: vector for shard in shards for text, vector in zip(shard.texts, shard.vectors, strict=True)}
+
+    def encoded(calls: list[list[str]]) -> dict[str, np.ndarray]:
+        """Line by line as in `tokenlearn.featurize`, without its detokenized texts and its files."""
+        vectors = {}
+        for call in calls:
+            embeddings: Any = peer.encode(call, output_value="token_embeddings", batch_size=PEER_BATCH)
+            for text, embedding in zip(call, embeddings, strict=True):
+                vectors[text] = embedding[1:-1].float().mean(axis=0).cpu().numpy()
+        return vectors
+
+    by_32 = [texts[begin : begin + PEER_BATCH] for begin in range(0, len(texts), PEER_BATCH)]
+    runs: dict[str, Callable[[], dict[str, np.ndarray]]] = {
+        OURS: ours,
+        BY_32: lambda: encoded(by_32),
+        SORTED: lambda: encoded([texts]),
+    }
+    encoders = {OURS: teacher.model, BY_32: peer[0].auto_model, SORTED: peer[0].auto_model}
+    padded, vectors = {}, {}
+    for name, run in runs.items():  # the warm-up, too
+        tokens, vectors[name] = _counted(encoders[name], run)
+        padded[name] = round(tokens / len(texts), 1)
+
+    def rate_of(run: Callable[[], Any]) -> Callable[[], float]:
+        def rate() -> float:
+            begin = time.perf_counter()
+            run()
+            return len(texts) / (time.perf_counter() - begin)
+
+        return rate
+
+    rates = _timed({name: rate_of(run) for name, run in runs.items()}, arguments.rounds)
+    return {
+        "texts": len(texts),
+        "max_tokens": recipe.max_tokens,
+        "padded_tokens_a_text": padded,
+        "lowest_cosine": {name: _lowest_cosine(vectors[OURS], vectors[name]) for name in (BY_32, SORTED)},
+        **_rates_and_ratios(rates, [(OURS, BY_32), (OURS, SORTED)]),
+    }
+
+
+def _sentences(file: Path, count: int) -> list[str]:
+    opener = lzma.open if file.suffix == ".xz" else open
+    with opener(file, "rt", encoding="utf-8") as lines:
+        return [line.rstrip("\n") for line in islice(lines, count)]
+
+
+def _counted(encoder: Any, run: Callable[[], Any]) -> tuple[int, Any]:
+    """How many token places, padding too, an encoder was given in a run; and what the run returned."""
+    counts: list[int] = []
+    embeddings = encoder.get_input_embeddings()  # sentence-transformers calls encoder.forward, which passes hooks by
+    hook = embeddings.register_forward_pre_hook(lambda module, args: counts.append(args[0].numel()))
+    result = run()
+    hook.remove()
+    return sum(counts), result
+
+
+def _lowest_cosine(ours: Mapping[str, np.ndarray], peers: Mapping[str, np.ndarray]) -> float:
+    """Over the texts that ours has: it leaves out those without a token, for which the peer gives NaN."""
+    first = np.array(list(ours.values()), np.float64)
+    second = np.array([peers[text] for text in ours], np.float64)
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(((first * second).sum(axis=1) / norms).min())
+
+
+def _timed(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """The rows/s that each run returns, round by round: all run once a round, so that whatever the machine does hits
+    all of them."""
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for round_number in range(rounds):
+        print(f"\rround {round_number + 1}/{rounds}", end="", file=sys.stderr, flush=True)
+        for name, run in runs.items():
+            rates[name].append(run())
+    print(file=sys.stderr)
+    return rates
+
+
+def _rates_and_ratios(rates: Mapping[str, list[float]], pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """The part of a report that tells who was how fast."""
+    ratios = []
+    for of, to in pairs:
+        by_round = np.array(rates[of]) / np.array(rates[to])
+        ratios.append(Ratio(of, to, float(np.median(by_round)), float(by_round.min()), float(by_round.max())))
+    return {"rows_per_s": dict(rates), "ratios": [asdict(ratio) for ratio in ratios]}
+
+
+def _print_rates(title: str, report: dict[str, Any]) -> None:
+    print(f"\n{title:36} {'rows/s':>10}")
+    for name, rates in report["rows_per_s"].items():
+        print(f"{name:36} {np.median(rates):10,.0f}   {min(rates):,.0f} - {max(rates):,.0f}")
+    for ratio in report["ratios"]:
+        spread = f"{ratio['lowest']:.2f} - {ratio['highest']:.2f}"
+        print(f"{ratio['median']:.2f} times ({spread})  {ratio['of']} / {ratio['to']}")
+
+
+def _print_parts(seconds: dict[str, dict[str, float]]) -> None:
+    for name, parts in seconds.items():
+        whole = sum(parts.values())
+        shares = ", ".join(f"{part} {100 * value / whole:.0f} %" for part, value in parts.items())
+        print(f"{name}, {whole:.1f} s: {shares}")
+
+
+def _print_scores(report: dict[str, Any]) -> None:
+    for name, score in report["dev_scores"].items():
+        print(f"dev score {score:6.2f}  {name}")
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()
