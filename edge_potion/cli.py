@@ -130,9 +130,7 @@ def train(
     features: Annotated[
         Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
     ] = None,
-    from_stage: Annotated[
-        int | None, typer.Option(min=1, max=6, help="Make the stages from this number on anew.")
-    ] = None,
+    from_stage: Annotated[int | None, typer.Option(help="Make the stages from this number on anew, 1 to 6.")] = None,
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,

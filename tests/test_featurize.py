@@ -153,6 +153,10 @@ def test_features_of_another_teacher_corpus_or_recipe_are_not_gone_on_with(teach
     config.write_text(config.read_text() + " ")
     with pytest.raises(InputError, match="another kind: teacher_digest is"):
         featurize(teacher, sentences_file, out, RECIPE)
+    config.write_text(config.read_text()[:-1])
+    assert (
+        featurize(replace(teacher, name="other", revision="abc"), sentences_file, out, RECIPE)["rows"] == 7
+    )  # a name only
     sentences_file.write_text("cat\n")
     with pytest.raises(InputError, match="another kind"):
         featurize(teacher, sentences_file, out, RECIPE)

@@ -45,7 +45,7 @@ def test_pairs_by_hand(hand_model, tmp_path):
     write_shard(tmp_path / "shards", 0, Shard(texts[:4], vectors[:4]))
     write_shard(tmp_path / "shards", 1, Shard(texts[4:], vectors[4:]))
     facts = write_pairs(open_features(tmp_path / "shards"), hand_model, tmp_path / "pairs")
-    assert facts["skipped"] == {"no known token": 1, "zero vector": 1, "vector with NaN or inf": 1}
+    assert facts["skipped"] == {"no known token": 1, "zero vector": 1, "vector with NaN, inf or beyond float16": 1}
     pairs = open_pairs(tmp_path / "pairs")
     assert len(pairs) == facts["rows"] == 4
     assert pairs.ids.tolist() == [5, 6, 10, 7, 8, 9, 5, 10, 11] and pairs.starts.tolist() == [0, 2, 3, 6, 9]
@@ -80,7 +80,7 @@ def test_features_narrower_than_the_student_or_too_few_are_refused(hand_model, t
     write_shard(tmp_path, 0, Shard(["cat", "dog"], np.ones((2, 5))))
     with pytest.raises(InputError, match="the features have 5 dimensions and the student 8"):
         write_pairs(open_features(tmp_path), hand_model, tmp_path)
-    write_shard(tmp_path, 0, Shard(["cat", "dog"], np.ones((2, 8))))
+    write_shard(tmp_path, 0, Shard(["cat", "dog"], np.eye(8)[:2]))
     with pytest.raises(InputError, match="2 sentences are too few"):
         write_pairs(open_features(tmp_path), hand_model, tmp_path)
 
@@ -239,7 +239,48 @@ def test_a_loss_that_becomes_nan_is_an_error_that_says_what_to_do(hand_model, pa
 def test_without_matplotlib_the_log_is_all_there_is(hand_model, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr("edge_potion.trainer.curves.find_spec", lambda name: None)
     contrast(hand_model, pairs, [Goal(pairs.targets, 1.0)], RECIPE, tmp_path, title="t")
-    assert sorted(file.name for file in tmp_path.iterdir()) == [CHECKPOINT, "log.jsonl"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["log.jsonl", "work"]
+
+
+def test_targets_that_float16_cannot_hold_are_left_out_and_counted(hand_model, tmp_path):
+    texts = ["the cat", "dog", "sat on mat", "cat", "the dog ran", "a b c"]
+    vectors = np.random.default_rng(0).normal(size=(6, 8))
+    vectors[1] = 1e200  # float64, of somebody else's shards
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": texts, "vector": list(vectors)}), tmp_path / "a.parquet")
+    facts = write_pairs(open_features(tmp_path), hand_model, tmp_path)
+    assert facts["rows"] == 5 and facts["skipped"] == {"vector with NaN, inf or beyond float16": 1}
+    assert np.isfinite(open_pairs(tmp_path).targets).all()
+    pq.write_table(pa.table({"text": texts, "vector": list(vectors * 1e-30)}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"too few to train on; left out: .*'target that is zero or too large"):
+        write_pairs(open_features(tmp_path), hand_model, tmp_path)
+    pq.write_table(pa.table({"text": texts, "vector": list(vectors * np.nan)}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="none of the features' vectors can be used"):
+        write_pairs(open_features(tmp_path), hand_model, tmp_path)
+
+
+def test_arrays_that_are_not_whole_are_an_error(hand_model, tmp_path):
+    write_shard(tmp_path, 0, Shard(["cat", "dog", "mat", "sat", "ran"], np.random.default_rng(0).normal(size=(5, 8))))
+    write_pairs(open_features(tmp_path), hand_model, tmp_path)
+    (tmp_path / "ids.i32").write_bytes(b"")
+    with pytest.raises(InputError, match="is damaged"):
+        open_pairs(tmp_path)
+
+
+def test_a_validation_loss_that_is_nan_is_an_error(hand_model, pairs, tmp_path):
+    targets = pairs.targets.copy()
+    targets[split_rows(200, RECIPE).held_out[0]] = np.nan
+    with pytest.raises(RecipeError, match="the validation loss is nan at step 11"):
+        contrast(hand_model, pairs, [Goal(targets, 1.0)], RECIPE, tmp_path, title="t")
+
+
+def test_a_damaged_checkpoint_is_begun_anew(hand_model, pairs, tmp_path, caplog):
+    first = contrast(hand_model, pairs, [Goal(pairs.targets, 1.0)], RECIPE, tmp_path, title="t")
+    (tmp_path / CHECKPOINT).write_bytes(b"")
+    again = contrast(hand_model, pairs, [Goal(pairs.targets, 1.0)], RECIPE, tmp_path, title="t")
+    assert "training begins anew" in caplog.text and np.array_equal(first.table, again.table)
 
 
 def test_fewer_sentences_than_a_batch_are_one_batch(hand_model, pairs, tmp_path):

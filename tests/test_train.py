@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import EdgeModel, InputError, StaticModel, export, train
-from edge_potion.trainer.recipe import load_recipe, to_toml
-from edge_potion.trainer.run_folder import Run
+from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export, train
+from edge_potion.trainer import run_folder as run_folder_module
+from edge_potion.trainer.recipe import load_recipe
 
 DATA = Path(__file__).parent / "data" / "sentences.txt"
 STAGES = ["0-corpus", "1-distil", "2-featurize", "2-pairs", "3-contrast", "4-born-again", "5-power", "6-pca"]
@@ -25,7 +25,7 @@ NOT_BITS = {"stage.json", "summary.json", ".lock"}  # these tell times
 
 @pytest.fixture(scope="module")
 def module_teacher(tmp_path_factory) -> Path:
-    """A real BERT of 6 dimensions whose vocabulary is trained on our sentences."""
+    """A real BERT of 8 dimensions whose vocabulary is trained on our sentences."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -109,7 +109,9 @@ def test_the_card_tells_how_the_model_was_made(undisturbed):
         assert told in card.text
     config = json.loads((undisturbed / "model" / "config.json").read_text())
     assert config["edge_potion"]["recipe_fingerprint"] in card.text
-    assert (undisturbed / "model" / "recipe.toml").read_text() == to_toml(TINY)
+    recipe = load_recipe(undisturbed / "model" / "recipe.toml")
+    used = replace(TINY, teacher="small-bert", corpus=replace(TINY.corpus, source="sentences.txt", subset=""))
+    assert recipe == used  # what was really used, not what the recipe's defaults name
     assert "[born_again]" in (undisturbed / "5-power" / "model" / "recipe.toml").read_text()
 
 
@@ -148,6 +150,83 @@ def test_from_stage_makes_stages_anew_with_the_same_bits(run_folder, undisturbed
         train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], from_stage=7)
 
 
+def test_from_stage_is_remembered_over_a_kill(run_folder, undisturbed, module_teacher, monkeypatch):
+    """What was made since --from-stage is kept when the same command comes again."""
+    from edge_potion.trainer.stages import Stages
+
+    again = {"teacher": module_teacher, "corpus": [DATA], "device": "cpu", "from_stage": 3}
+    with monkeypatch.context() as patch:
+        patch.setattr(Stages, "power", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train("tiny", run_folder, **again)
+    trained = (run_folder / "4-born-again" / "stage.json").stat().st_mtime_ns
+    train("tiny", run_folder, **again)
+    assert (run_folder / "4-born-again" / "stage.json").stat().st_mtime_ns == trained
+    assert bits(run_folder) == bits(undisturbed)
+    train("tiny", run_folder, **again)  # that run was finished: this one begins anew
+    assert (run_folder / "4-born-again" / "stage.json").stat().st_mtime_ns > trained
+
+
+def test_what_older_code_made_is_made_anew(run_folder, module_teacher, monkeypatch):
+    before = ages(run_folder)
+    monkeypatch.setitem(run_folder_module.VERSIONS, "5-power", 99)
+    train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], device="cpu")
+    assert [name for name, age in ages(run_folder).items() if age != before[name]] == ["5-power", "6-pca"]
+
+
+def test_files_of_the_user_in_a_run_are_not_deleted(run_folder, module_teacher):
+    (run_folder / ".my.old").write_text("mine")
+    (run_folder / "3-contrast" / "notes.md").write_text("mine")
+    again = {"teacher": module_teacher, "corpus": [DATA], "device": "cpu"}
+    train("tiny", run_folder, **again)
+    with pytest.raises(InputError, match=r"made anew and holds 'notes\.md', which is not ours"):
+        train("tiny", run_folder, **again, from_stage=3)
+    (run_folder / "3-contrast" / "notes.md").rename(run_folder / "notes.md")
+    train("tiny", run_folder, **again, from_stage=3)
+    assert (run_folder / ".my.old").read_text() == (run_folder / "notes.md").read_text() == "mine"
+    (run_folder / "model" / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match=r"holds 'notes\.md' beside a static model"):
+        train("tiny", run_folder, **again)
+
+
+def test_a_run_json_of_another_program_is_no_run(module_teacher, tmp_path):
+    (tmp_path / "run.json").write_text('{"name": "my experiment"}')
+    with pytest.raises(InputError, match=r"holds 'run\.json' and no run of ours"):
+        train("tiny", tmp_path, teacher=module_teacher, corpus=[DATA], device="cpu", from_stage=1)
+
+
+def test_a_stage_folder_may_be_a_link_to_another_disk(run_folder, undisturbed, module_teacher, tmp_path):
+    (run_folder / "3-contrast").rename(tmp_path / "elsewhere")
+    (run_folder / "3-contrast").symlink_to(tmp_path / "elsewhere")
+    train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], device="cpu", from_stage=3)
+    train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(undisturbed)
+
+
+def test_the_ending_of_a_corpus_file_counts(module_teacher, tmp_path):
+    """The same bytes are other sentences as .txt and as .jsonl."""
+    lines = [json.dumps({"text": line}) for line in DATA.read_text(encoding="utf-8").splitlines()]
+    for ending in (".txt", ".jsonl"):
+        (tmp_path / f"corpus{ending}").write_text("\n".join(lines))
+        train("tiny", tmp_path / "run", teacher=module_teacher, corpus=tmp_path / f"corpus{ending}", device="cpu")
+        first = (tmp_path / "run" / "0-corpus" / "sentences.txt").read_text()
+        assert first.startswith("{") == (ending == ".txt")
+
+
+def test_half_precision_weights_are_widened(module_teacher, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from edge_potion.trainer.teacher import load_teacher
+
+    teacher = Path(shutil.copytree(module_teacher, tmp_path / "small-bert"))
+    weights = {name: value.half() for name, value in load_file(teacher / "model.safetensors").items()}
+    save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((teacher / "config.json").read_text())
+    (teacher / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    assert {value.dtype for value in load_teacher(teacher, device="cpu").model.parameters()} == {torch.float32}
+
+
 # Where a run is killed: the function, as its caller names it, and which of its calls in that process; then it goes on.
 KILLS = [
     ("edge_potion.trainer.stages.sample_corpus", 1),
@@ -160,7 +239,7 @@ KILLS = [
     ("edge_potion.trainer.student.Student.update", 17),
     ("edge_potion.trainer.contrast._save", 1),
     ("edge_potion.trainer.run_folder._take_name", 1),
-    ("edge_potion.trainer.stages._pooled", 1),
+    ("edge_potion.trainer.stages.write_means", 1),
     ("edge_potion.trainer.student.Student.update", 13),
     ("edge_potion.trainer.contrast._save", 1),
     ("edge_potion.trainer.stages.power_normalized", 1),
@@ -248,6 +327,20 @@ def test_without_a_corpus_the_texts_of_the_features_are_it(undisturbed, module_t
     assert sorted(ours.splitlines()) == sorted(theirs.splitlines())
 
 
+def test_features_that_are_not_whole_are_refused(run_folder, module_teacher, tmp_path):
+    (run_folder / "2-featurize" / "train-00003.parquet").unlink()
+    with pytest.raises(ModelFormatError, match="lacks shard 3"):
+        train("tiny", tmp_path / "new", teacher=module_teacher, corpus=[DATA], features=run_folder, device="cpu")
+
+
+def test_features_made_otherwise_are_told_in_the_recipe(run_folder, module_teacher, tmp_path, caplog):
+    manifest = run_folder / "2-featurize" / "features.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "pooling": "model"}))
+    train("tiny", tmp_path / "new", teacher=module_teacher, corpus=[DATA], features=run_folder, device="cpu")
+    assert "made with pooling = 'model', where the recipe has 'tokens'" in caplog.text
+    assert load_recipe(tmp_path / "new" / "model" / "recipe.toml").featurize.pooling == "model"
+
+
 def test_features_of_another_teacher_are_refused(undisturbed, bert_teacher, tmp_path):
     with pytest.raises(InputError, match=r"were made by small-bert \(\w+\), and .*tiny-bert is"):
         train("tiny", tmp_path / "run", teacher=bert_teacher, corpus=[DATA], features=undisturbed, device="cpu")
@@ -305,10 +398,25 @@ def test_a_folder_that_holds_something_else_is_refused(module_teacher, tmp_path)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
 
 
+def test_bad_arguments_of_the_command_are_one_line(module_teacher, tmp_path):
+    command = [Path(sys.executable).parent / "edge-potion", "train", "--out", tmp_path / "run", "--recipe"]
+    for arguments, message in (
+        (["tinny"], "there is no recipe tinny; name a .toml file, or one of"),
+        (["tiny", "--teacher", tmp_path / "nowhere"], "no such folder"),
+        (["tiny", "--teacher", module_teacher, "--corpus", tmp_path / "no.txt"], "there is no corpus file"),
+        (["tiny", "--teacher", module_teacher, "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["tiny", "--teacher", module_teacher, "--from-stage", "9"], "from_stage is 9; a stage from 1 to 6"),
+        (["tiny", "--teacher", module_teacher, "--features", tmp_path], "holds no .parquet or .safetensors file"),
+    ):
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+        assert done.returncode == 1 and done.stdout == ""
+        assert message in done.stderr and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
 def test_two_runs_in_one_folder_are_refused(run_folder, module_teacher):
     script = (
-        "import sys; from pathlib import Path; from edge_potion.trainer.run_folder import Run\n"
-        "with Run(Path(sys.argv[1])).held(): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from edge_potion.trainer.run_folder import _locked\n"
+        "with _locked(Path(sys.argv[1]) / '.lock'): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, run_folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -317,8 +425,7 @@ def test_two_runs_in_one_folder_are_refused(run_folder, module_teacher):
         with pytest.raises(InputError, match="another process is at work"):
             train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], device="cpu")
         other.stdin.close()
-    with Run(run_folder).held():
-        pass
+    train("tiny", run_folder, teacher=module_teacher, corpus=[DATA], device="cpu")
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(undisturbed, module_teacher, tmp_path):
@@ -336,7 +443,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(undistur
                 break
             except InputError as error:
                 refused += 1
-                assert "cannot write" in str(error) and "\n" not in str(error)
+                assert "No space left" in str(error) and "\n" not in str(error)
         assert refused >= 2
         assert bits(disk / "run") == bits(undisturbed)
     finally:

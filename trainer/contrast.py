@@ -23,13 +23,14 @@ from .curves import Curves
 from .losses import LOSSES, own_target_share
 from .pairs import Pairs
 from .recipe import ContrastRecipe
+from .run_folder import WORK
 from .student import Student
 
-__all__ = ["CHECKPOINT", "Goal", "Split", "Trained", "contrast", "split_rows"]
+__all__ = ["CHECKPOINT", "Fit", "Goal", "Split", "contrast", "split_rows"]
 
 log = logging.getLogger("edge_potion")
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = f"{WORK}/checkpoint.safetensors"
 STEPS_PER_LINE = 25  # of the log
 VALIDATION_SHARE = 0.1  # at most
 SPLIT_STREAM, ORDER_STREAM = 0, 1  # of random numbers, under one seed
@@ -70,7 +71,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Fit:
     """The best table (V, D) float32, token weights folded in, and how it came about."""
 
     table: np.ndarray
@@ -87,7 +88,7 @@ def contrast(
     title: str,
     device: str = "cpu",
     show_progress: bool = False,
-) -> Trained:
+) -> Fit:
     """Train the table of `student` so that a sentence's vector comes near its targets.
 
     Args:
@@ -95,18 +96,19 @@ def contrast(
         pairs: the sentences as token ids of its tokenizer.
         goals: the targets, and the weight of each.
         recipe: loss, learning rate, epochs and so on.
-        folder: an existing one, for the checkpoint, `log.jsonl` and `curves.png`; a checkpoint in it is gone on from.
+        folder: an existing one, for `log.jsonl`, `curves.png`, and the checkpoint in its `work`, which is gone on from.
         title: of the bar and the picture.
         device: torch device.
         show_progress: a bar on stderr.
 
     Raises:
-        RecipeError: the loss became NaN.
+        RecipeError: a loss became NaN or inf.
         InputError: the folder cannot be written to.
     """
     from tqdm import tqdm
 
     split = split_rows(len(pairs), recipe)
+    (folder / WORK).mkdir(exist_ok=True)
     trained = Student.of(student.table, recipe.token_weights, device)
     batch = min(recipe.batch_size, len(split.training))
     steps_an_epoch = len(split.training) // batch  # a smaller last batch would have an easier loss: it is left out
@@ -148,7 +150,7 @@ def contrast(
                 _save(folder / CHECKPOINT, trained, best, progress)
     curves.draw(title)
     log.info("best validation loss %.4f at step %d of %d", progress.best_loss, progress.best_step, steps)
-    return Trained(best.cpu().numpy(), progress)
+    return Fit(best.cpu().numpy(), progress)
 
 
 def split_rows(count: int, recipe: ContrastRecipe) -> Split:
@@ -197,7 +199,9 @@ def _evaluate(
         sizes.append(len(rows))
     loss, accuracy = float(np.average(losses, weights=sizes)), float(np.average(shares, weights=sizes))
     curves.add(step=progress.step, validation_loss=loss, validation_accuracy=accuracy)
-    if not loss < progress.best_loss:
+    if not np.isfinite(loss):
+        raise RecipeError(f"the validation loss is {loss} at step {progress.step}; lower learning_rate")
+    if loss >= progress.best_loss:
         return replace(progress, stale=progress.stale + 1)
     best.copy_(trained.folded())
     return replace(progress, best_loss=loss, best_step=progress.step, best_accuracy=accuracy, stale=0)
@@ -216,13 +220,17 @@ def _save(file: Path, trained: Student, best: Any, progress: Progress) -> None:
 
 def _resume(file: Path, trained: Student, best: Any) -> Progress:
     """Where the checkpoint stands, its tensors copied into `trained` and `best`; the beginning when there is none."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     if not file.is_file():
         return Progress()
-    with safe_open(file, framework="pt") as found:
-        tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
-        progress = Progress(**json.loads(found.metadata()["progress"]))
+    try:
+        with safe_open(file, framework="pt") as found:
+            tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
+            progress = Progress(**json.loads(found.metadata()["progress"]))
+    except SafetensorError as failure:  # the machine lost power before the file was on its disk
+        log.warning("%s is damaged (%s); training begins anew", file.name, failure)
+        return Progress()
     trained.load(tensors, progress.step)
     best.copy_(tensors["best"])
     log.info("going on at step %d", progress.step)

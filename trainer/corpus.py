@@ -189,7 +189,10 @@ def _read_parquet(file: Path, skipped: Counter[str]) -> Iterator[str]:
     try:
         for batch in pq.ParquetFile(file).iter_batches(columns=["text"]):
             for text in batch.column(0).to_pylist() if batch.num_columns else ():
-                yield from _sentences(text or "")
+                if isinstance(text, str):
+                    yield from _sentences(text)
+                else:
+                    skipped["no text"] += 1
     except ArrowInvalid as failure:
         raise InputError(f"cannot read {file} ({failure})") from failure
 

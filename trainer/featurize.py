@@ -14,19 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import InputError, ModelFormatError, RecipeError
 from edge_potion.folders import file_written_whole, read_json
 
 from .recipe import FeaturizeRecipe
-from .shards import Shard, shard_files, write_shard
+from .shards import MANIFEST, Shard, count_name, shard_files, write_shard
 from .special_tokens import special_tokens
 from .teacher import Teacher, teacher_digest
 
 __all__ = ["featurize"]
 
 log = logging.getLogger("edge_potion")
-
-MANIFEST = "features.json"
 
 
 def featurize(
@@ -55,15 +53,14 @@ def featurize(
         corpus_digest = hashlib.file_digest(stream, "sha256").hexdigest()
     with sentences.open("rb") as stream:
         total = sum(1 for _ in stream)
-    manifest = {
-        "teacher": teacher.name,
-        "teacher_revision": teacher.revision,
+    made_from = {
         "teacher_digest": teacher_digest(teacher.folder),
-        "dims": teacher.width,
+        "sentences": total,
         "sentences_sha256": corpus_digest,
         **asdict(recipe),
     }
-    done = _already_there(out, manifest)
+    told = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": teacher.width}
+    done = _already_there(out, made_from, told)
     if done:
         log.info("features: going on after %d whole shards", len(done))
     skipped: Counter[str] = Counter()
@@ -74,7 +71,7 @@ def featurize(
         tqdm(total=total, initial=before, desc="featurize", unit=" texts", disable=not show_progress) as bar,
     ):
         for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
-            name = f"shard-{number:05d}.json"  # its count; a shard of which all rows are skipped has no file
+            name = count_name(number)  # a shard of which all rows are skipped has counts and no other file
             counts = done.get(name)
             if counts is None:
                 counts = _featurize_shard(teacher, texts, out, number, recipe)
@@ -90,20 +87,20 @@ def featurize(
     return {"rows": rows, "skipped": dict(skipped)}
 
 
-def _already_there(out: Path, manifest: dict[str, object]) -> dict[str, dict[str, int]]:
-    """The counts of the whole shards in `out`; writes the manifest where there is none yet."""
+def _already_there(out: Path, made_from: dict[str, object], told: dict[str, object]) -> dict[str, dict[str, int]]:
+    """The counts of the whole shards in `out`, which must be made from the same; writes the manifest when it is new."""
     file = out / MANIFEST
     if not file.is_file():
         if shard_files(out):
             raise InputError(f"{out} holds shards without a {MANIFEST}; choose another folder")
         with file_written_whole(file) as beside:
-            beside.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps({**told, **made_from}, indent=2) + "\n", encoding="utf-8")
         return {}
     found = read_json(file)
-    if differing := [key for key, value in manifest.items() if found.get(key) != value]:
+    if differing := [key for key, value in made_from.items() if found.get(key) != value]:
         key = differing[0]
         raise InputError(
-            f"{out} holds features of another kind: {key} is {found.get(key)!r} there and {manifest[key]!r} now; "
+            f"{out} holds features of another kind: {key} is {found.get(key)!r} there and {made_from[key]!r} now; "
             "choose another folder, or remove it"
         )
     return {each.name: read_json(each) for each in out.glob("shard-*.json")}
@@ -113,9 +110,13 @@ def _featurize_shard(
     teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe
 ) -> dict[str, int]:
     around = special_tokens(teacher.tokenizer)
-    inside = recipe.max_tokens - len(around.before) - len(around.after)
+    longest = min(recipe.max_tokens, teacher.longest or recipe.max_tokens)
+    inside = longest - len(around.before) - len(around.after)
+    if inside < 1:
+        raise RecipeError(f"max_tokens is {longest}, which {teacher.name}'s special tokens fill; more were expected")
     ids = [encoding.ids[:inside] for encoding in teacher.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    whole = [around.around(row) for row in ids]
+    has_tokens = np.array([bool(row) for row in ids])
+    whole = [around.around(row) for row in ids if row]
     encode = partial(teacher.vectors, pooling=recipe.pooling, precision=recipe.precision)
     vectors = encode(whole)  # (n, H) f32
     for place in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
@@ -124,20 +125,15 @@ def _featurize_shard(
     with np.errstate(over="ignore"):
         vectors = vectors.astype(np.float16)  # a value beyond 65,504 becomes inf, and its row is left out
     finite = np.isfinite(vectors).all(axis=1)
-    if not finite.any() and len(texts) == recipe.shard_rows:  # now, not hours later
+    if len(whole) and not finite.any() and len(texts) == recipe.shard_rows:  # now, not hours later
         raise ModelFormatError(
             f"teacher {teacher.name} gives NaN or inf for each of {len(texts)} sentences at precision "
             f"{recipe.precision}; a wider one may do"
         )
-    has_tokens = np.array([bool(row) for row in ids])
-    kept = finite & has_tokens
-    if kept.any():
-        write_shard(out, number, Shard([texts[place] for place in np.flatnonzero(kept)], vectors[kept]))
-    counts = {
-        "rows": int(kept.sum()),
-        "NaN or inf": int((~finite & has_tokens).sum()),
-        "no token": int((~has_tokens).sum()),
-    }
+    kept = np.flatnonzero(has_tokens)[finite]
+    if len(kept):
+        write_shard(out, number, Shard([texts[place] for place in kept], vectors[finite]))
+    counts = {"rows": len(kept), "NaN or inf": len(whole) - len(kept), "no token": len(texts) - len(whole)}
     return {reason: count for reason, count in counts.items() if count or reason == "rows"}
 
 

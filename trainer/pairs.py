@@ -19,18 +19,23 @@ from typing import IO
 import numpy as np
 
 from edge_potion.errors import InputError
-from edge_potion.folders import read_json
+from edge_potion.folders import file_written_whole, read_json
 from edge_potion.static_model import NORM_EPS, StaticModel
 from edge_potion.tokens import tokenize
 
 from .pca import Pca, fit_pca
+from .run_folder import WORK
 from .shards import Features, Shard
 
-__all__ = ["Bags", "Pairs", "open_pairs", "write_pairs"]
+__all__ = ["Bags", "Pairs", "open_pairs", "unit", "write_means", "write_pairs"]
 
 log = logging.getLogger("edge_potion")
 
-CHUNK = 16_384  # sentences at once
+CHUNK = 16_384  # sentences tokenized at once
+TOKENS_AT_ONCE = 65_536  # rows of a table gathered at once: 134 MB at 512 dimensions
+LARGEST = float(np.finfo(np.float16).max)
+FEWEST_ROWS = 4  # two to train on and two to hold out
+IDS, STARTS, TARGETS, SHAPE = "ids.i32", "starts.i64", "targets.f16", "pairs.json"
 
 
 @dataclass(frozen=True)
@@ -91,47 +96,68 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
         between the targets and the student as it is.
 
     Raises:
-        InputError: no row is left, or the vectors are narrower than the student.
+        InputError: too few rows are left, or the vectors are narrower than the student.
     """
     skipped: Counter[str] = Counter()
-    width = next(features.shards()).vectors.shape[1]
+    width = next((shard.vectors.shape[1] for shard in _usable(features, Counter())), None)
+    if width is None:
+        raise InputError("none of the features' vectors can be used: each holds NaN, inf or nothing but zeros")
     if width < student.dim:
-        raise InputError(
-            f"the features have {width} dimensions and the student {student.dim}; other features are needed"
-        )
+        raise InputError(f"the features have {width} dimensions and the student {student.dim}; others are needed")
     pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim)
     lengths: list[np.ndarray] = []
-    with (folder / "ids.i32").open("wb") as ids_file, (folder / "targets.f16").open("wb") as targets_file:
+    (folder / WORK).mkdir(exist_ok=True)
+    unturned = folder / WORK / TARGETS
+    with (folder / IDS).open("wb") as ids_file, unturned.open("wb") as targets_file:
         for shard in _usable(features, skipped):
             for begin in range(0, len(shard.texts), CHUNK):
-                end = begin + CHUNK
-                lengths.append(
-                    _append(shard.texts[begin:end], shard.vectors[begin:end], student, pca, ids_file, targets_file)
-                )
-                skipped["no known token"] += len(shard.texts[begin:end]) - len(lengths[-1])
+                part = Shard(shard.texts[begin : begin + CHUNK], shard.vectors[begin : begin + CHUNK])
+                lengths.append(_append(part, student, pca, ids_file, targets_file, skipped))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # (N + 1,) int64
     rows, tokens = len(starts) - 1, int(starts[-1])
-    if rows < 4:
-        raise InputError(f"{rows} sentences are too few to train on; left out: {dict(skipped)}")
-    starts.astype(np.int64).tofile(folder / "starts.i64")
+    if rows < FEWEST_ROWS:
+        raise InputError(f"{rows} sentences are too few to train on; left out: {dict(+skipped)}")
+    with (folder / STARTS).open("wb") as stream:
+        append(stream, starts.astype(np.int64))
     shape = {"rows": rows, "tokens": tokens, "dims": student.dim}
-    (folder / "pairs.json").write_text(json.dumps(shape) + "\n")
-    cosine = _turn_towards(student, folder)
-    skipped = +skipped
-    log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(skipped) or "none")
+    (folder / SHAPE).write_text(json.dumps(shape) + "\n")
+    cosine = _turn_towards(student, unturned, folder)
+    log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(+skipped) or "none")
     explained = round(pca.explained, 4)
-    return {**shape, "skipped": dict(skipped), "targets_explained": explained, "first_cosine": round(cosine, 4)}
+    return {**shape, "skipped": dict(+skipped), "targets_explained": explained, "first_cosine": round(cosine, 4)}
 
 
 def open_pairs(folder: Path) -> Pairs:
-    """Map the arrays that `write_pairs` wrote."""
-    shape = read_json(folder / "pairs.json")
+    """Map the arrays that `write_pairs` wrote; InputError when they are not whole."""
+    shape = read_json(folder / SHAPE)
     rows, tokens, dims = shape["rows"], shape["tokens"], shape["dims"]
-    return Pairs(
-        np.memmap(folder / "ids.i32", np.int32, "r", shape=(tokens,)),
-        np.memmap(folder / "starts.i64", np.int64, "r", shape=(rows + 1,)),
-        np.memmap(folder / "targets.f16", np.float16, "r", shape=(rows, dims)),
-    )
+    try:
+        return Pairs(
+            np.memmap(folder / IDS, np.int32, "r", shape=(tokens,)),
+            np.memmap(folder / STARTS, np.int64, "r", shape=(rows + 1,)),
+            np.memmap(folder / TARGETS, np.float16, "r", shape=(rows, dims)),
+        )
+    except (OSError, ValueError) as failure:
+        raise InputError(f"{folder} is damaged ({failure}); remove it, and it is made again") from failure
+
+
+def write_means(pairs: Pairs, table: np.ndarray, file: Path) -> np.ndarray:
+    """(N, D) float16, memory-mapped from `file`: the mean of each sentence's rows of `table` (V, D)."""
+    with file_written_whole(file) as beside, beside.open("wb") as stream:
+        for rows in _blocks(pairs):
+            append(stream, pairs.means(table, rows).astype(np.float16))
+    return np.memmap(file, np.float16, "r", shape=(len(pairs), table.shape[1]))
+
+
+def append(stream: IO[bytes], array: np.ndarray) -> None:
+    """Write an array's bytes; unlike `tofile`, an error when the disk is full."""
+    stream.write(array.tobytes())
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """(n, D) float64 of unit length; zero rows stay zero."""
+    wide = rows.astype(np.float64)
+    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), NORM_EPS)
 
 
 def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
@@ -141,9 +167,9 @@ def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
         width = width or shard.vectors.shape[1]
         if shard.vectors.shape[1] != width:
             raise InputError(f"the features have {width} dimensions, and then {shard.vectors.shape[1]}")
-        finite = np.isfinite(shard.vectors).all(axis=1)
+        finite = (np.abs(shard.vectors) <= LARGEST).all(axis=1)  # false for NaN
         kept = finite & shard.vectors.any(axis=1)
-        skipped["vector with NaN or inf"] += int((~finite).sum())
+        skipped["vector with NaN, inf or beyond float16"] += int((~finite).sum())
         skipped["zero vector"] += int((finite & ~kept).sum())
         if kept.all():
             yield shard
@@ -152,39 +178,52 @@ def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
 
 
 def _append(
-    texts: list[str], vectors: np.ndarray, student: StaticModel, pca: Pca, ids_file: IO[bytes], targets_file: IO[bytes]
+    part: Shard,
+    student: StaticModel,
+    pca: Pca,
+    ids_file: IO[bytes],
+    targets_file: IO[bytes],
+    skipped: Counter[str],
 ) -> np.ndarray:
-    """Append the rows that have a known token to both files; their lengths."""
-    found = tokenize(student.tokenizer, texts, student.card.max_tokens)
+    """Append the rows that have a known token and a target to both files; their lengths."""
+    found = tokenize(student.tokenizer, part.texts, student.card.max_tokens)
     known = ~np.isin(found.flat, student.dropped_ids)
-    owner = np.repeat(np.arange(len(texts)), found.lengths)[known]
-    lengths = np.bincount(owner, minlength=len(texts))
-    kept = lengths > 0
-    found.flat[known].astype(np.int32).tofile(ids_file)
-    pca.apply(vectors[kept].astype(np.float64)).astype(np.float16).tofile(targets_file)
+    owner = np.repeat(np.arange(len(part.texts)), found.lengths)
+    lengths = np.bincount(owner[known], minlength=len(part.texts))
+    wide = pca.apply(part.vectors.astype(np.float64))  # (n, D) f32
+    with np.errstate(over="ignore"):
+        targets = wide.astype(np.float16)
+    # No rotation of a vector has a value above its length.
+    usable = (np.linalg.norm(wide, axis=1) <= LARGEST) & targets.any(axis=1)
+    kept = usable & (lengths > 0)
+    append(ids_file, found.flat[known & kept[owner]].astype(np.int32))
+    append(targets_file, targets[kept])
+    skipped["no known token"] += int((lengths == 0).sum())
+    skipped["target that is zero or too large in float16"] += int((~usable & (lengths > 0)).sum())
     return lengths[kept]
 
 
-def _turn_towards(student: StaticModel, folder: Path) -> float:
-    """Rotate the targets in `folder` towards the student's vectors; the mean cosine between the two afterwards."""
-    pairs = open_pairs(folder)
+def _turn_towards(student: StaticModel, unturned: Path, folder: Path) -> float:
+    """Write the targets, rotated towards the student's vectors; the mean cosine between the two afterwards."""
+    shape = read_json(folder / SHAPE)
+    targets = np.memmap(unturned, np.float16, "r", shape=(shape["rows"], shape["dims"]))
+    ids = np.memmap(folder / IDS, np.int32, "r", shape=(shape["tokens"],))
+    pairs = Pairs(ids, np.memmap(folder / STARTS, np.int64, "r", shape=(shape["rows"] + 1,)), targets)
     moment = np.zeros((student.dim, student.dim))  # (D, D) f64: targets by students, both of unit length
-    for rows in _blocks(len(pairs)):
-        moment += _unit(pairs.targets[rows]).T @ _unit(pairs.means(student.table, rows))
+    for rows in _blocks(pairs):
+        moment += unit(targets[rows]).T @ unit(pairs.means(student.table, rows))
     left, strengths, right = np.linalg.svd(moment)
-    targets = np.memmap(folder / "targets.f16", np.float16, "r+", shape=pairs.targets.shape)
-    for rows in _blocks(len(pairs)):
-        targets[rows] = pairs.targets[rows].astype(np.float64) @ (left @ right)
-    targets.flush()
+    with (folder / TARGETS).open("wb") as stream:
+        for rows in _blocks(pairs):
+            append(stream, (targets[rows].astype(np.float64) @ (left @ right)).astype(np.float16))
     return float(strengths.sum() / len(pairs))
 
 
-def _blocks(count: int) -> Iterator[np.ndarray]:
-    for begin in range(0, count, CHUNK):
-        yield np.arange(begin, min(begin + CHUNK, count))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """(n, D) float64 of unit length; zero rows stay zero."""
-    wide = rows.astype(np.float64)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), NORM_EPS)
+def _blocks(pairs: Pairs) -> Iterator[np.ndarray]:
+    """All rows in turn, some tens of thousands of tokens at a time."""
+    begin = 0
+    while begin < len(pairs):
+        end = int(np.searchsorted(pairs.starts, pairs.starts[begin] + TOKENS_AT_ONCE, side="right")) - 1
+        end = max(min(end, len(pairs)), begin + 1)
+        yield np.arange(begin, end)
+        begin = end

@@ -12,28 +12,32 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import edge_potion
+from edge_potion.folders import refuse_unwritable
 from edge_potion.static_model import StaticModel
 
 from .contrast import split_rows
 from .model_card import trained_card
 from .pairs import open_pairs
-from .recipe import Recipe, fingerprint, load_recipe, to_toml
+from .recipe import Recipe, load_recipe, to_toml
 from .run_folder import Made, Run
 from .sources import FEATURIZED, Sources, find_sources
 from .stages import Stages, model_of
 from .summary import agreement, write_summary
 from .teacher import licence_of
 
-__all__ = ["Trained", "featurize_corpus", "train"]
+__all__ = ["TrainedModel", "featurize_corpus", "train"]
 
 log = logging.getLogger("edge_potion")
 
 MODEL_STAGES = ("1-distil", "3-contrast", "4-born-again", "5-power", "6-pca")
+Files = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A finished run: the model, its folder, and what each stage cost and brought (also in summary.json)."""
 
     model: StaticModel
@@ -41,7 +45,19 @@ class Trained:
     summary: list[dict[str, Any]]
 
 
-def train(recipe: str | Path | Recipe, out: str | Path, *, from_stage: int | None = None, **source: Any) -> Trained:
+def train(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    teacher: str | Path | None = None,
+    corpus: Files = (),
+    features: str | Path | None = None,
+    from_stage: int | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    show_progress: bool = False,
+) -> TrainedModel:
     """Run a recipe, or what is left of it: a stage that `out` holds already, made from the same, is not made again.
 
     Called again with the same arguments after it was killed, it ends in the same bits as an undisturbed run on the same
@@ -50,9 +66,16 @@ def train(recipe: str | Path | Recipe, out: str | Path, *, from_stage: int | Non
     Args:
         recipe: name of one that ships ("potion-256d"), a .toml file, or a Recipe.
         out: the run's folder, new or of an earlier run; the model goes to `out`/model.
+        teacher: folder or hub id; the recipe's when not given.
+        corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .parquet, and .gz, .xz, .zst of the
+            first two.
+        features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
+            `corpus`, their texts are the corpus too.
         from_stage: make the stages from this one on anew, 1 to 6.
-        source: what it is made from, as `edge_potion.trainer.sources.find_sources` takes it: teacher, corpus, features,
-            device, revision, trust_remote_code, show_progress.
+        device: torch device; by default cuda where there is one, else cpu.
+        revision: branch, tag or commit of a teacher from the hub.
+        trust_remote_code: run Python code that comes with the teacher.
+        show_progress: bars on stderr.
 
     Raises:
         RecipeError: a recipe that is wrong, or a loss that became NaN.
@@ -61,61 +84,73 @@ def train(recipe: str | Path | Recipe, out: str | Path, *, from_stage: int | Non
         MissingExtraError: a corpus format whose package is not installed.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    sources = find_sources(recipe, **source)
-    stages, run = Stages(sources), Run(Path(out), from_stage)
+    sources = find_sources(
+        recipe, teacher, corpus, features, device, revision, trust_remote_code, show_progress=show_progress
+    )
+    stages, run = Stages(sources), Run(Path(out))
     if sources.device != "cpu":
-        log.warning(
-            "on %s, a run that was interrupted may differ from an undisturbed one in the last bits", sources.device
+        log.warning("on %s, a run that was killed may differ from an undisturbed one in the last bits", sources.device)
+    refuse_unwritable(run.folder / "model")
+    with run.held(sources.teacher, from_stage):
+        corpus_ = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
+        distilled = run.stage("1-distil", stages.distil, recipe.distil, sources.teacher, corpus_)
+        vectors = sources.features or run.stage(
+            FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus_
         )
-    with run.held():
-        run.belong_to(sources.teacher)
-        corpus = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        distilled = run.stage("1-distil", stages.distil, recipe.distil, sources.teacher, corpus)
-        features = sources.features or run.stage(
-            FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus
-        )
-        pairs = run.stage("2-pairs", stages.pairs, None, distilled, features)
+        pairs = run.stage("2-pairs", stages.pairs, None, distilled, vectors)
         contrast = run.stage("3-contrast", stages.contrast, recipe.contrast, distilled, pairs)
         born_again = run.stage("4-born-again", stages.born_again, recipe.born_again, distilled, pairs, contrast)
         power = run.stage("5-power", stages.power, recipe.power, born_again)
         pca = run.stage("6-pca", stages.pca, recipe.pca, power)
-        return _published(run, recipe, sources, [corpus, distilled, features, pairs, contrast, born_again, power, pca])
+        return _published(run, sources, [corpus_, distilled, vectors, pairs, contrast, born_again, power, pca])
 
 
-def featurize_corpus(recipe: str | Path | Recipe, out: str | Path, **source: Any) -> Path:
+def featurize_corpus(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    teacher: str | Path | None = None,
+    corpus: Files = (),
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    show_progress: bool = False,
+) -> Path:
     """The corpus and stage 2 alone; `train` with the same `out` goes on from there, or takes the folder as `features`.
 
-    Args and errors are those of `train`. Returns the folder of the shards.
+    Arguments and errors are those of `train`. Returns the folder of the shards.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    sources = find_sources(recipe, **source)
+    sources = find_sources(
+        recipe, teacher, corpus, None, device, revision, trust_remote_code, show_progress=show_progress
+    )
     stages, run = Stages(sources), Run(Path(out))
-    with run.held():
-        run.belong_to(sources.teacher)
-        corpus = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        return run.stage(FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus).folder
+    with run.held(sources.teacher):
+        sampled = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
+        return run.stage(FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, sampled).folder
 
 
-def _published(run: Run, recipe: Recipe, sources: Sources, made: Sequence[Made]) -> Trained:
+def _published(run: Run, sources: Sources, made: Sequence[Made]) -> TrainedModel:
     """Write DIR/summary.json and DIR/model: the last stage's table under a card that tells the whole run."""
-    by_name = {stage.name: stage for stage in made if stage.record}
+    recipe = sources.recipe
+    by_name = {stage.name: stage for stage in made if stage is not sources.features}
     pairs = open_pairs(by_name["2-pairs"].folder)
-    held_out = split_rows(len(pairs), recipe.contrast).held_out
+    first, second = (split_rows(len(pairs), section).held_out for section in (recipe.contrast, recipe.born_again))
+    held_out = np.intersect1d(first, second)  # by both trainings; with one seed, they hold out the same
     scores = {name: agreement(model_of(by_name[name]), pairs, held_out) for name in MODEL_STAGES}
     summary = write_summary(run.folder / "summary.json", list(by_name.values()), scores)
 
     last = model_of(by_name["6-pca"])
-    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": fingerprint(recipe)}
+    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": by_name["6-pca"].fingerprint}
     name = f"potion-{Path(origin['teacher']).name}-{last.dim}d"
     packages = ("torch", "transformers", "tokenizers", "numpy")
     versions = {"edge-potion": edge_potion.__version__, **{package: version(package) for package in packages}}
-    files = ", ".join(file.name for file in sources.corpus_files)
-    corpus = files or (
-        "texts of the features" if sources.features else f"{recipe.corpus.source} {recipe.corpus.subset}"
-    )
+    corpus = f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
+    if sources.features and sources.corpus_files:
+        corpus = f"the texts of given features; extra words of the vocabulary by {corpus}"
     licence = licence_of(sources.teacher.folder)
     readme = trained_card(name, origin, licence, last.table.shape, corpus, summary, versions)
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))
     model = StaticModel(last.table, last.tokenizer, card)
-    return Trained(model, model.save(run.folder / "model"), summary)
+    return TrainedModel(model, model.save(run.folder / "model"), summary)

@@ -56,6 +56,7 @@ class CorpusRecipe:
         _at_least("sentences", self.sentences, 1)
         _at_least("min_characters", self.min_characters, 1)
         _at_least("max_characters", self.max_characters, self.min_characters)
+        _between("seed", self.seed, 0, 2**63)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class ContrastRecipe:
         learning_rate: of the first step; it falls linearly to 0. The card does not tell it; of 0.003, 0.01, 0.03
             and 0.06, 0.01 gave the lowest validation loss on all-MiniLM-L6-v2 (Adam, on touched rows alone).
         batch_size: B, sentences a step.
-        epochs: how many times each sentence is seen.
+        epochs: how many times the sentences are gone through, but for the last few that do not fill a batch.
         token_weights: whether each token also learns a weight, folded into the table at the end.
         validation_rows: sentences held out to choose the best weights; at most a tenth of all.
         evaluations: how many times an epoch they are looked at, and a checkpoint is written.
@@ -138,8 +139,8 @@ class ContrastRecipe:
 
     def __post_init__(self) -> None:
         _one_of("loss", self.loss, ("contrastive", "cosine", "mse"))
-        _above_zero("temperature", self.temperature)
-        _above_zero("learning_rate", self.learning_rate)
+        _between("temperature", self.temperature, 1e-3, 1e3)
+        _between("learning_rate", self.learning_rate, 1e-9, 1e3)
         for name, least in (("batch_size", 2), ("epochs", 1), ("evaluations", 1), ("patience", 1), ("seed", 0)):
             _at_least(name, getattr(self, name), least)
         _at_least("validation_rows", self.validation_rows, 2)
@@ -271,9 +272,9 @@ def _toml_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | str) else repr(value)
 
 
-def _above_zero(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise RecipeError(f"{name} is {value}; a number above 0 was expected")
+def _between(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise RecipeError(f"{name} is {value}; a number from {least:g} to {most:g} was expected")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
 """A run's folder: its stages, each in a folder of its own that takes its name when it is whole, with a fingerprint.
 
-DIR/run.json               the teacher this run belongs to
-DIR/<n>-<stage>/           a finished stage: what it made, and stage.json: fingerprint, section, facts, seconds, memory
-DIR/.<n>-<stage>.part/     a stage at work; a killed run goes on in it
+DIR/run.json             which teacher this run belongs to
+DIR/<n>-<stage>/         a finished stage: what it made, and stage.json: fingerprint, section, facts, seconds, memory
+DIR/.<n>-<stage>.part/   a stage at work; a killed run goes on in it. Its work/ holds what need not outlive it
 """
 
 from __future__ import annotations
@@ -17,18 +17,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import edge_potion
 from edge_potion.errors import InputError
 from edge_potion.folders import TEMPORARY, file_written_whole, read_json
 
 from .memory import peak_memory_mb, reset_peak_memory
 from .recipe import fingerprint, to_toml
 
-__all__ = ["Made", "Run"]
+__all__ = ["WORK", "Made", "Run"]
 
 log = logging.getLogger("edge_potion")
 
-RUN_FILE, STAGE_FILE, AT_WORK = "run.json", "stage.json", "at_work"
-FIRST, LAST = 1, 6  # stages of the recipe; 0 is the corpus, which stage 1 begins with
+RUN_FILE, STAGE_FILE, LOCK = "run.json", "stage.json", ".lock"
+WORK = "work"
+AT_WORK = f"{WORK}/fingerprint.json"
+# What each stage makes, by the version of its code: raise a number when the same inputs give something else, so that
+# nobody goes on with what older code made. A stage's position also says its number: the corpus belongs to stage 1.
+VERSIONS = {
+    "0-corpus": 1,
+    "1-distil": 1,
+    "2-featurize": 1,
+    "2-pairs": 2,
+    "3-contrast": 1,
+    "4-born-again": 1,
+    "5-power": 1,
+    "6-pca": 1,
+}
+LAST = 6
 
 Make = Callable[..., Mapping[str, Any]]
 
@@ -53,61 +68,45 @@ class Made:
 class Run:
     """A run's folder, held by one process at a time."""
 
-    def __init__(self, folder: Path, from_stage: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Open or make the folder.
 
-        Args:
-            folder: a new or empty one, or one of an earlier run.
-            from_stage: stages from this number on (1 to 6) are made anew, even when their fingerprints match.
-
         Raises:
-            InputError: the folder holds something else, or cannot be made; or there is no such stage.
+            InputError: it holds something else than a run, or cannot be made.
         """
-        if from_stage is not None and not FIRST <= from_stage <= LAST:
-            raise InputError(f"from_stage is {from_stage}; a stage from {FIRST} to {LAST} was expected")
-        self.folder = folder.expanduser().resolve()
-        self.from_stage = from_stage
         try:
-            if self.folder.exists() and not (self.folder / RUN_FILE).is_file():
-                foreign = [each.name for each in self.folder.iterdir() if not each.name.startswith(TEMPORARY)]
-                if foreign and foreign != [".lock"]:
-                    raise InputError(f"{folder} holds {foreign[0]!r} and no run of ours; name a new folder")
+            self.folder = folder.expanduser().resolve()
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as failure:
+            names = {each.name for each in self.folder.iterdir()}
+        except (OSError, RuntimeError) as failure:  # RuntimeError: a loop of links
             raise InputError(f"cannot use {folder} as the run's folder: {failure}") from failure
+        foreign = sorted(name for name in names if not name.startswith(TEMPORARY) and name != LOCK)
+        if foreign and "edge_potion" not in _read(self.folder / RUN_FILE):
+            raise InputError(f"{folder} holds {foreign[0]!r} and no run of ours; name a new folder")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else may write into the folder in this block; InputError when another process already does."""
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; two runs in one folder are the user's to avoid there
-            yield
-            return
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as failure:
-                raise InputError(f"another process is at work in {self.folder}; wait for it") from failure
-            for left in [*self.folder.rglob(f"{TEMPORARY}*"), *self.folder.glob(".*.old")]:  # a killed run's
-                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-            yield
+    def held(self, teacher: Made, from_stage: int | None = None) -> Iterator[None]:
+        """Nobody else may write into the folder in this block, and all of it belongs to one teacher.
 
-    def belong_to(self, teacher: Made) -> None:
-        """Note the teacher; InputError when the folder was begun with another one.
+        Args:
+            teacher: with which the run was begun, or is begun now.
+            from_stage: forget the stages from this number on, once: called again after a kill, what was made since then
+                is kept.
 
-        A teacher that changes under way would make a student of two teachers. `from_stage=1` begins anew.
+        Raises:
+            InputError: another process is at work in it, it was begun with another teacher (which `from_stage` = 1
+                forgets too), it cannot be written to, or there is no such stage.
         """
-        file = self.folder / RUN_FILE
-        if file.is_file() and self.from_stage != FIRST:
-            found = read_json(file)
-            if found.get("fingerprint") != teacher.fingerprint:
-                raise InputError(
-                    f"{self.folder} was begun with teacher {found.get('teacher')} ({found.get('fingerprint')}), and "
-                    f"{teacher.name} is {teacher.fingerprint} now; name another folder, or pass --from-stage 1"
-                )
-        with file_written_whole(file) as beside:
-            beside.write_text(json.dumps({"teacher": teacher.name, "fingerprint": teacher.fingerprint}) + "\n", "utf-8")
+        if from_stage is not None and not 1 <= from_stage <= LAST:
+            raise InputError(f"from_stage is {from_stage}; a stage from 1 to {LAST} was expected")
+        try:
+            with _locked(self.folder / LOCK):
+                self._belong_to(teacher, from_stage)
+                self._clean()
+                yield
+                self._note(teacher, None)
+        except OSError as failure:
+            raise InputError(f"cannot work in {self.folder}: {failure}") from failure
 
     def stage(self, name: str, make: Make, section: Any, *before: Made) -> Made:
         """The stage `name`: as it is when its fingerprint matches, else made by `make`.
@@ -120,40 +119,98 @@ class Run:
             before: what it is made from.
 
         Raises:
-            InputError: the folder cannot be written to; what `make` raises goes through.
+            InputError: the folder cannot be written to, or the stage's holds files of the user; what `make` raises goes
+                through.
         """
         toml = "" if section is None else to_toml(section)
-        mark = fingerprint(name, toml, *(each.fingerprint for each in before))
+        mark = fingerprint(name, str(VERSIONS[name]), toml, *(each.fingerprint for each in before))
         goal, part = self.folder / name, self.folder / f".{name}.part"
-        is_forced = self.from_stage is not None and int(name[0]) >= self.from_stage
-        if not is_forced and _mark_of(goal / STAGE_FILE) == mark:
+        if _mark_of(goal / STAGE_FILE) == mark:
             log.info("%s: done before", name)
-            return Made(name, goal, mark, read_json(goal / STAGE_FILE))
+            return Made(name, goal, mark, _read(goal / STAGE_FILE))
+        _refuse_foreign(goal)
+        if _mark_of(part / STAGE_FILE) == mark:  # it was killed just before it took its name
+            log.info("%s: done before", name)
+        else:
+            goes_on = _mark_of(part / AT_WORK) == mark
+            if not goes_on:
+                _remove(part)
+                (part / WORK).mkdir(parents=True)
+                _write(part / AT_WORK, {"fingerprint": mark})
+            log.info("%s: %s", name, "goes on" if goes_on else "begins")
+            begin = time.perf_counter()
+            reset_peak_memory()
+            facts = make(part, section, *before)
+            record = {
+                "fingerprint": mark,
+                "edge_potion_version": edge_potion.__version__,
+                "recipe": toml,
+                "seconds": round(time.perf_counter() - begin, 1),  # of this call, when it went on
+                "went_on": goes_on,
+                "peak_memory_mb": peak_memory_mb(),
+                **facts,
+                "files": sorted(each.name for each in part.iterdir() if each.name != WORK),
+            }
+            _write(part / STAGE_FILE, record)
+        _remove(part / WORK)
+        _take_name(part, goal)
+        return Made(name, goal, mark, _read(goal / STAGE_FILE))
+
+    def _belong_to(self, teacher: Made, from_stage: int | None) -> None:
+        file = self.folder / RUN_FILE
+        known = _read(file).get("edge_potion", {})
+        if known and known.get("fingerprint") != teacher.fingerprint and from_stage != 1:
+            raise InputError(
+                f"{self.folder} was begun with teacher {known.get('teacher')} ({known.get('fingerprint')}), and "
+                f"{teacher.name} is {teacher.fingerprint} now; name another folder, or pass --from-stage 1"
+            )
+        if from_stage is not None and known.get("forgotten_from") != from_stage:
+            for name in VERSIONS:
+                record = self.folder / name / STAGE_FILE
+                if max(int(name[0]), 1) >= from_stage:
+                    _remove(self.folder / f".{name}.part")
+                    if record.is_file():  # what is ours in that folder is still ours
+                        _write(record, {"files": _read(record).get("files", [])})
+        self._note(teacher, from_stage)
+
+    def _note(self, teacher: Made, forgotten_from: int | None) -> None:
+        known = {"teacher": teacher.name, "fingerprint": teacher.fingerprint, "forgotten_from": forgotten_from}
+        _write(self.folder / RUN_FILE, {"edge_potion": known})
+
+    def _clean(self) -> None:
+        """Remove what a killed run was writing."""
+        left = list(self.folder.glob(f"{TEMPORARY}*"))
+        for name in VERSIONS:
+            left += [self.folder / f".{name}.old", *(self.folder / f".{name}.part").rglob(f"{TEMPORARY}*")]
+        for each in left:
+            _remove(each)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; two runs in one folder are the user's to avoid there
+        yield
+        return
+    with file.open("w") as lock:
         try:
-            if is_forced or _mark_of(part / AT_WORK) != mark:
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir()
-                (part / AT_WORK).write_text(json.dumps({"fingerprint": mark}))
-            if _mark_of(part / STAGE_FILE) == mark:
-                log.info("%s: done before", name)  # and killed just before it took its name
-            else:
-                log.info("%s: %s", name, "begins" if len(list(part.iterdir())) == 1 else "goes on")
-                begin = time.perf_counter()
-                reset_peak_memory()
-                facts = make(part, section, *before)
-                record = {
-                    "fingerprint": mark,
-                    "recipe": toml,
-                    "seconds": round(time.perf_counter() - begin, 1),
-                    "peak_memory_mb": peak_memory_mb(),
-                    **facts,
-                }
-                with file_written_whole(part / STAGE_FILE) as beside:
-                    beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-            _take_name(part, goal)
-        except OSError as failure:
-            raise InputError(f"cannot write stage {name} in {self.folder}: {failure}") from failure
-        return Made(name, goal, mark, read_json(goal / STAGE_FILE))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as failure:
+            raise InputError(f"another process is at work in {file.parent}; wait for it") from failure
+        yield
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The object in a JSON file of ours; empty when there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return read_json(file) if file.exists() else {}
+    return {}
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with file_written_whole(file) as beside:
+        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _mark_of(file: Path) -> str:
@@ -162,12 +219,29 @@ def _mark_of(file: Path) -> str:
     return ""
 
 
+def _refuse_foreign(goal: Path) -> None:
+    """A stage's folder will be replaced: what the user put into it must not go with it."""
+    if not goal.is_dir():
+        return
+    ours = {STAGE_FILE, *_read(goal / STAGE_FILE).get("files", ())}
+    foreign = sorted(each.name for each in goal.iterdir() if each.name not in ours)
+    if foreign:
+        raise InputError(f"{goal} is made anew and holds {foreign[0]!r}, which is not ours; move that elsewhere first")
+
+
 def _take_name(part: Path, goal: Path) -> None:
     """Give a finished stage its name; an older one of that name goes. A kill in between is mended by the next call."""
     old = goal.with_name(f".{goal.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if goal.exists():
+    _remove(old)
+    if goal.exists() or goal.is_symlink():
         goal.rename(old)
     part.rename(goal)
-    (goal / AT_WORK).unlink(missing_ok=True)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder; nothing there is fine."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -8,21 +8,22 @@ pyarrow is not installed the files are `train-00000.safetensors` with `text` (by
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.folders import file_written_whole
+from edge_potion.folders import file_written_whole, read_json
 
-__all__ = ["Features", "Shard", "open_features", "read_shard", "shard_files", "write_shard"]
+__all__ = ["MANIFEST", "Features", "Shard", "count_name", "open_features", "read_shard", "shard_files", "write_shard"]
 
 ROWS_READ = 65_536  # of a Parquet file, at once
 ENDINGS = (".parquet", ".safetensors")
+MANIFEST = "features.json"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Features:
     """A folder of shards.
 
     Attributes:
-        files: the shards, in order.
+        files: the shards, by name.
         manifest: what `featurize` wrote of how they were made; empty for shards made elsewhere.
     """
 
     files: list[Path]
-    manifest: Mapping[str, object]
+    manifest: Mapping[str, Any]
 
     def shards(self) -> Iterator[Shard]:
         """Every row, some tens of thousands at a time."""
@@ -69,24 +70,37 @@ def open_features(folder: Path) -> Features:
 
     Raises:
         InputError: there are none.
-        ModelFormatError: a manifest that is no JSON.
+        ModelFormatError: a manifest that is no JSON, or shards that it counts and that are not there.
     """
     files = shard_files(folder)
     if not files:
         raise InputError(
             f"{folder} holds no .parquet or .safetensors file; `edge-potion featurize` writes such a folder"
         )
-    manifest_file = folder / "features.json"
-    try:
-        manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
-    except (OSError, ValueError) as failure:
-        raise ModelFormatError(f"{manifest_file} cannot be read as JSON ({failure})") from failure
+    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+    if "shard_rows" in manifest:  # written by `featurize`, with a count for each shard
+        names = {file.stem for file in files}
+        for number in range(-(-manifest["sentences"] // manifest["shard_rows"])):
+            counts = folder / count_name(number)
+            if not counts.is_file() or (read_json(counts).get("rows") and shard_name(number) not in names):
+                raise ModelFormatError(f"{folder} lacks shard {number}; copy the whole folder, or featurize again")
     return Features(files, manifest)
 
 
 def shard_files(folder: Path) -> list[Path]:
     """The shards in `folder`, by name."""
-    return sorted(file for ending in ENDINGS for file in folder.glob(f"*{ending}") if not file.name.startswith("."))
+    found = (file for ending in ENDINGS for file in folder.glob(f"*{ending}"))
+    return sorted(file for file in found if file.is_file() and not file.name.startswith("."))
+
+
+def shard_name(number: int) -> str:
+    """Name of a shard, without its ending."""
+    return f"train-{number:05d}"
+
+
+def count_name(number: int) -> str:
+    """Name of the file that holds a shard's counts: rows, and those skipped by reason."""
+    return f"shard-{number:05d}.json"
 
 
 def write_shard(folder: Path, number: int, shard: Shard) -> Path:
@@ -95,8 +109,9 @@ def write_shard(folder: Path, number: int, shard: Shard) -> Path:
     Raises:
         InputError: the folder cannot be written to.
     """
-    ending = ENDINGS[0] if find_spec("pyarrow") else ENDINGS[1]
-    file = folder / f"train-{number:05d}{ending}"
+    ending, other = ENDINGS if find_spec("pyarrow") else reversed(ENDINGS)
+    file = folder / (shard_name(number) + ending)
+    file.with_suffix(other).unlink(missing_ok=True)  # of a run that was killed where pyarrow is not, or is
     vectors = shard.vectors.astype(np.float16)
     with file_written_whole(file) as beside:
         if ending == ".parquet":
@@ -175,7 +190,7 @@ def _read_safetensors(file: Path) -> Iterator[Shard]:
         joined, ends = found["text"].tobytes(), found["ends"].tolist()
         texts = [joined[begin:end].decode("utf-8") for begin, end in zip([0, *ends], ends, strict=False)]
         vectors = found["vector"]
-    except (OSError, SafetensorError, KeyError, ValueError) as failure:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as failure:
         raise ModelFormatError(f"{file} cannot be read as a shard of text, ends and vector ({failure})") from failure
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.dtype.kind != "f":
         raise ModelFormatError(f"{file}: {len(texts)} texts, and vectors {vectors.dtype} of shape {vectors.shape}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from edge_potion.errors import InputError
 
-from .recipe import Recipe
+from .recipe import FeaturizeRecipe, Recipe
 from .run_folder import Made
 from .shards import open_features
 from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device
@@ -28,6 +28,7 @@ class Sources:
     """What a run is made from.
 
     Attributes:
+        recipe: the run's, naming the teacher, corpus and features that are really used.
         teacher: its files.
         corpus: the files below, or what stands in their place.
         corpus_files: local files; empty for the recipe's hub set, or the texts of `features`.
@@ -37,6 +38,7 @@ class Sources:
         show_progress: bars on stderr.
     """
 
+    recipe: Recipe
     teacher: Made
     corpus: Made
     corpus_files: Sequence[Path]
@@ -61,27 +63,16 @@ class Sources:
 
 def find_sources(
     recipe: Recipe,
+    teacher: str | Path | None,
+    corpus: str | Path | Sequence[str | Path],
+    features: str | Path | None,
+    device: str | None,
+    revision: str | None,
+    trust_remote_code: bool,
     *,
-    teacher: str | Path | None = None,
-    corpus: str | Path | Sequence[str | Path] = (),
-    features: str | Path | None = None,
-    device: str | None = None,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    show_progress: bool = False,
+    show_progress: bool,
 ) -> Sources:
-    """Find everything a run needs.
-
-    Args:
-        recipe: names the teacher and the hub set that are used when no other is given.
-        teacher: folder or hub id.
-        corpus: local files: .txt, .jsonl, .parquet, and .gz, .xz, .zst of the first two.
-        features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
-            `corpus`, their texts are the corpus too.
-        device: torch device; by default cuda where there is one, else cpu.
-        revision: branch, tag or commit of a teacher from the hub.
-        trust_remote_code: run Python code that comes with the teacher.
-        show_progress: bars on stderr.
+    """Find everything a run needs; the arguments are those of `edge_potion.train`.
 
     Raises:
         InputError: something is not there, or the features were made by another teacher.
@@ -96,11 +87,20 @@ def find_sources(
     folder = find_teacher(name, revision, trust_remote_code)
     found_teacher = Made(name, folder, teacher_digest(folder))
     shards = _found_features(Path(features).expanduser(), found_teacher) if features else None
+    corpus_recipe, featurize = recipe.corpus, recipe.featurize
     if files:
         texts = Made("corpus", files[0].parent, _digest(files))
+        corpus_recipe = replace(corpus_recipe, source=", ".join(file.name for file in files), subset="")
+    elif shards:
+        texts = shards
+        corpus_recipe = replace(corpus_recipe, source="the texts of the features", subset="")
     else:
-        texts = shards or Made("hub", Path(), f"{recipe.corpus.source} {recipe.corpus.subset}")
-    return Sources(found_teacher, texts, files, shards, device, revision, trust_remote_code, show_progress)
+        texts = Made("hub", Path(), f"{corpus_recipe.source} {corpus_recipe.subset}")
+    if shards:
+        featurize = _as_made(featurize, shards)
+    short_name = folder.resolve().name if Path(name).is_dir() else name
+    used = replace(recipe, teacher=short_name, corpus=corpus_recipe, featurize=featurize)
+    return Sources(used, found_teacher, texts, files, shards, device, revision, trust_remote_code, show_progress)
 
 
 def _found_features(folder: Path, teacher: Made) -> Made:
@@ -115,7 +115,19 @@ def _found_features(folder: Path, teacher: Made) -> Made:
             f"the features in {folder} were made by {found.manifest.get('teacher')} ({made_by}), "
             f"and {teacher.name} is {teacher.fingerprint}"
         )
-    return Made("features", folder, found.digest())
+    return Made("features", folder, found.digest(), found.manifest)
+
+
+def _as_made(recipe: FeaturizeRecipe, features: Made) -> FeaturizeRecipe:
+    """The recipe section by which the features were made, as far as their manifest tells."""
+    told = {key: features.record[key] for key in asdict(recipe) if key in features.record}
+    made_by = replace(recipe, **told)
+    for key in ("pooling", "precision", "max_tokens"):
+        if getattr(made_by, key) != getattr(recipe, key):
+            log.warning(
+                "features: made with %s = %r, where the recipe has %r", key, getattr(made_by, key), getattr(recipe, key)
+            )
+    return made_by
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -123,7 +135,8 @@ def _digest(files: Sequence[Path]) -> str:
     for file in files:
         try:
             with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest.update(f"{''.join(file.suffixes)} {content}\n".encode())  # the ending says how it is read
         except OSError as failure:
             raise InputError(f"cannot read corpus file {file} ({failure})") from failure
     return digest.hexdigest()[:12]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
+from edge_potion.errors import ModelFormatError
+
 __all__ = ["SpecialTokens", "special_tokens"]
 
 
@@ -22,7 +24,9 @@ class SpecialTokens:
 
 
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
-    """What `tokenizer`, which adds special tokens, puts around a text."""
+    """What `tokenizer`, which adds special tokens, puts around a text; ModelFormatError when "a" gives no token."""
     encoding = tokenizer.encode("a")
     inside = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
+    if not inside:
+        raise ModelFormatError("the teacher's tokenizer gives no token for the text 'a'; it cannot be distilled from")
     return SpecialTokens(encoding.ids[: inside[0]], encoding.ids[inside[-1] + 1 :])

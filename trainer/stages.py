@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.folders import file_written_whole
 from edge_potion.static_model import StaticModel
 
-from .contrast import CHECKPOINT, Goal, contrast
+from .contrast import Goal, contrast
 from .corpus import sample_corpus, sample_sentences
 from .distill import distil
 from .featurize import featurize
-from .pairs import Pairs, open_pairs, write_pairs
+from .pairs import Pairs, open_pairs, write_means, write_pairs
 from .pca import reduce_rows
 from .postprocess import power_normalized
 from .recipe import (
@@ -32,7 +31,7 @@ from .recipe import (
     PowerRecipe,
     to_toml,
 )
-from .run_folder import Made
+from .run_folder import WORK, Made
 from .shards import open_features
 from .sources import Sources
 from .vocabulary import frequent_words
@@ -41,7 +40,6 @@ __all__ = ["Stages", "model_of"]
 
 SENTENCES = "sentences.txt"
 MODEL = "model"
-POOL_ROWS = 16_384  # sentences pooled at once
 
 Facts = Mapping[str, Any]
 
@@ -89,11 +87,12 @@ class Stages:
 
     def born_again(self, folder: Path, recipe: BornAgainRecipe, distilled: Made, pairs: Made, first: Made) -> Facts:
         """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
-        data, own = open_pairs(pairs.folder), folder / "targets.f16"
-        goals = [Goal(_pooled(model_of(first), data, own), recipe.alpha), Goal(data.targets, 1 - recipe.alpha)]
-        facts = self._trained(folder, recipe, distilled, data, [goal for goal in goals if goal.weight], "born again")
-        own.unlink()
-        return facts
+        data = open_pairs(pairs.folder)
+        goals = [Goal(data.targets, 1 - recipe.alpha)] if recipe.alpha < 1 else []
+        if recipe.alpha:
+            own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
+            goals.insert(0, Goal(own, recipe.alpha))
+        return self._trained(folder, recipe, distilled, data, goals, "born again")
 
     def power(self, folder: Path, recipe: PowerRecipe, before: Made) -> Facts:
         """Power-normalize the table."""
@@ -114,7 +113,6 @@ class Stages:
         student, device, show = model_of(distilled), self.sources.device, self.sources.show_progress
         result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
         _followed_by(student, result.table, recipe).save(folder / MODEL)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
         return {
             "validation_loss": round(result.progress.best_loss, 5),
             "validation_accuracy": round(result.progress.best_accuracy, 4),
@@ -133,12 +131,3 @@ def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> Static
     """The model after one more stage, whose section its recipe then tells."""
     card = replace(before.card, recipe=f"{before.card.recipe}\n{to_toml(section)}", readme="")
     return StaticModel(table, before.tokenizer, card)
-
-
-def _pooled(model: StaticModel, data: Pairs, file: Path) -> np.ndarray:
-    """(N, D) float16, memory-mapped from `file`: the mean of each sentence's rows."""
-    with file_written_whole(file) as beside, beside.open("wb") as stream:
-        for begin in range(0, len(data), POOL_ROWS):
-            rows = np.arange(begin, min(begin + POOL_ROWS, len(data)))
-            data.means(model.table, rows).astype(np.float16).tofile(stream)
-    return np.memmap(file, np.float16, "r", shape=(len(data), model.dim))

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_potion.folders import file_written_whole
-from edge_potion.static_model import NORM_EPS, StaticModel
+from edge_potion.static_model import StaticModel
 
-from .pairs import Pairs
+from .pairs import Pairs, unit
 from .run_folder import Made
 
 __all__ = ["AGREEMENT_ROWS", "agreement", "as_table", "write_summary"]
 
 AGREEMENT_ROWS = 1_000  # held-out sentences; half a million pairs
-NOT_SHOWN = ("fingerprint", "recipe", "seconds", "peak_memory_mb", "agreement")
+FEWEST_HELD_OUT = 3
+NOT_SHOWN = ("fingerprint", "edge_potion_version", "files", "recipe", "seconds", "peak_memory_mb", "agreement")
 
 
-def agreement(model: StaticModel, pairs: Pairs, held_out: np.ndarray) -> float:
-    """How far the model tells apart what the teacher tells apart, -1..1.
+def agreement(model: StaticModel, pairs: Pairs, held_out: np.ndarray) -> float | None:
+    """How far the model tells apart what the teacher tells apart, -1..1; None where too few sentences can tell.
 
     Pearson's correlation between the cosines of the model's vectors and those of the targets, over all pairs of up to
     1,000 of the held-out sentences.
     """
     rows = held_out[:AGREEMENT_ROWS]
     upper = np.triu_indices(len(rows), 1)
-    ours = _unit(pairs.means(model.table, rows))
-    theirs = _unit(pairs.targets[rows].astype(np.float32))
-    return float(np.corrcoef((ours @ ours.T)[upper], (theirs @ theirs.T)[upper])[0, 1])
+    ours, theirs = unit(pairs.means(model.table, rows)), unit(pairs.targets[rows])
+    cosines = [(each @ each.T)[upper] for each in (ours, theirs)]
+    if len(rows) < FEWEST_HELD_OUT or min(map(np.ptp, cosines)) == 0:
+        return None
+    return float(np.corrcoef(cosines)[0, 1])
 
 
-def write_summary(file: Path, stages: Sequence[Made], scores: dict[str, float]) -> list[dict[str, Any]]:
+def write_summary(file: Path, stages: Sequence[Made], scores: Mapping[str, float | None]) -> list[dict[str, Any]]:
     """Write what the stages recorded, with the agreement of those that made a model, by name; return it."""
     rows = [{"stage": stage.name, **stage.record} for stage in stages]
     for row in rows:
-        if row["stage"] in scores:
-            row["agreement"] = round(scores[row["stage"]], 4)
+        if (score := scores.get(row["stage"])) is not None:
+            row["agreement"] = round(score, 4)
     with file_written_whole(file) as beside:
-        beside.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return rows
 
 
@@ -53,7 +56,3 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
         score = f"{row['agreement']:.4f}" if "agreement" in row else ""
         lines.append(f"{row['stage']:13} {row['seconds']:8.1f} {row['peak_memory_mb'] or 0:8} {score:>9}  {facts}")
     return "\n".join(lines)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), NORM_EPS)

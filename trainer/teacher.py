@@ -56,6 +56,18 @@ class Teacher:
         """H, the width of its token vectors."""
         return int(self.model.config.hidden_size)
 
+    @property
+    def longest(self) -> int | None:
+        """How many tokens it has positions for, special ones included; None where its configuration does not say."""
+        import torch
+
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        if not isinstance(positions, int) or positions < 1:
+            return None
+        tables = (each for each in self.model.modules() if isinstance(each, torch.nn.Embedding))
+        offset = next((each.padding_idx for each in tables if each.num_embeddings == positions), None)
+        return positions if offset is None else positions - offset - 1  # RoBERTa counts from its padding id on
+
     def vectors(
         self,
         sequences: Sequence[Sequence[int]],
@@ -136,21 +148,22 @@ def load_teacher(
         InputError: no such folder, the hub did not give it, or the device is absent.
         ModelFormatError: it is no encoder that transformers loads from safetensors, or has no fast tokenizer.
     """
+    import torch
     from transformers import AutoModel
 
     device = torch_device(device)
     folder = find_teacher(name, revision, trust_remote_code)
     tokenizer = _read_tokenizer(folder, trust_remote_code)
     try:
-        model = AutoModel.from_pretrained(folder, trust_remote_code=trust_remote_code, use_safetensors=True)
+        # float32 whatever the file holds: transformers would take a float16 file's own type.
+        model = AutoModel.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, use_safetensors=True, dtype=torch.float32
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
         reason = str(failure).strip().split("\n")[0]
         raise ModelFormatError(f"{name} is no encoder that transformers loads from safetensors ({reason})") from failure
     _check_fit(model, tokenizer, str(name))
-    try:
-        model = model.to(device).eval()
-    except (RuntimeError, AssertionError) as failure:  # a device that torch does not know, or was not built for
-        raise InputError(f"device {device!r} cannot be used here ({str(failure).splitlines()[0]})") from failure
+    model = model.to(device).eval()
     log.info("teacher %s: %d dimensions, on %s", name, model.config.hidden_size, device)
     return Teacher(
         model=model,
@@ -170,6 +183,10 @@ def torch_device(name: str | None) -> str:
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device {name!r} was asked for, and torch sees no CUDA device here; use --device cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as failure:  # a device that torch does not know, or was not built for
+        raise InputError(f"device {name!r} cannot be used here ({str(failure).splitlines()[0]})") from failure
     return name
 
 
@@ -179,9 +196,9 @@ def find_teacher(name: str | Path, revision: str | None = None, trust_remote_cod
 
 
 def teacher_digest(folder: Path) -> str:
-    """Twelve hex digits that change with whatever decides a teacher's vectors: weights, tokenizer, configuration."""
+    """Twelve hex digits that change with what decides a teacher's vectors: weights, tokenizer, configuration, code."""
     digest = hashlib.sha256()
-    matched = {file for pattern in TEACHER_FILES for file in folder.glob(pattern) if file.is_file()}
+    matched = {file for pattern in (*TEACHER_FILES, "*.py") for file in folder.glob(pattern) if file.is_file()}
     for file in sorted(matched - {folder / "README.md"}):
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()

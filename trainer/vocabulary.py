@@ -57,7 +57,8 @@ def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> list[str]:
     counts: Counter[str] = Counter()
     for sentence in sentences:
         text = teacher.normalizer.normalize_str(sentence) if teacher.normalizer else sentence
-        counts.update(word for word, _ in teacher.pre_tokenizer.pre_tokenize_str(text))
+        cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
+        counts.update(word for word, _ in cut)
     return [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
