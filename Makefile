@@ -24,7 +24,7 @@ build/features: | demo
 test: lint $(PEERS:%=.venvs/%/.installed)
 	$(BIN)/pytest
 
-test-slow: setup $(PEERS:%=.venvs/%/.installed)
+test-slow: setup $(PEERS:%=.venvs/%/.installed) .venvs/tokenlearn/.installed
 	$(BIN)/pytest -m slow
 
 lint: setup

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import os
 import platform
 import sys
@@ -20,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,8 @@ from edge_potion.exporters.export import export
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize
+
+from .rounds import cpu_name, first_sentences
 
 SENTENCES = 5000
 BATCH = 1024
@@ -56,11 +56,11 @@ def main() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    texts = _sentences(arguments.sentences)
+    texts = first_sentences(arguments.sentences, SENTENCES)
     with tempfile.TemporaryDirectory() as scratch:
         models, peers = _contestants(arguments.model, Path(scratch))
         report: dict[str, Any] = {
-            "machine": {"cpu": _cpu_name(), "threads": 1, "python": platform.python_version()},
+            "machine": {"cpu": cpu_name(), "threads": 1, "python": platform.python_version()},
             "versions": {package: version(package) for package in PACKAGES},
             "sentences": len(texts),
             "batch": BATCH,
@@ -84,12 +84,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contestant is timed")
     parser.add_argument("--json", type=Path, help="write the report here")
     return parser.parse_args()
-
-
-def _sentences(file: Path) -> list[str]:
-    opener = lzma.open if file.suffix == ".xz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        return [line.rstrip("\n") for line in islice(lines, SENTENCES)]
 
 
 def _contestants(folder: Path, scratch: Path) -> tuple[dict[str, EdgeModel], dict[str, Any]]:
@@ -179,12 +173,6 @@ def _print_table(question: str, rows: list[dict[str, Any]]) -> None:
             f"{row['name']:28} {row['texts_per_second']:12,.0f} {row['ratio']:12.2f}   "
             f"{row['ratio_low']:.2f} - {row['ratio_high']:.2f}"
         )
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ Tokenlearn 0.2.1's own module, data loader and training step in its own environm
 same loss on the same token ids, targets, first table and order of the rows. With --sts both tables are scored too: the
 optimizers differ.
 
-Featurize: `featurize()`, its files included, against `SentenceTransformer.encode(output_value="token_embeddings")` as
-Tokenlearn calls it, 32 texts at a time in the order of the corpus; and against one call for all texts, which
-sentence-transformers then sorts by length.
+Featurize: see `featurizing.py`.
 
 Every rate is the median over rounds; a ratio is taken round by round, and given with the lowest and the highest. Other
 work on the machine falsifies both: run it alone.
@@ -21,19 +19,16 @@ import argparse
 import cProfile
 import gzip
 import json
-import lzma
 import os
 import platform
 import pstats
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +37,19 @@ import numpy as np
 from edge_potion.static_model import StaticModel
 from edge_potion.trainer.contrast import ORDER_STREAM, Goal, contrast, split_rows
 from edge_potion.trainer.distill import distil
-from edge_potion.trainer.featurize import featurize
 from edge_potion.trainer.losses import LOSSES
 from edge_potion.trainer.pairs import Pairs, open_pairs, write_pairs
-from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe, FeaturizeRecipe
+from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe
 from edge_potion.trainer.shards import Features, Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
 from edge_potion.trainer.teacher import Teacher, load_teacher
 
+from .featurizing import compare_featurize
+from .rounds import cpu_name, first_sentences, print_rates, rates_and_ratios, timed
+
 OURS = "edge-potion"
 STEPS_ALONE = "edge-potion, steps alone"
 TOKENLEARN = "tokenlearn"
-BY_32, SORTED = "sentence-transformers, 32 a call", "sentence-transformers, one call"
 PACKAGES = ("edge-potion", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 DIMS = 384
 # One epoch, and as few looks at held-out rows as `contrast` can take: Tokenlearn's step has none.
@@ -61,7 +57,6 @@ RECIPE = ContrastRecipe(epochs=1, evaluations=1, validation_rows=2)
 WARM_UP_ROWS = 4 * RECIPE.batch_size
 PEER_LEARNING_RATE = 1e-3  # Tokenlearn's default
 SEARCHED = sorted({PEER_LEARNING_RATE, 3e-3, 1e-2, RECIPE.learning_rate})
-PEER_BATCH = 32  # Tokenlearn's, for featurizing
 # What a profile of ours calls the parts of an epoch: file and function -> part.
 PARTS = {
     ("pairs.py", "bags"): "gather token ids",
@@ -73,17 +68,6 @@ PARTS = {
     ("contrast.py", "_save"): "checkpoint",
     ("curves.py", "draw"): "picture",
 }
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Rate of one contestant over that of another: the median over rounds, the lowest and the highest."""
-
-    of: str
-    to: str
-    median: float
-    lowest: float
-    highest: float
 
 
 @dataclass(frozen=True)
@@ -106,19 +90,20 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     teacher = load_teacher(arguments.teacher, device="cpu")
     report: dict[str, Any] = {
-        "machine": {"cpu": _cpu_name(), "threads": arguments.threads, "python": platform.python_version()},
+        "machine": {"cpu": cpu_name(), "threads": arguments.threads, "python": platform.python_version()},
         "versions": {package: version(package) for package in PACKAGES},
         "rounds": arguments.rounds,
         "load_before": round(os.getloadavg()[0], 2),
     }
     with tempfile.TemporaryDirectory() as scratch:
         report["contrast"] = _compare_contrast(teacher, arguments, Path(scratch))
-    _print_rates("contrast, one epoch", report["contrast"])
+    print_rates("contrast, one epoch", report["contrast"])
     _print_parts(report["contrast"]["seconds"])
     _print_scores(report["contrast"])
     with tempfile.TemporaryDirectory() as scratch:
-        report["featurize"] = _compare_featurize(teacher, arguments, Path(scratch))
-    _print_rates("featurize", report["featurize"])
+        texts = first_sentences(arguments.sentences, arguments.texts)
+        report["featurize"] = compare_featurize(teacher, texts, arguments.rounds, Path(scratch))
+    print_rates("featurize", report["featurize"])
     print("lowest cosine to ours", report["featurize"]["lowest_cosine"])
     print("padded tokens a text", report["featurize"]["padded_tokens_a_text"])
     if arguments.json:
@@ -180,7 +165,7 @@ def _compare_contrast(teacher: Teacher, arguments: argparse.Namespace, scratch: 
             tables[f"{_at(PEER_LEARNING_RATE)}, with its output layer"] = epoch.table_with_output_layer
         return peer_steps * RECIPE.batch_size / sum(epoch.report["seconds"].values())
 
-    rates = _timed({OURS: ours, STEPS_ALONE: steps_alone, TOKENLEARN: peer}, arguments.rounds)
+    rates = timed({OURS: ours, STEPS_ALONE: steps_alone, TOKENLEARN: peer}, arguments.rounds)
     for rate in SEARCHED if arguments.search else ():
         if _at(rate) in tables:
             continue
@@ -196,7 +181,7 @@ def _compare_contrast(teacher: Teacher, arguments: argparse.Namespace, scratch: 
         "peer_steps": peer_steps,
         "learning_rates": {OURS: RECIPE.learning_rate, TOKENLEARN: PEER_LEARNING_RATE},
         "peer_versions": peer_reports[-1]["versions"],
-        **_rates_and_ratios(rates, [(OURS, TOKENLEARN), (STEPS_ALONE, TOKENLEARN)]),
+        **rates_and_ratios(rates, [(OURS, TOKENLEARN), (STEPS_ALONE, TOKENLEARN)]),
         "seconds": {OURS: _profiled(student, pairs), TOKENLEARN: peer_reports[-1]["seconds"]},
         "dev_scores": _scores(student, tables, arguments.sts) if arguments.sts else {},
     }
@@ -295,115 +280,6 @@ def _scores(student: StaticModel, tables: Mapping[str, np.ndarray], file: Path) 
     return scores
 
 
-def _compare_featurize(teacher: Teacher, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    from sentence_transformers import SentenceTransformer
-
-    peer = SentenceTransformer(str(arguments.teacher), device="cpu")
-    recipe = FeaturizeRecipe()
-    peer.max_seq_length = recipe.max_tokens  # the same cut; its own may be longer
-    texts = _sentences(arguments.sentences, arguments.texts)
-    corpus = scratch / "sentences.txt"
-    corpus.write_text("".join(text + "\n" for text in texts), encoding="utf-8", newline="\n")
-
-    def ours() -> dict[str, np.ndarray]:
-        with tempfile.TemporaryDirectory() as folder:
-            featurize(teacher, corpus, Path(folder), recipe)
-            shards = list(open_features(Path(folder)).shards())
-        return {text: vector for shard in shards for text, vector in zip(shard.texts, shard.vectors, strict=True)}
-
-    def encoded(calls: list[list[str]]) -> dict[str, np.ndarray]:
-        """Line by line as in `tokenlearn.featurize`, without its detokenized texts and its files."""
-        vectors = {}
-        for call in calls:
-            embeddings: Any = peer.encode(call, output_value="token_embeddings", batch_size=PEER_BATCH)
-            for text, embedding in zip(call, embeddings, strict=True):
-                vectors[text] = embedding[1:-1].float().mean(axis=0).cpu().numpy()
-        return vectors
-
-    by_32 = [texts[begin : begin + PEER_BATCH] for begin in range(0, len(texts), PEER_BATCH)]
-    runs: dict[str, Callable[[], dict[str, np.ndarray]]] = {
-        OURS: ours,
-        BY_32: lambda: encoded(by_32),
-        SORTED: lambda: encoded([texts]),
-    }
-    encoders = {OURS: teacher.model, BY_32: peer[0].auto_model, SORTED: peer[0].auto_model}
-    padded, vectors = {}, {}
-    for name, run in runs.items():  # the warm-up, too
-        tokens, vectors[name] = _counted(encoders[name], run)
-        padded[name] = round(tokens / len(texts), 1)
-
-    def rate_of(run: Callable[[], Any]) -> Callable[[], float]:
-        def rate() -> float:
-            begin = time.perf_counter()
-            run()
-            return len(texts) / (time.perf_counter() - begin)
-
-        return rate
-
-    rates = _timed({name: rate_of(run) for name, run in runs.items()}, arguments.rounds)
-    return {
-        "texts": len(texts),
-        "max_tokens": recipe.max_tokens,
-        "padded_tokens_a_text": padded,
-        "lowest_cosine": {name: _lowest_cosine(vectors[OURS], vectors[name]) for name in (BY_32, SORTED)},
-        **_rates_and_ratios(rates, [(OURS, BY_32), (OURS, SORTED)]),
-    }
-
-
-def _sentences(file: Path, count: int) -> list[str]:
-    opener = lzma.open if file.suffix == ".xz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        return [line.rstrip("\n") for line in islice(lines, count)]
-
-
-def _counted(encoder: Any, run: Callable[[], Any]) -> tuple[int, Any]:
-    """How many token places, padding too, an encoder was given in a run; and what the run returned."""
-    counts: list[int] = []
-    embeddings = encoder.get_input_embeddings()  # sentence-transformers calls encoder.forward, which passes hooks by
-    hook = embeddings.register_forward_pre_hook(lambda module, args: counts.append(args[0].numel()))
-    result = run()
-    hook.remove()
-    return sum(counts), result
-
-
-def _lowest_cosine(ours: Mapping[str, np.ndarray], peers: Mapping[str, np.ndarray]) -> float:
-    """Over the texts that ours has: it leaves out those without a token, for which the peer gives NaN."""
-    first = np.array(list(ours.values()), np.float64)
-    second = np.array([peers[text] for text in ours], np.float64)
-    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return float(((first * second).sum(axis=1) / norms).min())
-
-
-def _timed(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """The rows/s that each run returns, round by round: all run once a round, so that whatever the machine does hits
-    all of them."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for round_number in range(rounds):
-        print(f"\rround {round_number + 1}/{rounds}", end="", file=sys.stderr, flush=True)
-        for name, run in runs.items():
-            rates[name].append(run())
-    print(file=sys.stderr)
-    return rates
-
-
-def _rates_and_ratios(rates: Mapping[str, list[float]], pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """The part of a report that tells who was how fast."""
-    ratios = []
-    for of, to in pairs:
-        by_round = np.array(rates[of]) / np.array(rates[to])
-        ratios.append(Ratio(of, to, float(np.median(by_round)), float(by_round.min()), float(by_round.max())))
-    return {"rows_per_s": dict(rates), "ratios": [asdict(ratio) for ratio in ratios]}
-
-
-def _print_rates(title: str, report: dict[str, Any]) -> None:
-    print(f"\n{title:36} {'rows/s':>10}")
-    for name, rates in report["rows_per_s"].items():
-        print(f"{name:36} {np.median(rates):10,.0f}   {min(rates):,.0f} - {max(rates):,.0f}")
-    for ratio in report["ratios"]:
-        spread = f"{ratio['lowest']:.2f} - {ratio['highest']:.2f}"
-        print(f"{ratio['median']:.2f} times ({spread})  {ratio['of']} / {ratio['to']}")
-
-
 def _print_parts(seconds: dict[str, dict[str, float]]) -> None:
     for name, parts in seconds.items():
         whole = sum(parts.values())
@@ -414,12 +290,6 @@ def _print_parts(seconds: dict[str, dict[str, float]]) -> None:
 def _print_scores(report: dict[str, Any]) -> None:
     for name, score in report["dev_scores"].items():
         print(f"dev score {score:6.2f}  {name}")
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge_potion import InputError
-from edge_potion.benchmarks import speed
-from edge_potion.benchmarks.readme import with_numbers
+from edge_potion.benchmarks import speed, training
+from edge_potion.benchmarks.given_features import write_given_features
+from edge_potion.benchmarks.readme import training_numbers, with_numbers
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -43,6 +44,21 @@ def test_the_speed_benchmark_runs_and_names_what_ran(distilled_folder, tmp_path)
         assert report[question][0]["ratio"] == 1
     assert report["sentences"] == 631
     assert "tokens int8 (cpu)" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_training_benchmark_runs_with_tokenlearns_own_module(teacher_folder, shared, tmp_path):
+    write_given_features(shared, tmp_path / "features", teacher_folder)
+    command = [sys.executable, "-m", training.__name__, teacher_folder, shared / "sentences.txt.xz"]
+    command += [tmp_path / "features", "--rows", "4096", "--texts", "100", "--rounds", "1"]
+    command += ["--sts", shared / "eval" / "STSBenchmark" / "validation.jsonl.gz", "--json", tmp_path / "report.json"]
+    command += ["--peer", CHECKOUT / ".venvs" / "tokenlearn" / "bin" / "python"]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["contrast"]["rows"] == 7 * 512 and report["contrast"]["peer_versions"]["tokenlearn"] == "0.2.1"
+    assert set(report["contrast"]["rows_per_s"]) == {"edge-potion", "edge-potion, steps alone", "tokenlearn"}
+    assert min(report["featurize"]["lowest_cosine"].values()) > 0.9999
+    assert "contrast: tokenlearn" in training_numbers(report, "report.json")
 
 
 def test_the_demo_exports_embeds_and_searches(distilled_folder, tmp_path):
