@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,13 +20,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from edge_potion import StaticModel, export
+from edge_potion import StaticModel, export, train
 from edge_potion.bundle import Bundle
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain
 
 CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
+DATA = CHECKOUT / "tests" / "data" / "sentences.txt"
+NOT_BITS = {"stage.json", "summary.json", ".lock"}  # of a training run: these tell times
 # 32 tokens: what a (32, 8) table stands for.
 HAND_VOCABULARY = (
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "mat", "dog", "ran", "##s", "##ning"),
@@ -99,6 +102,53 @@ def bert_teacher(bert_tokenizer, tmp_path) -> Path:
         folder
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_teacher(tmp_path_factory) -> Path:
+    """A real BERT of 8 dimensions whose vocabulary is trained on our sentences."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("teacher") / "small-bert"
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    lines = DATA.read_text(encoding="utf-8").splitlines()
+    trainer = trainers.WordPieceTrainer(vocab_size=250, limit_alphabet=60, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    torch.manual_seed(0)
+    size = tokenizer.get_vocab_size()
+    config = BertConfig(
+        vocab_size=size, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+    )
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(small_teacher, tmp_path_factory) -> Path:
+    """The folder of an undisturbed run of tiny.toml with `small_teacher`."""
+    out = tmp_path_factory.mktemp("tiny_run") / "run"
+    train("tiny", out, teacher=small_teacher, corpus=[DATA], device="cpu")
+    return out
+
+
+@pytest.fixture
+def run_folder(tiny_run, tmp_path) -> Path:
+    """A finished run to disturb."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+def bits(folder: Path) -> dict[str, bytes]:
+    """The files of a run that must not differ from one undisturbed run to another."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.name not in NOT_BITS)
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.fixture(params=["bpe", "byte-level bpe", "unigram"])
