@@ -52,7 +52,7 @@ bench-training: build/features .venvs/tokenlearn/.installed
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,demo,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,demo,dev]'
 	touch $@
 
 # Peers that do not fit beside the rest get a virtual environment of their own.

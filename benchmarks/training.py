@@ -267,7 +267,7 @@ def _peer_epoch(python: Path, folder: Path, learning_rate: float, steps: int) ->
 
 def _scores(student: StaticModel, tables: Mapping[str, np.ndarray], file: Path) -> dict[str, float]:
     """100 * Spearman's correlation of cosines and gold scores, for each table."""
-    from scipy.stats import spearmanr  # type: ignore[import-untyped]
+    from scipy.stats import spearmanr
 
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]

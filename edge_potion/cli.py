@@ -305,6 +305,28 @@ def search(
 
 
 @app.command()
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Model folders, bundles (BUNDLE@int8 for a precision), hub ids, or st:NAME for sentence-transformers."
+        ),
+    ],
+    suite: Annotated[str, typer.Option(help="Folder of a local suite, or mteb for MTEB's English tasks.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("report"),
+) -> None:
+    """Score models on STS, classification and pair classification, as MTEB does.
+
+    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb --out report
+    """
+    from edge_potion.benchmarks.evaluate import evaluate as run_suite
+    from edge_potion.benchmarks.quality_report import as_table
+
+    print(as_table(run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)))
+    print(f"{out}: report.json, report.md, report.png")
+
+
+@app.command()
 def info(
     model: Annotated[str | None, typer.Argument(help="Bundle folder or hub id; without it, this machine only.")] = None,
 ) -> None:

@@ -1,0 +1,100 @@
+"""Models by name, each as a function from texts to vectors: model folders, bundles, hub ids, sentence-transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_potion.bundle import PRECISIONS, is_bundle, open_bundle
+from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.folders import find_folder, origin_of
+from edge_potion.runtime import EdgeModel
+from edge_potion.static_model import StaticModel
+
+__all__ = ["Encoder", "open_encoder"]
+
+ST = "st:"  # what the name of a sentence-transformers model begins with
+ST_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A model that can be evaluated.
+
+    Attributes:
+        name: as it was asked for, for people.
+        what: how it runs, and what it was made from.
+        encode: texts -> (N, D) float32.
+        dims: D.
+        size_bytes: of the file with its weights.
+    """
+
+    name: str
+    what: str
+    encode: Callable[[Sequence[str]], np.ndarray]
+    dims: int
+    size_bytes: int
+
+
+def open_encoder(name: str) -> Encoder:
+    """Open a model by name.
+
+    Args:
+        name: a model folder or bundle, or a hub id of one; `BUNDLE@int8`, `@float16` or `@float32` for a precision that
+            is not the bundle's default; `st:NAME` for anything that sentence-transformers loads.
+
+    Raises:
+        InputError: there is no such model, or no such precision.
+        ModelFormatError: it is damaged.
+    """
+    if name.startswith(ST):
+        return _sentence_transformer(name)
+    base, _, precision = name.rpartition("@")
+    if not base or precision not in PRECISIONS:
+        base, precision = name, ""
+    folder = find_folder(base)
+    return _bundle(name, folder, precision) if precision or is_bundle(folder) else _table(name, folder)
+
+
+def _table(name: str, folder: Path) -> Encoder:
+    model = StaticModel.from_pretrained(folder)
+    what = f"numpy float32{_made_from(origin_of(model.card.config))}"
+    return Encoder(name, what, model.encode, model.dim, model.table.nbytes)
+
+
+def _bundle(name: str, folder: Path, precision: str) -> Encoder:
+    model = EdgeModel.from_pretrained(folder, precision=precision or None, provider="cpu")
+    bundle = open_bundle(folder)
+    graph = bundle.graphs[model.graph, model.precision]
+    what = f"onnxruntime {model.provider}, {model.graph} {model.precision}{_made_from(origin_of(bundle.config))}"
+    return Encoder(name, what, model.encode, model.dim, graph.stat().st_size)
+
+
+def _made_from(origin: dict[str, str]) -> str:
+    return f", recipe {origin['recipe_fingerprint']}" if origin.get("recipe_fingerprint") else ""
+
+
+def _sentence_transformer(name: str) -> Encoder:
+    require("sentence_transformers", extra="evaluate", purpose=f"evaluating {name}")
+    import sentence_transformers
+
+    short = name.removeprefix(ST)
+    try:
+        model = sentence_transformers.SentenceTransformer(short)
+    except (OSError, ValueError) as failure:
+        reason = str(failure).strip().split("\n")[0]
+        raise InputError(f"sentence-transformers does not load {short!r} ({reason})") from failure
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        vectors = model.encode(list(texts), batch_size=ST_BATCH, convert_to_numpy=True, show_progress_bar=False)
+        return np.asarray(vectors, np.float32)
+
+    dims = model.get_sentence_embedding_dimension()
+    if dims is None:
+        raise ModelFormatError(f"{short} does not say how wide its vectors are")
+    size = sum(value.numel() * value.element_size() for value in model.parameters())
+    what = f"sentence-transformers {sentence_transformers.__version__} on {model.device}"
+    return Encoder(name, what, encode, dims, size)
