@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Encoder:
         encode: texts -> (N, D) float32.
         dims: D.
         size_bytes: of the file with its weights.
+        digest: changes with weights and tokenizer.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Encoder:
     encode: Callable[[Sequence[str]], np.ndarray]
     dims: int
     size_bytes: int
+    digest: str
 
 
 def open_encoder(name: str) -> Encoder:
@@ -62,7 +65,8 @@ def open_encoder(name: str) -> Encoder:
 def _table(name: str, folder: Path) -> Encoder:
     model = StaticModel.from_pretrained(folder)
     what = f"numpy float32{_made_from(origin_of(model.card.config))}"
-    return Encoder(name, what, model.encode, model.dim, model.table.nbytes)
+    digest = _digest(model.table.tobytes(), model.tokenizer.to_str().encode())
+    return Encoder(name, what, model.encode, model.dim, model.table.nbytes, digest)
 
 
 def _bundle(name: str, folder: Path, precision: str) -> Encoder:
@@ -70,7 +74,8 @@ def _bundle(name: str, folder: Path, precision: str) -> Encoder:
     bundle = open_bundle(folder)
     graph = bundle.graphs[model.graph, model.precision]
     what = f"onnxruntime {model.provider}, {model.graph} {model.precision}{_made_from(origin_of(bundle.config))}"
-    return Encoder(name, what, model.encode, model.dim, graph.stat().st_size)
+    digest = _digest(graph.read_bytes(), (bundle.folder / "tokenizer.json").read_bytes())
+    return Encoder(name, what, model.encode, model.dim, graph.stat().st_size, digest)
 
 
 def _made_from(origin: dict[str, str]) -> str:
@@ -92,9 +97,18 @@ def _sentence_transformer(name: str) -> Encoder:
         vectors = model.encode(list(texts), batch_size=ST_BATCH, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(vectors, np.float32)
 
-    dims = model.get_sentence_embedding_dimension()
+    told = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension  # renamed in 6
+    dims = told()
     if dims is None:
         raise ModelFormatError(f"{short} does not say how wide its vectors are")
     size = sum(value.numel() * value.element_size() for value in model.parameters())
     what = f"sentence-transformers {sentence_transformers.__version__} on {model.device}"
-    return Encoder(name, what, encode, dims, size)
+    digest = _digest(*(value.cpu().numpy().tobytes() for value in model.state_dict().values()))
+    return Encoder(name, what, encode, dims, size, digest)
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:12]

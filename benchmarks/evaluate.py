@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
 from .quality_report import write_report
 from .scoring import EXPERIMENTS, SEED, classification_scores, draws, pair_scores, sts_scores
-from .suite import SUITE, Rows, Task, load_rows
+from .suite import SUITE, Rows, Task, load_rows, suite_digest
 
 __all__ = ["KINDS", "SCHEMA", "averages", "evaluate", "score_task"]
 
@@ -65,7 +65,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score `models` on a suite, and write report.json, report.md and report.png into `out`.
 
-    The report is written anew after each model, so that a run that is stopped leaves what it has.
+    The report is written anew after each model, so that a run that is stopped leaves what it has; a model that `out`
+    has scored already, with the same weights, versions and rows, is not scored again.
 
     Args:
         models: names as `open_encoder` takes them.
@@ -92,13 +93,19 @@ def evaluate(
         "schema": SCHEMA,
         "versions": {package: version(package) for package in PACKAGES},
         "protocol": {"seed": SEED, "experiments": EXPERIMENTS},
+        "suite": suite_digest(suite, there) if suite else "mteb",
         "missing": [task.title for task in tasks if suite and task not in there],
         "models": [],
     }
     encoders = [open_encoder(name) for name in models]  # a name that is wrong is told before the work
     count = len(there) if suite else sum(map(len, ENGLISH_TASKS.values()))
     with tqdm(total=len(encoders) * count, desc="evaluate", unit=" tasks", disable=not show_progress) as bar:
+        before = _scored_before(report, out)
         for encoder in encoders:
+            if (encoder.name, encoder.digest) in before:
+                report["models"].append(before[encoder.name, encoder.digest])
+                bar.update(count)
+                continue
             timed = _Timed(encoder)
             scores = []
             for one in _scored(suite, there, timed):
@@ -109,6 +116,7 @@ def evaluate(
                 {
                     "name": encoder.name,
                     "what": encoder.what,
+                    "digest": encoder.digest,
                     "dims": encoder.dims,
                     "size_mb": round(encoder.size_bytes / 1e6, 2),
                     "texts_per_s": round(timed.texts / timed.seconds),
@@ -117,7 +125,20 @@ def evaluate(
                 }
             )
             write_report(report, out)
+    write_report(report, out)
     return report
+
+
+def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The models of an earlier report in `out` of the same kind, by name and digest."""
+    file = out / "report.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if {**found, "models": []} != dict(report):
+            return {}
+        return {(model["name"], model["digest"]): model for model in found["models"]}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
+        return {}
 
 
 def _scored(suite: Path | None, tasks: Sequence[Task], timed: _Timed) -> Iterator[TaskScore]:

@@ -6,6 +6,7 @@ Recipes are tuned on the one half and reported on the other; no text of either e
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from edge_potion.errors import InputError
 
-__all__ = ["SUITE", "Half", "Kind", "Rows", "Task", "load_rows"]
+__all__ = ["SUITE", "Half", "Kind", "Rows", "Task", "load_rows", "suite_digest"]
 
 Kind = Literal["STS", "Classification", "PairClassification"]
 Half = Literal["tuning", "report"]
@@ -95,6 +96,15 @@ def load_rows(folder: Path, task: Task) -> Rows:
         test = [row for row in test if (row["sentence1"], row["sentence2"]) not in tuned]
     train = _read(folder / task.name / "train.jsonl.gz") if task.kind == "Classification" else []
     return Rows(test, train)
+
+
+def suite_digest(folder: Path, tasks: Sequence[Task]) -> str:
+    """Twelve hex digits that change with the content of any file of `tasks`."""
+    digest = hashlib.sha256()
+    for name in sorted({task.name for task in tasks}):
+        for file in sorted((folder / name).glob("*.jsonl.gz")):
+            digest.update(f"{name}/{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]
 
 
 def _read(file: Path) -> list[dict[str, Any]]:

@@ -154,6 +154,19 @@ def test_evaluate_reports_what_it_scored_and_twice_the_same(suite, distilled_fol
     assert (tmp_path / "report0" / "report.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_what_was_scored_before_is_not_scored_again(suite, distilled_folder, tmp_path, monkeypatch):
+    first = evaluate([str(distilled_folder)], suite, tmp_path / "report")
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_potion.benchmarks.evaluate.score_task", None)
+        assert evaluate([str(distilled_folder)], suite, tmp_path / "report") == first
+    with gzip.open(suite / "STS16" / "test.jsonl.gz", "wt", encoding="utf-8") as stream:  # other rows
+        stream.writelines(
+            json.dumps({"sentence1": a, "sentence2": "cat", "score": s}) + "\n" for s, a in enumerate("abc")
+        )
+    again = evaluate([str(distilled_folder)], suite, tmp_path / "report")
+    assert again["models"][0]["tasks"][0]["rows"] == 3
+
+
 def test_categories_weigh_the_same(rows):
     scores = [
         score_task(
