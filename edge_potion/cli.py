@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
+from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, train
 from edge_potion.errors import EdgePotionError, InputError
 from edge_potion.folders import origin_of
 
@@ -39,21 +40,6 @@ PrecisionOption = Annotated[
     str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
 ]
 GraphOption = Annotated[str | None, typer.Option(help="bag or tokens; by default the fastest the bundle holds.")]
-RecipeOption = Annotated[
-    str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
-]
-TeacherOption = Annotated[
-    str | None, typer.Option(help="Folder or hub id of a sentence-transformer; by default the recipe's.")
-]
-CorpusOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Sentences: .txt, .jsonl or .parquet, also .gz, .xz, .zst; may be repeated. Else the recipe's set."
-    ),
-]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
-RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
-TrustOption = Annotated[bool, typer.Option(help="Run Python code that comes with the teacher.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one call; by default one a core.")]
 
 
@@ -83,119 +69,8 @@ def main() -> None:
         sys.exit(1 if error.errno == EPIPE else f"error: cannot write the result: {error.strerror}")
 
 
-@app.command()
-def distill(
-    teacher: Annotated[
-        str, typer.Argument(help="Folder or hub id of a transformers encoder (a sentence-transformer).")
-    ],
-    out: Annotated[Path, typer.Argument(help="Folder of the static model to write.")],
-    dims: Annotated[int, typer.Option(min=1, help="Width of the vectors, by PCA.")] = 256,
-    words: Annotated[
-        Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
-    ] = None,
-    device: DeviceOption = None,
-    revision: RevisionOption = None,
-    trust_remote_code: TrustOption = False,
-) -> None:
-    """Turn a sentence-transformer into a static model, without any training text (Model2Vec's method).
-
-    Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
-    """
-    from edge_potion.folders import refuse_unwritable
-    from edge_potion.trainer.distill import distil
-    from edge_potion.trainer.recipe import DistilRecipe
-    from edge_potion.vector_files import read_texts
-
-    refuse_unwritable(out)
-    model = distil(
-        teacher,
-        DistilRecipe(dims=dims, vocabulary_size=None),
-        words=list(read_texts(words)) if words else (),
-        revision=revision,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        show_progress=True,
-    )
-    model.save(out)
-    print(f"{out}: {len(model.table)} tokens x {model.dim} dimensions")
-    print(f"next: edge-potion export {out} --quantize int8", file=sys.stderr)
-
-
-@app.command()
-def train(
-    out: Annotated[Path, typer.Option(help="Folder of the run; the model goes to OUT/model.")],
-    recipe: RecipeOption = "potion-256d",
-    teacher: TeacherOption = None,
-    corpus: CorpusOption = None,
-    features: Annotated[
-        Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
-    ] = None,
-    from_stage: Annotated[int | None, typer.Option(help="Make the stages from this number on anew, 1 to 6.")] = None,
-    device: DeviceOption = None,
-    revision: RevisionOption = None,
-    trust_remote_code: TrustOption = False,
-    push_to_hub: Annotated[str | None, typer.Option(help="Hub id to upload the model to, when it is done.")] = None,
-) -> None:
-    """Train a static model by a whole recipe: distil, featurize, contrast, born-again, power, PCA.
-
-    The same command goes on where a killed one stopped. Each stage stays in OUT, with its losses, times and curves.
-
-    Example: edge-potion train --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-run
-    """
-    from edge_potion.trainer.hub import check_push, push
-    from edge_potion.trainer.pipeline import train as run_recipe
-    from edge_potion.trainer.summary import as_table
-
-    if push_to_hub is not None:
-        check_push(push_to_hub)  # before hours of work
-    trained = run_recipe(
-        recipe,
-        out,
-        from_stage=from_stage,
-        teacher=teacher,
-        corpus=corpus or (),
-        features=features,
-        device=device,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        show_progress=True,
-    )
-    print(as_table(trained.summary))
-    print(f"{trained.folder}: {len(trained.model.table)} tokens x {trained.model.dim} dimensions")
-    if push_to_hub is not None:
-        print(push(trained.folder, push_to_hub))
-    print(f"next: edge-potion export {trained.folder} --quantize int8", file=sys.stderr)
-
-
-@app.command()
-def featurize(
-    out: Annotated[Path, typer.Option(help="Folder of the run; the shards go to OUT/2-featurize.")],
-    recipe: RecipeOption = "potion-256d",
-    teacher: TeacherOption = None,
-    corpus: CorpusOption = None,
-    device: DeviceOption = None,
-    revision: RevisionOption = None,
-    trust_remote_code: TrustOption = False,
-) -> None:
-    """Encode a corpus with the teacher, and stop there: on a GPU machine, say, for training elsewhere.
-
-    The same command goes on at the last whole shard. `train --features OUT` takes them, and so does `datasets`.
-
-    Example: edge-potion featurize --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-features
-    """
-    from edge_potion.trainer.pipeline import featurize_corpus
-
-    folder = featurize_corpus(
-        recipe,
-        out,
-        teacher=teacher,
-        corpus=corpus or (),
-        device=device,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        show_progress=True,
-    )
-    print(folder)
+for command in (distill, train, featurize):
+    app.command()(command)
 
 
 @app.command()
@@ -304,26 +179,7 @@ def search(
         print(f"{scores[place]:.3f}\t{place + 1}\t{texts[place]}")
 
 
-@app.command()
-def evaluate(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="Model folders, bundles (BUNDLE@int8 for a precision), hub ids, or st:NAME for sentence-transformers."
-        ),
-    ],
-    suite: Annotated[str, typer.Option(help="Folder of a local suite, or mteb for MTEB's English tasks.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("report"),
-) -> None:
-    """Score models on STS, classification and pair classification, as MTEB does.
-
-    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb --out report
-    """
-    from edge_potion.benchmarks.evaluate import evaluate as run_suite
-    from edge_potion.benchmarks.quality_report import as_table
-
-    print(as_table(run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)))
-    print(f"{out}: report.json, report.md, report.png")
+app.command()(evaluate)
 
 
 @app.command()

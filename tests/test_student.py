@@ -17,6 +17,7 @@ from edge_potion.trainer.pairs import Bags, Pairs, open_pairs, write_pairs
 from edge_potion.trainer.recipe import BornAgainRecipe, ContrastRecipe
 from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
+from edge_potion.trainer.summary import agreement
 
 # Two bags: rows 5, 7, 5 and row 6.
 BAGS = Bags(np.array([5, 7, 5, 6]), np.array([0, 3]))
@@ -145,6 +146,16 @@ def test_losses_by_hand():
     shares = np.exp(cosines / 0.5) / np.exp(cosines / 0.5).sum(axis=1, keepdims=True)
     assert float(LOSSES["contrastive"](student, target, recipe)) == pytest.approx(-np.log(shares.diagonal()).mean())
     assert float(LOSSES["cosine"](student, target, recipe)) == pytest.approx(1 - (1 + np.sqrt(0.5)) / 2)
+    three, aim = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    # Cosines to the two others: row 0 has 0 and 1, and its target 1 and 0; row 1 0, 0 and 1, 0; row 2 1, 0 and 0, 0.
+    two = np.exp(2) / (np.exp(2) + 1)  # softmax of (1, 0) / 0.5
+    rows = [
+        two * np.log(two / (1 - two)) + (1 - two) * np.log((1 - two) / two),
+        two * np.log(two / 0.5) + (1 - two) * np.log((1 - two) / 0.5),
+        0.5 * np.log(0.5 / two) + 0.5 * np.log(0.5 / (1 - two)),
+    ]
+    assert float(LOSSES["soft"](three, aim, recipe)) == pytest.approx(np.mean(rows), rel=1e-5)
+    assert float(LOSSES["soft"](aim, aim, recipe)) == pytest.approx(0, abs=1e-6)
     assert float(LOSSES["mse"](student, target, recipe)) == pytest.approx((1 + 0 + 1 + 4) / 4)
     assert own_target_share(student, target) == 1
     assert own_target_share(student, target.flip(0)) == 0
@@ -169,6 +180,15 @@ def test_training_recovers_the_table_behind_the_targets(hand_model, pairs, tmp_p
     cosines = (found * wanted).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
     assert np.median(cosines) > 0.8
     assert not table[list(hand_model.dropped_ids)].any()
+
+
+def test_the_soft_loss_recovers_how_near_which_sentences_are(hand_model, pairs, tmp_path):
+    """It does not see a rotation of the targets, so that similarities are compared, and not vectors."""
+    recipe = replace(RECIPE, loss="soft", epochs=30, patience=60, batch_size=32, temperature=0.2, learning_rate=1.0)
+    table = contrast(hand_model, pairs, [Goal(pairs.targets, 1.0)], recipe, tmp_path, title="t").table
+    held_out = split_rows(200, recipe).held_out
+    before, after = (agreement(replace(hand_model, table=each), pairs, held_out) for each in (hand_model.table, table))
+    assert before < 0.3 and after > 0.6
 
 
 def test_two_goals_are_weighed(hand_model, pairs, tmp_path):

@@ -29,6 +29,25 @@ def _cosine(student: Any, target: Any, recipe: ContrastRecipe) -> Any:
     return 1 - F.cosine_similarity(student, target, dim=1).mean()
 
 
+def _soft(student: Any, target: Any, recipe: ContrastRecipe) -> Any:
+    """Kullback-Leibler divergence of each row's similarities to the rest of the batch, as the target has them.
+
+    Both sides are softmax(cosine / temperature) over the other rows, so that a student learns how near which sentences
+    are, where the contrastive loss asks for one's own target alone (similarity-preserving distillation: SEED, Fang et
+    al. 2021).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    itself = torch.eye(len(student), dtype=torch.bool, device=student.device)
+    ours, theirs = (
+        (_cosines(each, each) / recipe.temperature).masked_fill(itself, float("-inf")) for each in (student, target)
+    )
+    wanted = F.softmax(theirs, dim=1)
+    difference = (F.log_softmax(theirs, dim=1) - F.log_softmax(ours, dim=1)).masked_fill(itself, 0)
+    return (wanted * difference).sum(dim=1).mean()
+
+
 def _mse(student: Any, target: Any, recipe: ContrastRecipe) -> Any:
     """Squared difference, the mean over all values; vectors keep their lengths."""
     import torch.nn.functional as F
@@ -36,7 +55,7 @@ def _mse(student: Any, target: Any, recipe: ContrastRecipe) -> Any:
     return F.mse_loss(student, target)
 
 
-LOSSES: Mapping[str, Loss] = {"contrastive": _contrastive, "cosine": _cosine, "mse": _mse}
+LOSSES: Mapping[str, Loss] = {"contrastive": _contrastive, "cosine": _cosine, "soft": _soft, "mse": _mse}
 
 
 def own_target_share(student: Any, target: Any) -> float:
