@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +22,6 @@ from .scoring import EXPERIMENTS, SEED, classification_scores, draws, pair_score
 from .suite import SUITE, Rows, Task, load_rows, suite_digest
 
 __all__ = ["KINDS", "SCHEMA", "averages", "evaluate", "score_task"]
-
-log = logging.getLogger("edge_potion")
 
 SCHEMA = 1  # of report.json
 KINDS = ("STS", "Classification", "PairClassification")

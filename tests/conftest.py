@@ -151,6 +151,17 @@ def bits(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A real file system of 150 kB, to be filled; `mount -o remount,size=...` makes it larger."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("only root may mount a file system, and nothing but a full one says ENOSPC as a full disk does")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)  # lazily: arrays may still be mapped from it
+
+
 @pytest.fixture(params=["bpe", "byte-level bpe", "unigram"])
 def other_tokenizer(request, sentences) -> Tokenizer:
     """A tokenizer of another family than WordPiece, trained on our sentences."""
