@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from edge_potion.bundle import PRECISIONS, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.folders import find_folder, origin_of
 from edge_potion.runtime import EdgeModel
-from edge_potion.static_model import StaticModel
+from edge_potion.static_model import NORM_EPS, StaticModel
 
 __all__ = ["Encoder", "open_encoder"]
 
@@ -47,12 +47,16 @@ def open_encoder(name: str) -> Encoder:
 
     Args:
         name: a model folder or bundle, or a hub id of one; `BUNDLE@int8`, `@float16` or `@float32` for a precision that
-            is not the bundle's default; `st:NAME` for anything that sentence-transformers loads.
+            is not the bundle's default; `st:NAME` for anything that sentence-transformers loads. Each may end in
+            `@128`: the first 128 dimensions alone.
 
     Raises:
-        InputError: there is no such model, or no such precision.
+        InputError: there is no such model, or no such precision, or not as many dimensions.
         ModelFormatError: it is damaged.
     """
+    base, _, dims = name.rpartition("@")
+    if base and dims.isdecimal():
+        return _cut(name, open_encoder(base), int(dims))
     if name.startswith(ST):
         return _sentence_transformer(name)
     base, _, precision = name.rpartition("@")
@@ -60,6 +64,18 @@ def open_encoder(name: str) -> Encoder:
         base, precision = name, ""
     folder = find_folder(base)
     return _bundle(name, folder, precision) if precision or is_bundle(folder) else _table(name, folder)
+
+
+def _cut(name: str, whole: Encoder, dims: int) -> Encoder:
+    """The first `dims` dimensions of an encoder, at unit length."""
+    if not 0 < dims <= whole.dims:
+        raise InputError(f"{name} asks for {dims} dimensions; {whole.name} has {whole.dims}")
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        vectors = whole.encode(texts)[:, :dims]
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), NORM_EPS)
+
+    return replace(whole, name=name, encode=encode, dims=dims, digest=_digest(whole.digest.encode(), name.encode()))
 
 
 def _table(name: str, folder: Path) -> Encoder:

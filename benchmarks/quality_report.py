@@ -10,7 +10,7 @@ from typing import Any
 from edge_potion.errors import InputError
 from edge_potion.folders import file_written_whole
 
-__all__ = ["as_markdown", "as_table", "write_report"]
+__all__ = ["as_markdown", "as_table", "averages_markdown", "write_report"]
 
 
 def write_report(report: Mapping[str, Any], out: Path) -> None:
@@ -40,11 +40,9 @@ def as_table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines[1:])
 
 
-def as_markdown(report: Mapping[str, Any]) -> str:
-    """The averages, then every task, a table for each half."""
-    lines = ["# Quality", ""]
-    for half, heads, rows in _by_half(report):
-        lines += [f"## Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
+def as_markdown(report: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
+    """The remarks and the averages, then every task, a table for each half."""
+    lines = ["# Quality", "", *(f"* {remark}" for remark in remarks), "", averages_markdown(report, 2)]
     for half in dict.fromkeys(task["half"] for model in report["models"] for task in model["tasks"]):
         lines += [f"## Tasks, {half} half", ""]
         tasks = [task for task in report["models"][0]["tasks"] if task["half"] == half]
@@ -68,6 +66,14 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     if report["missing"]:
         lines += ["", f"Not there, and not scored: {', '.join(report['missing'])}."]
     return "\n".join(lines) + "\n"
+
+
+def averages_markdown(report: Mapping[str, Any], level: int) -> str:
+    """The averages, a table for each half, under headings of `level`."""
+    lines = []
+    for half, heads, rows in _by_half(report):
+        lines += [f"{'#' * level} Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
+    return "\n".join(lines)
 
 
 def _by_half(report: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:

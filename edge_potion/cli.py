@@ -19,7 +19,7 @@ import typer
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
 from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, train
 from edge_potion.errors import EdgePotionError, InputError
-from edge_potion.folders import origin_of
+from edge_potion.folders import BUILT_IN, origin_of, scores_of
 
 app = typer.Typer(
     name="edge-potion",
@@ -32,7 +32,11 @@ app = typer.Typer(
 
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 
-Model = Annotated[str, typer.Argument(help="Bundle or model folder, or a hub id such as minishlab/potion-base-8M.")]
+MODEL_HELP = (
+    f"Bundle or model folder, or a hub id such as minishlab/potion-base-8M; by default the built-in {BUILT_IN}."
+)
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, show_default=False)]
 ProviderOption = Annotated[
     str, typer.Option(help="Where to run: auto, cpu, cuda, openvino, ... or ONNX Runtime's own name.")
 ]
@@ -75,7 +79,7 @@ for command in (distill, train, featurize):
 
 @app.command()
 def export(
-    model: Model,
+    model: ModelArgument = BUILT_IN,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the bundle; by default the model's name + '-onnx'.")
     ] = None,
@@ -108,8 +112,8 @@ def export(
 
 @app.command()
 def encode(
-    model: Model,
     file: Annotated[str, typer.Argument(help="UTF-8 file with one text a line; - for stdin.")] = "-",
+    model: ModelOption = BUILT_IN,
     out: Annotated[
         Path | None, typer.Option(help="vectors.npy, .parquet or .jsonl; by default JSON lines on stdout.")
     ] = None,
@@ -123,7 +127,7 @@ def encode(
 ) -> None:
     """Embed the lines of a file.
 
-    Example: edge-potion encode my-bundle texts.txt --out vectors.npy
+    Example: edge-potion encode texts.txt --out vectors.npy
     """
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import UNSET
@@ -156,9 +160,9 @@ def encode(
 
 @app.command()
 def search(
-    model: Model,
     file: Annotated[str, typer.Argument(help="UTF-8 file with one text a line; - for stdin.")],
     query: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
+    model: ModelOption = BUILT_IN,
     top: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 10,
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
@@ -167,7 +171,7 @@ def search(
 ) -> None:
     """Find the lines of a file that mean what the query means. Prints score, line number and line.
 
-    Example: edge-potion search my-bundle notes.txt "my bread did not rise" --top 5
+    Example: edge-potion search notes.txt "my bread did not rise" --top 5
     """
     from edge_potion.runtime import EdgeModel
     from edge_potion.vector_files import read_texts
@@ -184,15 +188,17 @@ app.command()(evaluate)
 
 @app.command()
 def info(
-    model: Annotated[str | None, typer.Argument(help="Bundle folder or hub id; without it, this machine only.")] = None,
+    model: ModelArgument = BUILT_IN,
 ) -> None:
-    """Show what a bundle holds, what it says of itself, and which providers this machine offers."""
+    """Show what a bundle holds, what it says of itself, and which providers this machine offers.
+
+    Example: edge-potion info my-bundle
+    """
     from edge_potion import __version__, providers
     from edge_potion.bundle import open_bundle
     from edge_potion.folders import find_folder
 
-    if model is not None:
-        _print_bundle(open_bundle(find_folder(model)))
+    _print_bundle(open_bundle(find_folder(model)))
     try:
         offered = ", ".join(providers.available())
     except EdgePotionError as error:
@@ -207,9 +213,11 @@ def _print_bundle(bundle: Bundle) -> None:
     print(
         f"{bundle.folder}: {bundle.dim} dimensions, {'normalized' if bundle.normalize else 'not normalized'}, {limit}"
     )
-    for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version"):
+    for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
         if origin.get(key):
             print(f"{key.replace('_', ' ')}: {origin[key]}")
+    for dims, scores in scores_of(bundle.config).items():
+        print(f"scores at {dims} dimensions: " + ", ".join(f"{kind} {score}" for kind, score in scores.items()))
     for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
         print(f"{file.stat().st_size / 1e6:8.2f} MB  {precision:8}  {graph:7} {file.relative_to(bundle.folder)}")
     tables = bundle.folder / "model.safetensors"

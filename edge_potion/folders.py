@@ -18,6 +18,7 @@ from typing import Any
 from edge_potion.errors import InputError, ModelFormatError
 
 __all__ = [
+    "BUILT_IN",
     "HUB_ID",
     "MODEL_FILES",
     "TEMPORARY",
@@ -26,9 +27,12 @@ __all__ = [
     "origin_of",
     "read_json",
     "refuse_unwritable",
+    "scores_of",
     "written_whole",
 ]
 
+BUILT_IN = "potion-256d-minilm"  # the model that comes with the package, where none is named
+BUILT_IN_FOLDER = Path(__file__).with_name("models")
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 # What a model folder may hold; graphs are fetched only when the folder turns out to be a bundle of ours.
 MODEL_FILES = (
@@ -54,21 +58,25 @@ SWAP_TRIES = 20
 LOOKS = 3
 
 
-def find_folder(name: str | Path, revision: str | None = None, files: Sequence[str] = MODEL_FILES) -> Path:
-    """Folder of the model `name`: a path on this machine, or a hub id that is downloaded into the hub's own cache.
+def find_folder(name: str | Path | None, revision: str | None = None, files: Sequence[str] = MODEL_FILES) -> Path:
+    """Folder of the model `name`: a path on this machine, a model that comes with the package, or a hub id.
+
+    What the hub has is downloaded into the hub's own cache.
 
     Args:
-        name: path of a folder, or an id such as "minishlab/potion-base-8M".
+        name: path of a folder, an id such as "minishlab/potion-base-8M", or BUILT_IN; None stands for BUILT_IN.
         revision: branch, tag or commit on the hub; only for hub ids.
         files: glob patterns of what to download.
 
     Raises:
         InputError: `name` is neither a folder here nor a model that the hub gave.
     """
-    folder = Path(name).expanduser()
+    folder = BUILT_IN_FOLDER / BUILT_IN if name is None else Path(name).expanduser()
+    if name == BUILT_IN and not folder.is_dir():
+        folder = BUILT_IN_FOLDER / BUILT_IN
     if folder.is_dir():
         if revision is not None:
-            raise InputError(f"revision={revision!r} is for hub ids, and {name} is a folder on this machine")
+            raise InputError(f"revision={revision!r} is for hub ids, and {folder} is a folder on this machine")
         return folder
     if folder.is_file():
         raise InputError(f"{name} is a file; pass the model's folder, which holds config.json and model.safetensors")
@@ -261,3 +269,10 @@ def origin_of(config: Mapping[str, Any]) -> dict[str, str]:
     """What edge-potion wrote into a config.json of how the model was made: teacher, revision, fingerprint, version."""
     origin = config.get("edge_potion")
     return {key: str(value) for key, value in origin.items()} if isinstance(origin, dict) else {}
+
+
+def scores_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The scores that a config.json tells: for each number of dimensions, points by kind of task."""
+    origin = config.get("edge_potion")
+    scores = origin.get("scores") if isinstance(origin, dict) else None
+    return {dims: each for dims, each in scores.items() if isinstance(each, dict)} if isinstance(scores, dict) else {}

@@ -60,7 +60,7 @@ class EdgeModel:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path,
+        model: str | Path | None = None,
         *,
         provider: str | tuple[str, Mapping[str, Any]] = "auto",
         precision: str | None = None,
@@ -71,7 +71,8 @@ class EdgeModel:
         """Load a bundle, or any Model2Vec or StaticEmbedding model (exported once into the user's cache).
 
         Args:
-            model: path of a folder, or a hub id such as "minishlab/potion-base-8M".
+            model: path of a folder, or a hub id such as "minishlab/potion-base-8M"; by default the model that comes
+                with edge-potion, potion-256d-minilm.
             provider: "auto", "cpu", "cuda", "openvino", ..., ONNX Runtime's own name, or (name, options).
             precision: "int8", "float16" or "float32"; by default the smallest the provider runs well.
             graph: "bag" or "tokens"; by default the fastest that the bundle holds.

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import find_folder, read_json, written_whole
+from edge_potion.folders import BUILT_IN, find_folder, read_json, written_whole
 from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
 
 __all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "ST_FOLDERS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
@@ -83,20 +83,21 @@ class StaticModel:
         return type(self), (self.table, self.tokenizer, self.card)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, revision: str | None = None) -> StaticModel:
+    def from_pretrained(cls, model: str | Path | None = None, revision: str | None = None) -> StaticModel:
         """Read a Model2Vec or sentence-transformers StaticEmbedding folder, or download one from the hub.
 
         Reads float16, float32, float64 and int8 tables, with or without row `weights` and token `mapping`.
 
         Args:
-            model: path of a folder, or a hub id such as "minishlab/potion-base-8M".
+            model: path of a folder, or a hub id such as "minishlab/potion-base-8M"; by default the model that comes
+                with edge-potion, potion-256d-minilm.
             revision: branch, tag or commit, for hub ids.
 
         Raises:
             InputError: there is no such folder, and the hub did not give it.
             ModelFormatError: a file is missing, truncated, foreign or inconsistent with the others.
         """
-        return _read(find_folder(model, revision), name=str(model))
+        return _read(find_folder(model, revision), name=str(model or BUILT_IN))
 
     @property
     def dim(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from edge_potion.errors import RecipeError
 
@@ -138,11 +138,14 @@ class ContrastRecipe:
     patience: int = 4
     seed: int = 0
 
+    fewest_epochs: ClassVar[int] = 1
+
     def __post_init__(self) -> None:
         _one_of("loss", self.loss, ("contrastive", "soft", "cosine", "mse"))
         _between("temperature", self.temperature, 1e-3, 1e3)
         _between("learning_rate", self.learning_rate, 1e-9, 1e3)
-        for name, least in (("batch_size", 2), ("epochs", 1), ("evaluations", 1), ("patience", 1), ("seed", 0)):
+        _at_least("epochs", self.epochs, self.fewest_epochs)
+        for name, least in (("batch_size", 2), ("evaluations", 1), ("patience", 1), ("seed", 0)):
             _at_least(name, getattr(self, name), least)
         _at_least("validation_rows", self.validation_rows, 2)
 
@@ -153,9 +156,12 @@ class BornAgainRecipe(ContrastRecipe):
 
     Attributes:
         alpha: weight of the loss against those vectors; 1 - alpha is the weight of the loss against the teacher's.
+        epochs: 0 leaves the stage out: the model before it goes on as it is.
     """
 
     alpha: float = 1.0
+
+    fewest_epochs: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,7 +171,7 @@ class BornAgainRecipe(ContrastRecipe):
 
 @dataclass(frozen=True)
 class PowerRecipe:
-    """Power normalization of the table: sign(E) * |E|^exponent."""
+    """Power normalization of the table: sign(E) * |E|^exponent; an exponent of 1 leaves it as it is."""
 
     exponent: float = 0.7
 
