@@ -1,14 +1,16 @@
-# make demo   set up .venv and run the main job: distil a teacher, export it to int8, embed and search sentences
+# make demo   set up .venv, search with the built-in model, then distil a teacher, export it and search with that
 # make bench  measure against the peers and write the numbers of README.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
+# make bench-quality   score the model beside teacher and peers, with an ablation, into benchmarks/quality.md
+# make built-in   train the model that comes with the package, score it, and replace it
 # make test   set up everything the tests need, lint, and run the test suite
 
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := model2vec-distill onnxruntime-oldest openvino
 
-.PHONY: demo minilm test test-slow lint setup bench bench-training clean
+.PHONY: demo minilm built-in test test-slow lint setup bench bench-training bench-quality clean
 
 demo: .venv/.installed
 	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
@@ -48,6 +50,18 @@ bench-training: build/features .venvs/tokenlearn/.installed
 	$(BIN)/python -m edge_potion.benchmarks.training build/demo/all-MiniLM-L6-v2 $(DATA)/sentences.txt.xz build/features \
 		--sts $(DATA)/eval/STSBenchmark/validation.jsonl.gz --search \
 		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_training.json
+
+# Trains the peers and the ablation, scores all, and writes benchmarks/quality.md: an hour or two the first time.
+bench-quality: minilm .venvs/tokenlearn/.installed .venvs/model2vec-distill/.installed
+	mkdir -p benchmarks/results
+	$(BIN)/python -m edge_potion.benchmarks.quality build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
+		build/quality --features build/features --corpus $(DATA)/sentences.txt.xz --minutes 25 \
+		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_quality.json
+	$(BIN)/python -m edge_potion.benchmarks.readme
+
+# Trains the model that comes with the package, scores it, and replaces it.
+built-in: minilm
+	$(BIN)/python -m edge_potion.benchmarks.built_in build/potion-256d-minilm $(DATA)/eval build/quality
 
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt

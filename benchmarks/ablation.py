@@ -35,6 +35,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "no token weights": {"contrast": {"token_weights": False}, "born_again": {"token_weights": False}},
     "cosine loss": {"contrast": {"loss": "cosine"}, "born_again": {"loss": "cosine"}},
     "soft loss": {"contrast": {"loss": "soft"}, "born_again": {"loss": "soft"}},
+    "cosine loss, no born-again": {"contrast": {"loss": "cosine"}, **NO_BORN_AGAIN},
     "cosine loss, no born-again, no power": {
         "contrast": {"loss": "cosine"},
         **NO_BORN_AGAIN,

@@ -1,4 +1,4 @@
-"""The main job in one go: a teacher -> a static model -> an int8 bundle -> search. What `make demo` runs.
+"""What `make demo` runs: search with the built-in model, then the main job, a teacher -> a static model -> a bundle.
 
     python -m edge_potion.benchmarks.demo FOLDER
 
@@ -26,13 +26,19 @@ REPEATS = 40  # of the sample sentences, for a time that can be measured
 
 
 def main() -> None:
-    """Build what is missing, embed the sample sentences, search them, and print what was built."""
+    """Search the sample sentences with the built-in model, and with one that is made here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the model and the bundle go")
     folder = parser.parse_args().folder
 
-    bundle = _bundle(folder)
-    model = EdgeModel.from_pretrained(bundle.folder)
+    print("the built-in model")
+    _search(EdgeModel.from_pretrained())
+    print("\na model of your own: distilled from a teacher, in a minute, without training")
+    _search(EdgeModel.from_pretrained(_bundle(folder).folder))
+
+
+def _search(model: EdgeModel) -> None:
+    """Embed the sample sentences, answer the queries, and print what ran."""
     sentences = files("edge_potion").joinpath("samples/sentences.txt").read_text(encoding="utf-8").splitlines()
     model.encode(sentences)  # warm up
     begin = time.perf_counter()
@@ -44,9 +50,9 @@ def main() -> None:
         print(f"\n{query!r}")
         for place in scores.argsort()[::-1][:3]:
             print(f"  {scores[place]:.2f}  {sentences[place]}")
-    print(f"\nbundle   {bundle.folder}")
-    for file in sorted(file for file in bundle.folder.rglob("*") if file.is_file()):
-        print(f"  {file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(bundle.folder)}")
+    print(f"\nbundle   {model.bundle.folder}")
+    for file in sorted(file for file in model.bundle.folder.rglob("*") if file.is_file()):
+        print(f"  {file.stat().st_size / 1e6:6.2f} MB  {file.relative_to(model.bundle.folder)}")
     print(f"provider {model.provider}, {model.precision}, graph {model.graph}")
     print(f"speed    {texts_per_second:,.0f} texts/s over {len(sentences) * REPEATS} short sentences")
 

@@ -1,6 +1,6 @@
 """Quality beside the peers, on one suite, teacher and corpus: trains what is missing, evaluates all, writes quality.md.
 
-    python -m edge_potion.benchmarks.quality TEACHER DATA RUN SCRATCH --features FEATURES --corpus CORPUS
+    python -m edge_potion.benchmarks.quality TEACHER DATA RUN SCRATCH --features FEATURES --corpus CORPUS --json FILE
 
 (a) the teacher; (b) model2vec's own distillation; (c) Tokenlearn by its own code and defaults, (c2) with the recipe's
 contrastive loss; (d) ours after each stage, of the published recipe and of the one that ships; (e) the latter exported
@@ -73,8 +73,12 @@ def main() -> None:
     report = _scored(models, arguments.data, scratch / "report")
     ablation = _scored({**variants, "the shipped recipe": run / "model"}, arguments.data, scratch / "ablation-report")
     print(as_table(report), as_table(ablation), sep="\n")
+    remarks = _verdicts(report) + _peer_notes(scratch)
+    kept = {**report, "remarks": remarks, "models": [_without_tasks(model) for model in report["models"]]}
+    with file_written_whole(arguments.json) as beside:
+        beside.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     with file_written_whole(arguments.out) as beside:
-        page = as_markdown(report, _verdicts(report) + _peer_notes(scratch))
+        page = as_markdown(report, remarks)
         beside.write_text(f"{page}\n## Ablation\n\n{ABLATION}\n\n{averages_markdown(ablation, 3)}", encoding="utf-8")
 
 
@@ -94,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="how long Tokenlearn may train, each time")
     parser.add_argument("--venvs", type=Path, default=Path(".venvs"), help="folder of the peers' environments")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/quality.md"), help="the page")
+    parser.add_argument("--json", type=Path, required=True, help="the averages, for README's numbers")
     return parser.parse_args()
 
 
@@ -161,6 +166,10 @@ def _scored(models: Mapping[str, Path | str], data: Path, out: Path) -> dict[str
     report = evaluate([str(model) for model in models.values()], data, out, show_progress=True)
     named = [{**model, "name": name} for name, model in zip(models, report["models"], strict=True)]
     return {**report, "models": named}
+
+
+def _without_tasks(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in model.items() if key != "tasks"}
 
 
 def _verdicts(report: Mapping[str, Any]) -> list[str]:

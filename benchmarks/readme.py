@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_potion.errors import InputError
 
-__all__ = ["speed_numbers", "training_numbers", "with_numbers"]
+__all__ = ["quality_numbers", "speed_numbers", "training_numbers", "with_numbers"]
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
@@ -40,9 +40,8 @@ def with_numbers(readme: str, results: Path) -> str:
     if readme.count(BEGIN) != 1 or END not in readme:
         raise InputError(f"README.md needs one {BEGIN.strip()} and one {END}")
     before, rest = readme.split(BEGIN)
-    parts = [
-        write(*_newest(results, what)) for what, write in (("speed", speed_numbers), ("training", training_numbers))
-    ]
+    writers = {"quality": quality_numbers, "speed": speed_numbers, "training": training_numbers}
+    parts = [write(*_newest(results, what)) for what, write in writers.items()]
     return before + BEGIN + "\n".join(parts) + END + rest.split(END, 1)[1]
 
 
@@ -50,8 +49,28 @@ def _newest(results: Path, what: str) -> tuple[dict[str, Any], str]:
     """A report and the name of its file, <date>_<machine>_<what>.json."""
     reports = sorted(results.glob(f"*_{what}.json"))
     if not reports:
-        raise InputError(f"{results} holds no *_{what}.json; `make bench` and `make bench-training` write them")
+        raise InputError(
+            f"{results} holds no *_{what}.json; `make bench`, `make bench-training` and `make bench-quality` write them"
+        )
     return json.loads(reports[-1].read_text(encoding="utf-8")), reports[-1].name
+
+
+def quality_numbers(report: dict[str, Any], name: str) -> str:
+    """The Markdown of one quality report."""
+    lines = [
+        "Task scores of the report half, in points; CatAVG of the tuning half beside them. "
+        "All students have the same teacher and sentences ([benchmarks/quality.md](benchmarks/quality.md): every task, "
+        "the ablation, the peers' versions).",
+        "",
+        "| | STS | classification | pairs | CatAVG | tuning half | dims | MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for model in report["models"]:
+        scores = [f"{score:.2f}" for score in model["averages"]["report"].values()]
+        scores.append(f"{model['averages']['tuning']['CatAVG']:.2f}")
+        lines.append(f"| {model['name']} | {' | '.join(scores)} | {model['dims']} | {model['size_mb']:.1f} |")
+    remarks = [f"* {remark}" for remark in report["remarks"]]
+    return "\n".join([*lines, "", *remarks, "", _source(name, "make bench-quality"), ""])
 
 
 def speed_numbers(report: dict[str, Any], name: str) -> str:

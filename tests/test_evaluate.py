@@ -167,6 +167,17 @@ def test_what_was_scored_before_is_not_scored_again(suite, distilled_folder, tmp
     assert again["models"][0]["tasks"][0]["rows"] == 3
 
 
+def test_fewer_dimensions_are_a_model_of_their_own(distilled_folder):
+    whole, cut = (open_encoder(name) for name in (str(distilled_folder), f"{distilled_folder}@16"))
+    texts = ["It is raining.", "", "bread"]
+    expected = whole.encode(texts)[:, :16]
+    lengths = np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(cut.encode(texts), expected / np.where(lengths > 0, lengths, 1), atol=1e-6)
+    assert cut.dims == 16 and cut.digest != whole.digest
+    with pytest.raises(InputError, match="asks for 9999 dimensions"):
+        open_encoder(f"{distilled_folder}@9999")
+
+
 def test_categories_weigh_the_same(rows):
     scores = [
         score_task(

@@ -45,6 +45,8 @@ def test_toml_overrides_defaults_and_false_means_none(tmp_path):
         ("[distil]\ndims = 0", "dims is 0; at least 1 was expected"),
         ("[corpus]\nmin_characters = 9\nmax_characters = 8", "max_characters is 8; at least 9"),
         ("[power]\nexponent = 0", "exponent is 0"),
+        ("[contrast]\nepochs = 0", "epochs is 0; at least 1"),
+        ("[contrast]\nfewest_epochs = 0", "there is no 'fewest_epochs'"),
         ("[pca", "cannot be read as TOML"),
     ],
 )

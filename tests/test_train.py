@@ -188,3 +188,13 @@ main()
     assert (tmp_path / "run" / "2-featurize" / "train-00000.safetensors").exists()
     assert "2-featurize: done before" in done.stderr and "no curves.png" in done.stderr
     assert StaticModel.from_pretrained(tmp_path / "run" / "model").table.shape == (300, 4)
+
+
+def test_born_again_and_power_can_be_left_out(small_teacher, run_folder):
+    recipe = replace(TINY, born_again=replace(TINY.born_again, epochs=0), power=replace(TINY.power, exponent=1.0))
+    train(recipe, run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    tables = [
+        StaticModel.from_pretrained(run_folder / name / "model").table
+        for name in ("3-contrast", "4-born-again", "5-power")
+    ]
+    assert np.array_equal(tables[0], tables[1]) and np.array_equal(tables[1], tables[2])

@@ -36,7 +36,8 @@ distilled from {teacher} by edge-potion with
 Model2Vec's method: every token goes through the teacher, PCA reduces the vectors, SIF weights scale them."""
 TRAINED = """\
 trained from {teacher} by edge-potion with
-the recipe of potion-256d-v3's card: distil, featurize, contrast, born-again, power normalization, PCA."""
+the stages of potion-256d-v3's card (distil, featurize, contrast, born-again, power normalization, PCA), as
+`recipe.toml` sets them."""
 MAKING = """
 ## How it was made
 

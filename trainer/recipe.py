@@ -243,11 +243,12 @@ def fingerprint(*parts: object) -> str:
 
 def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
     defaults = kind()
+    known = {each.name for each in fields(kind)}
     optional = {each.name for each in fields(kind) if "None" in str(each.type)}
     values: dict[str, Any] = {}
     for key, value in content.items():
-        if not hasattr(defaults, key):
-            near = difflib.get_close_matches(key, [each.name for each in fields(kind)], n=1, cutoff=0)
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0)
             raise RecipeError(f"{where}: there is no {key!r}; did you mean {near[0]!r}?")
         default = getattr(defaults, key)
         if is_dataclass(default):
