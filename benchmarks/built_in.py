@@ -36,7 +36,7 @@ FACTS = {
 SECTIONS = """
 ## Scores
 
-Means of the report half of edge-potion's suite, by MTEB's protocols, of this int8 file. CatAVG is the mean of the three.
+Means of the report half of edge-potion's suite, by MTEB's protocols, of this int8 file; CatAVG is their mean.
 Choices were made on other tasks, the tuning half, but for one: that power normalization stays, which costs 0.2 points
 there and is the published recipe's, was decided when this half had been seen (it gains a point here).
 

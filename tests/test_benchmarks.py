@@ -26,7 +26,7 @@ def test_the_readmes_numbers_are_those_of_the_newest_report():
 def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
     with pytest.raises(InputError, match="needs one <!-- numbers -->"):
         with_numbers("# no place", tmp_path)
-    with pytest.raises(InputError, match=r"holds no \*_speed.json"):
+    with pytest.raises(InputError, match=r"holds no \*_quality.json"):
         with_numbers("<!-- numbers -->\n<!-- end of numbers -->\n", tmp_path)
 
 
