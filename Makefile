@@ -9,6 +9,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := model2vec-distill onnxruntime-oldest openvino
+# ONNX Runtime in JavaScript, where node and npm are; its tests are skipped elsewhere.
+NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),tests/node/node_modules/.installed)
 
 .PHONY: demo minilm built-in test test-slow lint setup bench bench-training bench-quality clean
 
@@ -23,7 +25,7 @@ minilm: build/features
 build/features: | demo
 	$(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
-test: lint $(PEERS:%=.venvs/%/.installed)
+test: lint $(PEERS:%=.venvs/%/.installed) $(NODE)
 	$(BIN)/pytest
 
 test-slow: setup $(PEERS:%=.venvs/%/.installed) .venvs/tokenlearn/.installed
@@ -75,5 +77,10 @@ built-in: minilm
 	.venvs/$*/bin/python -m pip install -q -r $<
 	touch $@
 
+# No lock file, as it may name a registry's host; and none of the CUDA that onnxruntime-node would download.
+tests/node/node_modules/.installed: tests/node/package.json
+	cd tests/node && ONNXRUNTIME_NODE_INSTALL=skip npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
 clean:
-	rm -rf .venv .venvs build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venvs build tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache

@@ -24,7 +24,7 @@ from .evaluate import evaluate
 __all__ = ["DIMS", "PACKAGED"]
 
 PACKAGED = Path(__file__).parents[1] / "edge_potion" / "models" / BUILT_IN  # in a checkout
-GRAPHS = ("bag",)  # one copy of the table beside model.safetensors
+GRAPHS = ("text",)  # one copy of the table beside model.safetensors
 DIMS = (256, 128, 64)
 HALF = "report"  # not the tasks that recipes are tuned on
 FACTS = {

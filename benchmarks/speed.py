@@ -127,7 +127,7 @@ def _from_ids(
         return run
 
     def our_run(runner: EdgeModel) -> Callable[[], Any]:
-        return lambda: runner._encode_window(ids, BATCH)
+        return lambda: runner._encode_ids(ids, BATCH)
 
     return {name: peer_run(peer) for name, peer in peers.items()} | {name: our_run(run) for name, run in ours.items()}
 

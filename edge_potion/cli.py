@@ -43,7 +43,7 @@ ProviderOption = Annotated[
 PrecisionOption = Annotated[
     str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
 ]
-GraphOption = Annotated[str | None, typer.Option(help="bag or tokens; by default the fastest the bundle holds.")]
+GraphOption = Annotated[str, typer.Option(help="text, bag or tokens; auto takes the fastest the bundle holds.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one call; by default one a core.")]
 
 
@@ -102,7 +102,7 @@ def export(
         model,
         out or Path(f"{_short_name(model)}-onnx"),
         quantize=precisions,
-        graphs=list(GRAPHS) if graphs == "all" else _words(graphs),
+        graphs="all" if graphs == "all" else _words(graphs),
         token_embeddings=token_embeddings,
         revision=revision,
     )
@@ -122,7 +122,7 @@ def encode(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Cut texts here; by default the model's limit.")] = None,
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
-    graph: GraphOption = None,
+    graph: GraphOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
     """Embed the lines of a file.
@@ -166,7 +166,7 @@ def search(
     top: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 10,
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
-    graph: GraphOption = None,
+    graph: GraphOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
     """Find the lines of a file that mean what the query means. Prints score, line number and line.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +18,10 @@ from edge_potion.cache import bundle_of
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
-from edge_potion.tokens import TokenIds, check_count, open_tokenizer, tokenize
+from edge_potion.tokens import TokenIds, check_count, check_texts, open_tokenizer, refuse_surrogates, tokenize
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["EdgeModel"]
 
@@ -28,6 +33,8 @@ WINDOW_CHARACTERS = 2_000_000
 BYTES_PER_CALL = 4 * 2**20
 # int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
 LONGEST_IN_GRAPH = 131_072
+MOST_TOKENS_A_CHARACTER = 3  # a Hangul syllable is three letters
+CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 MOST_THREADS = 4096  # what nobody means to ask for
 
 
@@ -38,24 +45,26 @@ class EdgeModel:
 
     Attributes:
         bundle: the folder it was loaded from.
-        graph: which graph runs, "bag" or "tokens".
+        graph: which graph runs, "text", "bag" or "tokens".
         precision: "int8", "float16" or "float32".
         provider: short name of the provider that runs the table lookup and the pooling.
         elsewhere: names of the nodes that run on another provider, by provider.
     """
 
-    def __init__(self, bundle: Bundle, graph: str, precision: str, session: providers.OpenSession) -> None:
+    def __init__(
+        self, bundle: Bundle, graph: str, precision: str, session: providers.OpenSession, workers: int = 1
+    ) -> None:
         self.bundle = bundle
         self.graph = graph
         self.precision = precision
         self.provider = session.provider
         self.elsewhere = session.elsewhere
         self._session = session.session
-        self._feed = FEEDS[graph]
+        self._workers = workers  # calls that may run side by side
         bytes_per_value = 1 if precision == "int8" else 4  # float16 rows are widened before they are summed
         self._tokens_per_call = max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value))
-        self._tokenizer = open_tokenizer(bundle.folder / "tokenizer.json")
-        _check_parts(bundle, self._session, self._tokenizer.get_vocab_size())
+        # The text graph needs no tokenizer; the others' is read now, so that a damaged file is found at load.
+        _check_parts(bundle, self._session, None if graph == "text" else self._tokenizer.get_vocab_size())
 
     @classmethod
     def from_pretrained(
@@ -64,7 +73,7 @@ class EdgeModel:
         *,
         provider: str | tuple[str, Mapping[str, Any]] = "auto",
         precision: str | None = None,
-        graph: str | None = None,
+        graph: str = "auto",
         threads: int | None = None,
         revision: str | None = None,
     ) -> EdgeModel:
@@ -75,8 +84,9 @@ class EdgeModel:
                 with edge-potion, potion-256d-minilm.
             provider: "auto", "cpu", "cuda", "openvino", ..., ONNX Runtime's own name, or (name, options).
             precision: "int8", "float16" or "float32"; by default the smallest the provider runs well.
-            graph: "bag" or "tokens"; by default the fastest that the bundle holds.
-            threads: threads inside one ONNX Runtime call; None leaves it to ONNX Runtime.
+            graph: "text", which needs no `tokenizers`, "bag" or "tokens"; "auto" takes the fastest that the bundle
+                holds for the provider.
+            threads: most threads at work; None means one a core.
             revision: branch, tag or commit, for hub ids.
 
         Raises:
@@ -99,7 +109,7 @@ class EdgeModel:
 
     @classmethod
     def _on(
-        cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str | None, threads: int | None
+        cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str, threads: int | None
     ) -> EdgeModel:
         wanted = _precisions_for(provider, precision)
         bundle = bundle_of(folder, wanted[0])
@@ -109,7 +119,11 @@ class EdgeModel:
                 f"{folder} holds {', '.join(bundle.precisions)}, and {provider.name} was to run {' or '.join(wanted)}: "
                 f"edge-potion export {folder} --quantize {wanted[0]}, or use provider='cpu'"
             )
-        name, file = bundle.pick(graph, held)
+        on_cpu = provider.name == "cpu"
+        name, file = bundle.pick(graph, held, on_cpu=on_cpu)
+        if name == "text" and on_cpu:
+            # Much of this graph runs on one thread whatever it is given, so calls run side by side instead.
+            return cls(bundle, name, held, providers.open_session(file, provider, 1), threads or _cores())
         return cls(bundle, name, held, providers.open_session(file, provider, threads))
 
     @property
@@ -198,8 +212,13 @@ class EdgeModel:
         self, texts: Iterable[str], batch_size: int, max_tokens: int | None, dim: int | None
     ) -> Iterator[np.ndarray]:
         done = 0
+        # The text graph cuts at the model's own limit; another one is for the tokenizer.
+        from_text = self.graph == "text" and max_tokens == self.bundle.max_tokens
         for window in _windows(texts):
-            vectors = self._encode_window(tokenize(self._tokenizer, window, max_tokens, first=done), batch_size)
+            if from_text:
+                vectors = self._encode_texts(window, batch_size, first=done)
+            else:
+                vectors = self._encode_ids(tokenize(self._tokenizer, window, max_tokens, first=done), batch_size)
             done += len(window)
             if dim is not None and dim < self.dim:
                 vectors = vectors[:, :dim]
@@ -207,7 +226,36 @@ class EdgeModel:
                     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), NORM_EPS)
             yield vectors
 
-    def _encode_window(self, ids: TokenIds, batch_size: int) -> np.ndarray:
+    def _encode_texts(self, texts: Sequence[str], batch_size: int, first: int) -> np.ndarray:
+        """(b, D) float32 by the text graph; `first` is the number of the first text, for errors."""
+        check_texts(texts, first)
+        characters = np.fromiter(map(len, texts), np.int64, len(texts))
+        order = np.argsort(characters, kind="stable")
+        limit = WINDOW_CHARACTERS if self.bundle.max_tokens else LONGEST_IN_GRAPH // MOST_TOKENS_A_CHARACTER
+        order, too_long = np.split(order, [int((characters <= limit).sum())])
+        tokens = characters[order] // CHARACTERS_A_TOKEN + 1
+        vectors = np.empty((len(texts), self.dim), np.float32)  # (b, D)
+
+        def run(places: np.ndarray) -> None:
+            some = [texts[place] for place in places.tolist()]
+            vectors[places] = self._session.run(None, {"text": _joined(some, texts, first)})[0]
+
+        calls = [order[begin:end] for begin, end in _calls(tokens, batch_size, self._tokens_per_call)]
+        if len(calls) > 1 and self._workers > 1:
+            with ThreadPoolExecutor(self._workers) as pool:
+                list(pool.map(run, calls))
+        else:
+            for places in calls:
+                run(places)
+        if len(too_long):
+            ids = tokenize(self._tokenizer, [texts[place] for place in too_long], self.bundle.max_tokens)
+            vectors[too_long] = self._encode_ids(ids, batch_size)
+        return vectors
+
+    def _encode_ids(self, ids: TokenIds, batch_size: int) -> np.ndarray:
+        """(b, D) float32 of token ids."""
+        if self.graph == "text":
+            return self._from_ids._encode_ids(ids, batch_size) if self._from_ids else self._oracle.pool(ids)
         vectors = np.empty((len(ids.lengths), self.dim), np.float32)  # (b, D)
         order = np.argsort(ids.lengths, kind="stable")
         for begin, end in _calls(ids.lengths[order], batch_size, self._tokens_per_call):
@@ -215,12 +263,24 @@ class EdgeModel:
             if ids.lengths[places[-1]] > LONGEST_IN_GRAPH:  # such a text is alone in its call
                 vectors[places] = self._oracle.pool(ids.take(places))
             else:
-                vectors[places] = self._session.run(None, self._feed(ids, places))[0]
+                vectors[places] = self._session.run(None, FEEDS[self.graph](ids, places))[0]
         return vectors
 
     @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        """The bundle's tokenizer."""
+        return open_tokenizer(self.bundle.folder / "tokenizer.json")
+
+    @cached_property
+    def _from_ids(self) -> EdgeModel | None:
+        """Beside the text graph: one of the same bundle and precision that starts from ids, where there is one."""
+        held = next((name for name in ID_GRAPHS if (name, self.precision) in self.bundle.graphs), None)
+        cpu = providers.candidates("cpu")[0]
+        return EdgeModel._on(cpu, self.bundle.folder, self.precision, held, self._workers) if held else None
+
+    @cached_property
     def _oracle(self) -> StaticModel:
-        """The table in numpy, at the bundle's first precision, for texts too long for a graph."""
+        """The table in numpy, at the bundle's first precision, for what no graph does: see `_encode_ids`."""
         return StaticModel.from_pretrained(self.bundle.folder)
 
 
@@ -238,8 +298,11 @@ def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
     return {"input_ids": grid, "attention_mask": mask}
 
 
-# What a graph is fed: the texts at `places` of `ids`.
+# What a graph that starts from ids is fed: the texts at `places` of `ids`.
 FEEDS: dict[str, Callable[[TokenIds, np.ndarray], dict[str, np.ndarray]]] = {"bag": _bag_feed, "tokens": _tokens_feed}
+
+
+ID_GRAPHS = tuple(FEEDS)
 
 
 def _precisions_for(provider: providers.Provider, precision: str | None) -> list[str]:
@@ -255,15 +318,37 @@ def _precisions_for(provider: providers.Provider, precision: str | None) -> list
     return ["int8", "float16", "float32"] if runs_int8 else ["float16", "float32"]
 
 
-def _check_parts(bundle: Bundle, session: Any, tokens: int) -> None:
-    """Raise ModelFormatError when the graph, config.json and tokenizer.json of a bundle are not of the same model."""
+def _check_parts(bundle: Bundle, session: Any, tokens: int | None) -> None:
+    """Raise ModelFormatError when the graph, config.json and tokenizer.json of a bundle are not of the same model.
+
+    `tokens` are tokenizer.json's; None where it is not read.
+    """
     rows = session.get_modelmeta().custom_metadata_map.get("tokens")
     width = session.get_outputs()[0].shape[-1]
+    if tokens is None:
+        tokens = rows
     if rows != str(tokens) or width != bundle.dim:
         raise ModelFormatError(
             f"{bundle.folder}: the graph is for {rows} tokens and {width} dimensions, tokenizer.json has {tokens} "
             f"tokens and config.json {bundle.dim} dimensions; export the bundle again"
         )
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _joined(texts: Sequence[str], window: Sequence[str], first: int) -> np.ndarray:
+    """(bytes,) uint8: the texts in UTF-8, with NUL between them and none inside."""
+    joined = "\0".join(texts)
+    if joined.count("\0") >= len(texts):
+        joined = "\0".join([text.replace("\0", "") for text in texts])
+    try:
+        return np.frombuffer(joined.encode("utf-8"), np.uint8)
+    except UnicodeEncodeError:
+        refuse_surrogates(window, first)
+        raise
 
 
 def _windows(texts: Iterable[str]) -> Iterator[list[str]]:

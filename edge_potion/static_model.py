@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import BUILT_IN, find_folder, read_json, written_whole
 from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "ST_FOLDERS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
 
@@ -74,6 +76,8 @@ class StaticModel:
     card: Card
 
     def __post_init__(self) -> None:
+        from tokenizers import Tokenizer
+
         if not is_plain(self.tokenizer):
             object.__setattr__(self, "tokenizer", plain(Tokenizer.from_str(self.tokenizer.to_str())))
         object.__setattr__(self, "table", _checked_table(self.table, self))

@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = [
     "TokenIds",
     "check_count",
+    "check_texts",
     "file_text",
     "is_plain",
     "open_tokenizer",
     "pad_id",
     "plain",
+    "refuse_surrogates",
     "tokenize",
     "unk_id",
 ]
@@ -73,11 +78,11 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
         ModelFormatError: the tokenizer cannot tokenize a text (its unknown token is missing, say).
     """
     check_count("max_tokens", max_tokens)
-    _check_texts(texts, first)
+    check_texts(texts, first)
     try:
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
-        _refuse_surrogates(texts, first)
+        refuse_surrogates(texts, first)
         raise
     except Exception as failure:  # bare, from `tokenizers`
         raise ModelFormatError(f"the model's tokenizer.json cannot tokenize ({failure})") from failure
@@ -100,7 +105,7 @@ def check_count(name: str, value: int | None, top: int | None = None) -> None:
         )
 
 
-def _check_texts(texts: Sequence[str], first: int) -> None:
+def check_texts(texts: Sequence[str], first: int) -> None:
     """Raise InputError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
     if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
         return
@@ -113,7 +118,7 @@ def _check_texts(texts: Sequence[str], first: int) -> None:
             raise InputError(f"text {place} is of type {type(text).__name__}; every text must be a str")
 
 
-def _refuse_surrogates(texts: Sequence[str], first: int) -> None:
+def refuse_surrogates(texts: Sequence[str], first: int) -> None:
     for place, text in enumerate(texts, first):
         try:
             text.encode("utf-8")
@@ -126,6 +131,8 @@ def _refuse_surrogates(texts: Sequence[str], first: int) -> None:
 
 def open_tokenizer(file: Path) -> Tokenizer:
     """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read."""
+    from tokenizers import Tokenizer
+
     if not file.is_file():
         raise ModelFormatError(f"{file} is missing")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,13 @@ from .golden import Golden, check_parity, golden_of
 from .model_card import bundle_card
 from .pooling import Pooling
 from .quantize import PackedTable, file_tensors, pack
+from .text_graph import text_graph
+from .text_tables import pieces_of
 from .token_graph import bag_graph, tokens_graph
 
 __all__ = ["export"]
+
+log = logging.getLogger("edge_potion")
 
 LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
@@ -33,7 +38,7 @@ def export(
     out: str | Path,
     *,
     quantize: str | Sequence[str] = ("int8",),
-    graphs: str | Sequence[str] = tuple(GRAPHS),
+    graphs: str | Sequence[str] = "all",
     token_embeddings: bool = False,
     revision: str | None = None,
 ) -> Bundle:
@@ -43,7 +48,8 @@ def export(
         model: a StaticModel, or what `StaticModel.from_pretrained` takes.
         out: the bundle's folder.
         quantize: precisions, "int8", "float16", "float32"; model.safetensors holds the first.
-        graphs: "bag", "tokens".
+        graphs: "text", "bag", "tokens"; "all" leaves the text graph out, and says so, where the tokenizer is none that
+            it can hold.
         token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
             of transformers.js need (it makes that graph about three times slower).
         revision: branch, tag or commit, when `model` is a hub id.
@@ -57,7 +63,11 @@ def export(
         ParityError: the exported graphs stray from the oracle; nothing is left behind.
         MissingExtraError: onnxruntime is not installed.
     """
-    quantize, graphs = ([names] if isinstance(names, str) else list(names) for names in (quantize, graphs))
+    wants_all = graphs == "all"
+    quantize, graphs = (
+        [names] if isinstance(names, str) else list(names)
+        for names in (quantize, tuple(GRAPHS) if wants_all else graphs)
+    )
     _check_choices("precision", quantize, list(PRECISIONS))
     _check_choices("graph", graphs, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
@@ -67,6 +77,14 @@ def export(
         raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
     if not isinstance(model, StaticModel):
         model = StaticModel.from_pretrained(model, revision)
+    if "text" in graphs:
+        try:
+            pieces_of(model.tokenizer)
+        except ModelFormatError as reason:
+            if not wants_all:
+                raise
+            log.warning("without the graph that starts from text: %s", reason)
+            graphs.remove("text")
     golden = golden_of(model)
     with written_whole(out) as folder:
         packed = {precision: pack(model.table, precision) for precision in quantize}
@@ -101,6 +119,9 @@ def _graph(graph: str, model: StaticModel, packed: PackedTable, token_embeddings
         )
     pooling = Pooling(packed, model.dropped_ids, model.card.normalize)
     builders: dict[str, Callable[[], onnx.ModelProto]] = {
+        "text": lambda: text_graph(
+            pooling, model.tokenizer, model.card.max_tokens, _metadata(model, "text", packed.precision)
+        ),
         "bag": lambda: bag_graph(pooling, _metadata(model, "bag", packed.precision)),
         "tokens": lambda: tokens_graph(
             pooling, _metadata(model, "tokens", packed.precision), token_embeddings=token_embeddings

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+Branch = Callable[[], Sequence[str]]
 
 __all__ = ["IR_VERSION", "OPSET", "GraphBuilder"]
 
@@ -23,6 +26,7 @@ class GraphBuilder:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
         self._made: dict[tuple[str, tuple[str, ...], str], str] = {}
+        self._names = count()
 
     def constant(self, value: Any, dtype: type[np.generic] | None = None) -> str:
         """A small initializer; equal ones are stored once."""
@@ -47,9 +51,32 @@ class GraphBuilder:
         """One node with one output, made once however often asked; `name` it where someone looks for it later."""
         key = (kind, inputs, repr(sorted(attributes.items())))
         if key not in self._made:
-            self._made[key] = name or f"{kind}_{len(self._nodes)}"
+            self._made[key] = name or f"{kind}_{next(self._names)}"
             self._nodes.append(helper.make_node(kind, inputs, [self._made[key]], name=self._made[key], **attributes))
         return self._made[key]
+
+    def either(self, condition: str, then: Branch, otherwise: Branch, types: Sequence[tuple[int, int]]) -> list[str]:
+        """What one of two branches makes, by a boolean; each adds nodes to a graph of its own and names its outputs.
+
+        Branches see every value made before. `types` are the TensorProto type and the rank of each output.
+        """
+        made = [f"If_{next(self._names)}" for _ in types]
+        attributes = {}
+        for side, branch in (("then_branch", then), ("else_branch", otherwise)):
+            outer, known = self._nodes, dict(self._made)
+            self._nodes = []
+            values = branch()
+            outputs = [f"{side}_{name}" for name in made]
+            for value, output in zip(values, outputs, strict=True):
+                self._nodes.append(helper.make_node("Identity", [value], [output], name=output))
+            infos = [
+                helper.make_tensor_value_info(output, kind, [None] * rank)
+                for output, (kind, rank) in zip(outputs, types, strict=True)
+            ]
+            attributes[side] = helper.make_graph(self._nodes, side, [], infos)
+            self._nodes, self._made = outer, known  # what a branch made is not seen outside
+        self._nodes.append(helper.make_node("If", [condition], made, name=made[0], **attributes))
+        return made
 
     def cast(self, value: str, to: int) -> str:
         """`value` as another TensorProto type."""
@@ -65,8 +92,11 @@ class GraphBuilder:
         inputs: Mapping[str, Sequence[str | int]],
         outputs: Mapping[str, Sequence[str | int]],
         metadata: Mapping[str, str],
+        types: Mapping[str, int] = {},
     ) -> onnx.ModelProto:
-        """The model: int64 `inputs` and float32 `outputs` by name and shape, `metadata` as metadata_props.
+        """The model: `inputs` and `outputs` by name and shape, `metadata` as metadata_props.
+
+        Inputs are int64 and outputs float32 but for those in `types` (TensorProto's).
 
         Raises:
             onnx.checker.ValidationError: the graph is not valid; a bug here.
@@ -74,8 +104,14 @@ class GraphBuilder:
         graph = helper.make_graph(
             self._nodes,
             title,
-            [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in inputs.items()],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+            [
+                helper.make_tensor_value_info(name, types.get(name, TensorProto.INT64), shape)
+                for name, shape in inputs.items()
+            ],
+            [
+                helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape)
+                for name, shape in outputs.items()
+            ],
             self._initializers,
         )
         model = helper.make_model(

@@ -1,0 +1,463 @@
+"""The graph that starts from raw text: UTF-8 bytes -> words -> pieces -> a grid of token ids -> vectors.
+
+Texts are joined by NUL. Every text ends in a NUL item of its own, so that texts, too, are words. A word is looked up
+whole by its hash; one that is not in the vocabulary is cut into pieces, the longest first, as WordPiece does. Words
+that hold a byte above 127, or one that is dropped, are set aside: their bytes are decoded, normalized by table, and
+come back as texts of their own behind the others. All of it is integers: the same ids on every machine.
+
+Shapes: N bytes, W words, M characters of words that are cut, K words, B texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from tokenizers import Tokenizer
+
+from .graph_builder import GraphBuilder
+from .pooling import Pooling
+from .text_hash import BASE, INVERSE, SALT, PieceTable, piece_table, powers
+from .text_tables import CHANGED, CODES, KINDS, PAGE, WORD, Characters, Pieces, characters_of, pieces_of
+
+__all__ = ["text_graph"]
+
+COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE come from two short tables
+ROWS = 16_384  # of them: 16 MiB of text a call, beyond which the graph stops with an error
+NUL_KEY = 0  # of the NUL after each text
+END = np.iinfo(np.int64).max
+REPLACEMENT = 0xFFFD
+
+
+@dataclass(frozen=True)
+class Words:
+    """Where words lie in an array of items: the first place, and the one after the last, (W,) int64."""
+
+    first: str
+    stop: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Words cut into pieces.
+
+    Attributes:
+        counts, is_unknown: (K,) int32 tokens of each word, and 1 where it is [UNK].
+        word: (M,) int64, of which word each of their characters is.
+        ids: (M,) int32, of the longest piece that begins at a character.
+        is_piece: (M,) bool, whether one does begin there.
+        rank: (M,) int32, which piece of the word it is.
+    """
+
+    counts: str
+    is_unknown: str
+    word: str
+    ids: str
+    is_piece: str
+    rank: str
+
+
+def text_graph(
+    pooling: Pooling,
+    tokenizer: Tokenizer,
+    max_tokens: int | None,
+    metadata: Mapping[str, str],
+    *,
+    with_ids: bool = False,
+) -> onnx.ModelProto:
+    """`text` uint8 (N,) -> `sentence_embedding` float32 (B, D), B = NULs + 1.
+
+    Args:
+        pooling: table and second half of the graph.
+        tokenizer: WordPiece as BERT has it.
+        max_tokens: where a text is cut; None means never.
+        metadata: metadata_props.
+        with_ids: for tests: outputs `input_ids` and `text_index` int32 (T,) as well, in the order of the texts.
+
+    Raises:
+        ModelFormatError: the tokenizer is another one; the error names what is supported.
+    """
+    pieces = pieces_of(tokenizer)
+    writer = _Writer(GraphBuilder(), characters_of(tokenizer), pieces, piece_table(pieces))
+    graph = writer.graph
+    grid = writer.grid(max_tokens, pooling.pad)
+    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
+    outputs: dict[str, list[str | int]] = {"sentence_embedding": ["texts", pooling.dim]}
+    types: dict[str, int] = {"text": TensorProto.UINT8}
+    if with_ids:
+        there = graph.op("Not", graph.op("Equal", grid, graph.constant(pooling.pad, np.int32)))
+        flat = [graph.int64([-1])]
+        graph.output(
+            graph.op("Compress", graph.op("Reshape", grid, *flat), graph.op("Reshape", there, *flat)), "input_ids"
+        )
+        rows = graph.op("Slice", graph.op("NonZero", there), graph.int64([0]), graph.int64([1]), graph.int64([0]))
+        graph.output(graph.cast(graph.op("Reshape", rows, *flat), TensorProto.INT32), "text_index")
+        outputs.update({"input_ids": ["tokens"], "text_index": ["tokens"]})
+        types.update({"input_ids": TensorProto.INT32, "text_index": TensorProto.INT32})
+    return graph.finish("edge_potion_text", {"text": ["bytes"]}, outputs, metadata, types)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the steps; each method adds nodes and gives the names of what they make."""
+
+    graph: GraphBuilder
+    characters: Characters
+    pieces: Pieces
+    table: PieceTable
+
+    def grid(self, max_tokens: int | None, pad: int) -> str:
+        """(B, L) int32 ids, `pad` where no token is."""
+        graph = self.graph
+        ended = graph.op("Concat", "text", graph.constant([0], np.uint8), axis=0)
+        codes = graph.cast(ended, TensorProto.INT32)  # (N,) bytes
+        items = self._take(graph.table("byte_items", lambda: self.characters.bytes), codes)
+        words = self._words(items)
+        greatest = graph.op("ReduceMax", items, keepdims=0)
+
+        def with_words_aside() -> list[str]:
+            aside, more, found = self._set_aside(codes, items, words)
+            count = graph.op("Shape", items)
+            every = Words(
+                graph.op("Concat", words.first, graph.op("Add", found.first, count), axis=0),
+                graph.op("Concat", words.stop, graph.op("Add", found.stop, count), axis=0),
+            )
+            return [self._tokens(graph.op("Concat", items, more, axis=0), every, max_tokens, pad, aside)]
+
+        # The second is the first without the words aside: fewer nodes, which is what a single text costs.
+        return graph.either(
+            graph.op("GreaterOrEqual", greatest, graph.constant(CHANGED, np.int32)),
+            with_words_aside,
+            lambda: [self._tokens(items, words, max_tokens, pad)],
+            [(TensorProto.INT32, 2)],
+        )[0]
+
+    # Small words of the language.
+
+    def _take(self, values: str, places: str) -> str:
+        return self.graph.op("GatherElements", values, places)
+
+    def _but_first(self, values: str) -> str:
+        return self.graph.op("Slice", values, *map(self.graph.int64, ([1], [END], [0])))
+
+    def _but_last(self, values: str) -> str:
+        return self.graph.op("Slice", values, *map(self.graph.int64, ([0], [-1], [0])))
+
+    def _where(self, flags: str) -> str:
+        """(n,) int64: the places of what is true."""
+        return self.graph.op("Reshape", self.graph.op("NonZero", flags), self.graph.int64([-1]))
+
+    def _sums(self, values: str, exclusive: int = 0) -> str:
+        return self.graph.op("CumSum", values, self.graph.int64(0), exclusive=exclusive)
+
+    def _range(self, count: str) -> str:
+        return self.graph.op("Range", self.graph.int64(0), count, self.graph.int64(1))
+
+    def _upto(self, values: str, end: str) -> str:
+        return self.graph.op("Slice", values, self.graph.int64([0]), end, self.graph.int64([0]))
+
+    def _from(self, values: str, begin: str) -> str:
+        return self.graph.op("Slice", values, begin, self.graph.int64([END]), self.graph.int64([0]))
+
+    def _less(self, values: str, amount: int) -> str:
+        return self.graph.op("Sub", values, self.graph.int64(amount))
+
+    def _zeros(self, shape: str, dtype: type[np.generic] = np.int32, value: int = 0) -> str:
+        fill = onnx.numpy_helper.from_array(np.array([value], dtype))
+        return self.graph.op("ConstantOfShape", shape, value=fill)
+
+    def _shifted(self, values: str, dtype: type[np.generic]) -> str:
+        """A 0, and all values but the last."""
+        return self.graph.op("Concat", self.graph.constant([0], dtype), self._but_last(values), axis=0)
+
+    # The steps.
+
+    def _words(self, items: str) -> Words:
+        """A word begins where its class is above that of the item before, of which only WORD counts; and stops so."""
+        graph = self.graph
+        both = graph.op("Pad", items, graph.int64([1, 1]), graph.constant(0, np.int32))
+        here, before = self._but_first(both), self._but_last(both)
+        kinds = [graph.op("BitwiseAnd", each, graph.constant(KINDS, np.int32)) for each in (here, before)]
+        words = [graph.op("BitwiseAnd", each, graph.constant(WORD, np.int32)) for each in (before, here)]
+        return Words(*(self._where(graph.op("Greater", *pair)) for pair in zip(kinds, words, strict=True)))
+
+    def _set_aside(self, codes: str, items: str, words: Words) -> tuple[str, str, Words]:
+        """The words with a changed byte: their numbers (K,), and as texts of their own, with a NUL after each."""
+        graph = self.graph
+        changed = graph.op("GreaterOrEqual", items, graph.constant(CHANGED, np.int32))
+        counts = self._take(self._sums(graph.cast(changed, TensorProto.INT32)), self._less(words.stop, 1))
+        aside = self._where(graph.op("Greater", counts, self._shifted(counts, np.int32)))
+        first = self._take(words.first, aside)
+        lengths = graph.op("Sub", self._take(words.stop, aside), first)
+        lengths = graph.op("Add", lengths, graph.int64(1))  # the NUL
+        begins = self._sums(lengths, exclusive=1)
+        total = graph.op("ReduceSum", lengths, keepdims=1)  # (1,)
+        ones = self._zeros(graph.op("Shape", begins), value=1)
+        owner = self._sums(graph.op("ScatterElements", self._zeros(total), begins, ones))
+        owner = graph.op("Sub", owner, graph.constant(1, np.int32))
+        steps = graph.op("Range", graph.int64(0), graph.op("Squeeze", total), graph.int64(1))
+        offset = graph.op("Sub", steps, self._take(begins, owner))
+        is_end = graph.op("Equal", offset, self._less(self._take(lengths, owner), 1))
+        places = graph.op("Add", self._take(first, owner), offset)
+        own = graph.op("Where", is_end, graph.constant(0, np.int32), self._take(codes, places))
+        items = self._normalized(self._decoded(own))
+        return aside, items, self._words(items)
+
+    def _decoded(self, codes: str) -> str:
+        """(n,) int32 code points of UTF-8 bytes; U+FFFD for a longest bad part, as Python's errors="replace" has it."""
+        graph = self.graph
+        table = graph.table("utf8", _utf8_table)
+        need, low, high, offset = (
+            self._take(graph.op("Slice", table, *map(graph.int64, ([256 * part], [256 * part + 256], [0]))), codes)
+            for part in range(4)
+        )
+        after = []
+        for ahead in (1, 2, 3):
+            beyond = graph.op("Slice", codes, *map(graph.int64, ([ahead], [END], [0])))
+            beyond = graph.op("Concat", beyond, graph.constant([0] * ahead, np.int32), axis=0)
+            # Fewer codes than `ahead` (one NUL alone) would make it too long.
+            after.append(graph.op("Slice", beyond, graph.int64([0]), graph.op("Shape", codes), graph.int64([0])))
+        good = graph.op(
+            "And", graph.op("GreaterOrEqual", after[0], low), graph.op("LessOrEqual", after[0], high)
+        )  # never where one byte is enough
+        length = graph.op("Add", graph.cast(good, TensorProto.INT32), graph.constant(1, np.int32))
+        value = graph.op("Where", good, self._with_six_bits(codes, after[0]), codes)
+        for ahead in (2, 3):
+            top = graph.op("BitwiseAnd", after[ahead - 1], graph.constant(0xC0, np.int32))
+            goes_on = graph.op("Equal", top, graph.constant(0x80, np.int32))
+            longer = graph.op("Greater", need, graph.constant(ahead, np.int32))
+            good = graph.op("And", good, graph.op("And", goes_on, longer))
+            length = graph.op("Add", length, graph.cast(good, TensorProto.INT32))
+            value = graph.op("Where", good, self._with_six_bits(value, after[ahead - 1]), value)
+        whole = graph.op("Equal", length, need)
+        points = graph.op("Where", whole, graph.op("Sub", value, offset), graph.constant(REPLACEMENT, np.int32))
+        inside = None
+        for back in (1, 2, 3):  # is this byte inside a character that began so many bytes before?
+            reach = graph.op("Greater", length, graph.constant(back, np.int32))
+            reach = graph.op("Concat", graph.constant([False] * back, np.bool_), reach, axis=0)
+            reach = graph.op("Slice", reach, graph.int64([0]), graph.op("Shape", codes), graph.int64([0]))
+            inside = graph.op("Or", inside, reach) if inside else reach
+        assert inside is not None
+        return graph.op("Compress", points, graph.op("Not", inside), axis=0)
+
+    def _with_six_bits(self, value: str, byte: str) -> str:
+        graph = self.graph
+        return graph.op("Add", graph.op("Mul", value, graph.constant(64, np.int32)), byte)
+
+    def _normalized(self, points: str) -> str:
+        """(n,) int32 items of code points; what is dropped is gone."""
+        graph = self.graph
+        high = graph.op("Div", points, graph.constant(PAGE, np.int32))
+        page = self._take(graph.table("page_of", lambda: self.characters.page_of), high)
+        low = graph.op("BitwiseAnd", points, graph.constant(PAGE - 1, np.int32))
+        entry = graph.op("Add", graph.op("Mul", page, graph.constant(PAGE, np.int32)), low)
+        slots = graph.op("Gather", graph.table("slots", lambda: self.characters.slots), entry)  # (n, 3)
+        items = graph.op("Add", slots, graph.op("Unsqueeze", points, graph.int64([1])))
+        flat = graph.op("Reshape", items, graph.int64([-1]))
+        there = graph.cast(graph.op("Reshape", slots, graph.int64([-1])), TensorProto.BOOL)
+        kept = graph.op("Compress", flat, there, axis=0)
+        is_space = graph.op("Less", kept, graph.constant(WORD, np.int32))
+        return graph.op("Where", is_space, graph.constant(0, np.int32), kept)
+
+    def _tokens(self, items: str, words: Words, max_tokens: int | None, pad: int, aside: str | None = None) -> str:
+        """The grid, from all items and words; the words numbered `aside` are the last texts."""
+        graph = self.graph
+        sums, inverse = self._running_hash(items)
+        at_stop = self._take(sums, words.stop)
+        # Between words there are spaces alone, whose codes are 0.
+        keys = graph.op("Sub", at_stop, self._shifted(at_stop, np.int64))
+        keys = graph.op("Mul", keys, self._take(inverse, words.first))  # (W,)
+        slots, is_piece = self._looked_up(keys)
+        ids_by_slot = graph.table("piece_ids", lambda: self.table.ids)
+        unknown = graph.constant(self.pieces.unknown, np.int32)
+        whole_ids = graph.op("Where", is_piece, self._take(ids_by_slot, slots), unknown)
+
+        ends = graph.op("Equal", keys, graph.int64(NUL_KEY))
+        is_own = graph.op("Not", ends)  # (W,) whether a word has tokens itself
+        if aside:
+            falses = graph.cast(self._zeros(graph.op("Shape", aside)), TensorProto.BOOL)
+            is_own = graph.op("ScatterElements", is_own, aside, falses)
+        own = graph.cast(is_own, TensorProto.INT32)
+        lengths = graph.op("Sub", words.stop, words.first)
+        short = graph.op("Less", lengths, graph.int64(self.pieces.longest_word + 1))
+        is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_piece))
+        cut_words = self._where(is_cut)  # (K,)
+        cut = self._cut(cut_words, words, lengths, sums, inverse, ids_by_slot)
+        tokens = graph.op("ScatterElements", own, cut_words, cut.counts)  # (W,) how many tokens of each word
+        placed = graph.op("ScatterElements", own, cut_words, cut.is_unknown)  # (W,) 1 for a word that is one token
+
+        nul = self._where(ends)  # (B,) the word after each text
+        text = self._sums(graph.cast(ends, TensorProto.INT32), exclusive=1)  # (W,)
+        texts = graph.op("Shape", nul)  # (1,) B
+        if aside:
+            # Words aside get the tokens of their own texts; these begin where their words do.
+            counts = self._take(self._sums(tokens), nul)
+            counts = graph.op("Sub", counts, self._shifted(counts, np.int32))
+            texts = graph.op("Sub", texts, graph.op("Shape", aside))
+            tokens = graph.op("ScatterElements", tokens, aside, self._from(counts, texts))
+        before = self._sums(tokens, exclusive=1)
+        stops = self._take(before, nul)
+        begins = self._shifted(stops, np.int32)  # (B,)
+        longest = graph.op("Sub", stops, begins)
+        if aside:
+            aside_text = self._take(text, aside)
+            rank = graph.op("Sub", self._take(before, aside), self._take(begins, aside_text))
+            longest = self._upto(longest, texts)
+            begins = graph.op(
+                "Concat", self._upto(begins, texts), graph.op("Sub", self._from(begins, texts), rank), axis=0
+            )
+        rank = graph.op("Sub", before, self._take(begins, text))  # (W,) in its text
+        if aside:
+            numbers = self._range(graph.op("Squeeze", texts))
+            real = graph.op("Concat", graph.cast(numbers, TensorProto.INT32), aside_text, axis=0)
+            text = self._take(real, text)  # (W,)
+        longest = graph.op("ReduceMax", longest, keepdims=1)
+        longest = graph.op("Max", longest, graph.constant([1], np.int32))
+        if max_tokens is not None:
+            longest = graph.op("Min", longest, graph.constant([max_tokens], np.int32))
+        wide = graph.cast(longest, TensorProto.INT64)
+        room = graph.op("Mul", texts, wide)  # (1,)
+        nowhere = graph.cast(room, TensorProto.INT32)  # a place behind the grid
+        begin = graph.op("Mul", text, longest)  # (W,) of a word's text in the grid
+
+        def place(begin: str, ranks: str, is_there: str) -> str:
+            if max_tokens is not None:
+                is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
+            return graph.op("Where", is_there, graph.op("Add", begin, ranks), nowhere)
+
+        piece_begin = self._take(begin, cut.word)
+        piece_rank = graph.op("Add", self._take(rank, cut.word), cut.rank)
+        at = graph.op(
+            "Concat",
+            place(begin, rank, graph.cast(placed, TensorProto.BOOL)),
+            place(piece_begin, piece_rank, cut.is_piece),
+            axis=0,
+        )
+        blank = self._zeros(graph.op("Add", room, graph.int64(1)), value=pad)
+        flat = graph.op("ScatterElements", blank, at, graph.op("Concat", whole_ids, cut.ids, axis=0))
+        return graph.op("Reshape", self._but_last(flat), graph.op("Concat", texts, wide, axis=0))
+
+    def _running_hash(self, items: str) -> tuple[str, str]:
+        """Sums of code * BASE^(place + 1) before each place (N + longest piece,), and BASE^-place; int64 both."""
+        graph = self.graph
+        codes = graph.op("BitwiseAnd", items, graph.constant(CODES, np.int32))
+        # Parts of words are looked for beyond the last one.
+        codes = graph.op("Pad", codes, graph.int64([0, self.pieces.longest + 1]), graph.constant(0, np.int32))
+        count = graph.op("Shape", codes)
+        rows = graph.op("Add", graph.op("Div", count, graph.int64(COLUMNS)), graph.int64(1))  # (1,)
+        powers_of = []
+        for name, base, shift in (("powers", BASE, BASE), ("inverse_powers", INVERSE, np.uint64(1))):
+            columns = graph.table(f"{name}_of_columns", partial(_columns, base, shift))
+            steps = graph.table(f"{name}_of_rows", partial(_rows, base))
+            product = graph.op("Mul", columns, self._upto(steps, rows))  # (rows, COLUMNS)
+            powers_of.append(graph.op("Reshape", product, graph.int64([-1])))
+        factors, inverse = powers_of
+        hashed = graph.op("Mul", graph.cast(codes, TensorProto.INT64), self._upto(factors, count))
+        return self._sums(hashed, exclusive=1), inverse
+
+    def _looked_up(self, keys: str) -> tuple[str, str]:
+        """(n,) int64 slots of keys (n,) int64, and whether each holds the key."""
+        graph, table = self.graph, self.table
+        bucket = graph.op("BitwiseAnd", keys, graph.int64(len(table.multipliers) - 1))
+        factor = self._take(graph.table("piece_multipliers", lambda: table.multipliers), bucket)
+        unsigned = graph.cast(graph.op("Mul", keys, factor), TensorProto.UINT64)  # shifts fill with zeros
+        shift = graph.constant(64 - table.slot_bits, np.uint64)
+        slot = graph.cast(graph.op("BitShift", unsigned, shift, direction="RIGHT"), TensorProto.INT64)
+        found = self._take(graph.table("piece_keys", lambda: table.keys), slot)
+        return slot, graph.op("Equal", found, keys)
+
+    def _cut(self, cut_words: str, words: Words, lengths: str, sums: str, inverse: str, ids_by_slot: str) -> Cut:
+        """Cut the words numbered `cut_words` (K,) into pieces."""
+        graph, width = self.graph, self.pieces.longest
+        count = self._take(lengths, cut_words)  # (K,)
+        # With one 0 more, there is a maximum when there is no word.
+        most = graph.op("ReduceMax", graph.op("Pad", count, graph.int64([0, 1]), graph.int64(0)), keepdims=0)
+        count = graph.op("Unsqueeze", count, graph.int64([1]))  # (K, 1)
+        left = graph.op("Sub", count, self._range(most))  # (K, most) characters to the end of the word
+        both = graph.op("NonZero", graph.op("Greater", left, graph.int64(0)))  # (2, M)
+        number, offset = (
+            graph.op("Squeeze", graph.op("Slice", both, *map(graph.int64, ([part], [part + 1], [0]))), graph.int64([0]))
+            for part in (0, 1)
+        )
+        word = self._take(cut_words, number)  # (M,)
+        place = graph.op("Add", self._take(words.first, word), offset)
+        left = graph.op("Sub", self._take(words.stop, word), place)
+        is_first = graph.op("Equal", offset, graph.int64(0))
+        salt = graph.op("Where", is_first, graph.int64(0), graph.int64(int(SALT.view(np.int64))))
+        start, backs, salt, left, from_ = (
+            graph.op("Unsqueeze", each, graph.int64([1]))  # (M, 1)
+            for each in (self._take(sums, place), self._take(inverse, place), salt, left, place)
+        )
+
+        sizes = np.arange(1, width + 1, dtype=np.int64)  # (P,)
+        to = graph.op("Reshape", graph.op("Add", from_, graph.constant(sizes)), graph.int64([-1]))
+        square = graph.int64([-1, width])
+        keys = graph.op("Sub", graph.op("Reshape", self._take(sums, to), square), start)  # (M, P)
+        keys = graph.op("Add", graph.op("Mul", keys, backs), salt)
+        slots, is_piece = self._looked_up(graph.op("Reshape", keys, graph.int64([-1])))
+        inside = graph.op("GreaterOrEqual", left, graph.constant(sizes))
+        is_piece = graph.op("And", graph.op("Reshape", is_piece, square), inside)
+        room = len(self.table.ids)
+        ranked = graph.op("Add", graph.op("Reshape", slots, square), graph.constant(sizes * room))
+        best = graph.op("ReduceMax", graph.op("Where", is_piece, ranked, graph.int64(0)), graph.int64([1]), keepdims=0)
+        size = graph.op("Div", best, graph.int64(room))  # (M,) of the longest piece from here
+        ids = self._take(ids_by_slot, graph.op("BitwiseAnd", best, graph.int64(room - 1)))
+
+        # Which characters begin a piece: the first, and from there on by jumps whose number doubles each round. A jump
+        # from a word's end lands on the next word's first character, which begins a piece anyway.
+        total = graph.op("Shape", place)  # (1,)
+        here = self._range(graph.op("Squeeze", total))
+        jump = graph.op("Concat", graph.op("Add", here, size), total, axis=0)  # (M + 1,)
+        first = graph.cast(is_first, TensorProto.INT32)
+        seen = graph.op("Pad", first, graph.int64([0, 1]), graph.constant(0, np.int32))
+        rounds = int(np.ceil(np.log2(self.pieces.longest_word)))
+        for turn in range(rounds):
+            seen = graph.op("ScatterElements", seen, jump, seen, reduction="max")
+            if turn < rounds - 1:
+                jump = self._take(jump, jump)
+        seen = self._but_last(seen)  # (M,)
+
+        stuck = graph.op("Greater", seen, graph.cast(size, TensorProto.INT32))
+        none = self._zeros(graph.op("Shape", cut_words))
+        bad = graph.op("ScatterElements", none, number, graph.cast(stuck, TensorProto.INT32), reduction="max")
+        good = graph.op("Greater", seen, self._take(bad, number))
+        begun = graph.cast(good, TensorProto.INT32)
+        counts = graph.op("ScatterElements", bad, number, begun, reduction="add")
+        before = self._sums(begun, exclusive=1)
+        rank = graph.op("Sub", before, self._take(before, graph.op("Sub", here, offset)))
+        return Cut(counts, bad, word, ids, good, rank)
+
+
+def _columns(base: np.uint64, shift: np.uint64) -> np.ndarray:
+    """(1, COLUMNS) int64: shift * base^column."""
+    return (powers(base, COLUMNS).view(np.uint64) * shift).view(np.int64)[None]
+
+
+def _rows(base: np.uint64) -> np.ndarray:
+    """(ROWS, 1) int64: base^(row * COLUMNS)."""
+    return powers(base, ROWS, COLUMNS)[:, None]
+
+
+def _utf8_table() -> np.ndarray:
+    """(4 * 256,) int32, by lead byte: bytes of the character (0 for none), least and greatest second byte, and what is
+    taken from the sum of the bytes by six bits each (Unicode, table 3-7)."""
+    need, low, high, offset = (np.zeros(256, np.int32) for _ in range(4))
+    low[:] = 256  # no second byte
+    need[:0x80] = 1
+    for begin, end, count, least, greatest in (
+        (0xC2, 0xE0, 2, 0x80, 0xBF),
+        (0xE0, 0xE1, 3, 0xA0, 0xBF),
+        (0xE1, 0xED, 3, 0x80, 0xBF),
+        (0xED, 0xEE, 3, 0x80, 0x9F),
+        (0xEE, 0xF0, 3, 0x80, 0xBF),
+        (0xF0, 0xF1, 4, 0x90, 0xBF),
+        (0xF1, 0xF4, 4, 0x80, 0xBF),
+        (0xF4, 0xF5, 4, 0x80, 0x8F),
+    ):
+        need[begin:end], low[begin:end], high[begin:end] = count, least, greatest
+        offset[begin:end] = {2: 0x3080, 3: 0xE2080, 4: 0x3C82080}[count]
+    return np.concatenate([need, low, high, offset])

@@ -1,0 +1,106 @@
+"""A perfect hash of a vocabulary that an ONNX graph can compute: wrapping int64 arithmetic, shifts, two lookups.
+
+The hash of a piece is the sum of code * BASE^(position + 1), so that one running sum over a text gives the hash of each
+of its words and of each part of them as a difference. A key's bucket is its low bits; each bucket has a multiplier that
+sends its keys to slots of their own (hash and displace: Belazzougui, Botelho and Dietzfelbinger, 2009). The whole key
+is compared, so what is not in the vocabulary is found by chance with a probability of 2^-64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .text_tables import Pieces
+
+__all__ = ["BASE", "INVERSE", "SALT", "PieceTable", "piece_table", "powers"]
+
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
+INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
+SALT = np.uint64(0xD1B54A32D192ED03)  # added to the key of a piece that goes on in a word
+KEYS_A_BUCKET = 4  # on average
+MULTIPLIERS = 64  # tried at once
+ROUNDS = 400  # of these, before a table twice the size is taken
+
+
+@dataclass(frozen=True)
+class PieceTable:
+    """Keys and ids by slot.
+
+    Attributes:
+        bucket_bits, slot_bits: the tables hold 2^bits.
+        multipliers: (buckets,) int64, odd.
+        keys: (slots,) int64; 0 where no piece is, which is no key.
+        ids: (slots,) int32.
+    """
+
+    bucket_bits: int
+    slot_bits: int
+    multipliers: np.ndarray
+    keys: np.ndarray
+    ids: np.ndarray
+
+
+def powers(base: np.uint64, count: int, step: int = 1) -> np.ndarray:
+    """(count,) int64: base^(i * step), wrapping."""
+    factor = pow(int(base), step, 2**64)
+    values, each = [], 1
+    for _ in range(count):
+        values.append(each)
+        each = each * factor % 2**64
+    return np.array(values, np.uint64).view(np.int64)
+
+
+def piece_table(pieces: Pieces) -> PieceTable:
+    """The table of a vocabulary; always the same for the same one."""
+    keys = _keys(pieces)
+    if len(np.unique(keys)) < len(keys) or not keys.all():  # 2^-35 for 100,000 pieces
+        raise AssertionError("two pieces have one key; change BASE")
+    slot_bits = max(int(np.ceil(np.log2(len(keys)))), 1)
+    bucket_bits = max(slot_bits - int(np.log2(KEYS_A_BUCKET)), 1)
+    while True:
+        placed = _placed(keys, bucket_bits, slot_bits)
+        if placed is not None:
+            multipliers, slots = placed
+            break
+        slot_bits += 1
+    table_keys, ids = np.zeros(1 << slot_bits, np.uint64), np.zeros(1 << slot_bits, np.int32)
+    table_keys[slots], ids[slots] = keys, pieces.ids
+    return PieceTable(bucket_bits, slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), ids)
+
+
+def _keys(pieces: Pieces) -> np.ndarray:
+    """(P,) uint64."""
+    padded = np.zeros((len(pieces.codes), pieces.longest), np.uint64)
+    for row, codes in zip(padded, pieces.codes, strict=True):
+        row[: len(codes)] = codes
+    factors = powers(BASE, pieces.longest + 1).view(np.uint64)[1:]
+    return (padded * factors).sum(axis=1, dtype=np.uint64) + pieces.continues.astype(np.uint64) * SALT
+
+
+def _placed(keys: np.ndarray, bucket_bits: int, slot_bits: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """A multiplier for each bucket and a slot for each key; None when a bucket finds none."""
+    random = np.random.default_rng(0)
+    bucket_of = (keys & np.uint64((1 << bucket_bits) - 1)).astype(np.int64)
+    sizes = np.bincount(bucket_of, minlength=1 << bucket_bits)
+    ends = np.cumsum(sizes)
+    order = np.argsort(bucket_of, kind="stable")
+    multipliers = np.ones(1 << bucket_bits, np.uint64)
+    slots = np.zeros(len(keys), np.int64)
+    taken = np.zeros(1 << slot_bits, bool)
+    for bucket in np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]:
+        mine = order[ends[bucket] - sizes[bucket] : ends[bucket]]
+        for _ in range(ROUNDS):
+            tried = random.integers(0, 2**64, MULTIPLIERS, np.uint64) | np.uint64(1)
+            goals = ((keys[mine, None] * tried) >> np.uint64(64 - slot_bits)).astype(np.int64)  # (keys, tried)
+            sorted_goals = np.sort(goals, axis=0)
+            fits = ~taken[goals].any(axis=0) & (np.diff(sorted_goals, axis=0) > 0).all(axis=0)
+            if fits.any():
+                best = int(fits.argmax())
+                multipliers[bucket], slots[mine] = tried[best], goals[:, best]
+                taken[goals[:, best]] = True
+                break
+        else:
+            return None
+    return multipliers, slots
