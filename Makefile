@@ -44,6 +44,8 @@ bench: demo
 	mkdir -p benchmarks/results
 	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz \
 		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_speed.json
+	$(BIN)/python -m edge_potion.benchmarks.text_speed build/demo/model ../shared/data/sentences.txt.xz \
+		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_text.json
 	$(BIN)/python -m edge_potion.benchmarks.readme
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_potion.errors import InputError
 
-__all__ = ["quality_numbers", "speed_numbers", "training_numbers", "with_numbers"]
+__all__ = ["quality_numbers", "speed_numbers", "text_numbers", "training_numbers", "with_numbers"]
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
@@ -40,7 +40,12 @@ def with_numbers(readme: str, results: Path) -> str:
     if readme.count(BEGIN) != 1 or END not in readme:
         raise InputError(f"README.md needs one {BEGIN.strip()} and one {END}")
     before, rest = readme.split(BEGIN)
-    writers = {"quality": quality_numbers, "speed": speed_numbers, "training": training_numbers}
+    writers = {
+        "quality": quality_numbers,
+        "text": text_numbers,
+        "speed": speed_numbers,
+        "training": training_numbers,
+    }
     parts = [write(*_newest(results, what)) for what, write in writers.items()]
     return before + BEGIN + "\n".join(parts) + END + rest.split(END, 1)[1]
 
@@ -76,7 +81,7 @@ def quality_numbers(report: dict[str, Any], name: str) -> str:
 def speed_numbers(report: dict[str, Any], name: str) -> str:
     """The Markdown of one speed report."""
     machine, versions = report["machine"], report["versions"]
-    end_to_end = {row["name"]: row for row in report["end_to_end"]}
+    from_ids = {row["name"]: row for row in report["from_ids"]}
     lines = [
         f"One pinned thread of {machine['cpu']}, {report['sentences']:,} English sentences, batch {report['batch']}, "
         f"median of {report['rounds']} interleaved rounds against model2vec {versions['model2vec']} on the same "
@@ -85,11 +90,39 @@ def speed_numbers(report: dict[str, Any], name: str) -> str:
         "| | from text, texts/s | ratio | from token ids, texts/s | ratio |",
         "|---|---:|---:|---:|---:|",
     ]
-    for row in report["from_ids"]:
-        text = end_to_end[row["name"]]
-        cells = [f"{value['texts_per_second']:,.0f} | {_ratio(value)}" for value in (text, row)]
+    for row in report["end_to_end"]:
+        both = (row, from_ids.get(row["name"]))  # the text graph takes no ids
+        cells = [f"{value['texts_per_second']:,.0f} | {_ratio(value)}" if value else " | " for value in both]
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", _source(name, "make bench"), ""])
+
+
+def text_numbers(report: dict[str, Any], name: str) -> str:
+    """The Markdown of one report on the text graph."""
+    versions = report["versions"]
+    lines = [
+        f"The text graph at int8, called as it is (texts joined by NUL, in file order, {report['not_ascii']:.1%} of "
+        f"them not ASCII), beside model2vec {versions['model2vec']}'s `encode` on the same table: one pinned thread of "
+        f"{report['machine']['cpu']}, median of {report['rounds']} interleaved rounds (onnxruntime "
+        f"{versions['onnxruntime']}). The file loads in {median(report['load_ms']):.0f} ms and holds "
+        f"{report['beyond_the_table_mb']} MB beyond its table.",
+        "",
+        "| texts a call | text graph, texts/s | model2vec, texts/s | ratio |",
+        "|---|---:|---:|---:|",
+    ]
+    for batch, part in report["batches"].items():
+        rates = " | ".join(f"{median(rates):,.0f}" for rates in part["rows_per_s"].values())
+        lines.append(f"| {batch} | {rates} | {_spread(part['ratios'][0])} |")
+    if "threads" in report:
+        lines += [
+            "",
+            f"`EdgeModel` on two threads is {_spread(report['threads']['ratios'][0])} times as fast as on one.",
+        ]
+    return "\n".join([*lines, "", _source(name, "make bench"), ""])
+
+
+def _spread(ratio: dict[str, Any]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['lowest']:.2f}-{ratio['highest']:.2f})"
 
 
 def training_numbers(report: dict[str, Any], name: str) -> str:

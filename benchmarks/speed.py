@@ -129,7 +129,8 @@ def _from_ids(
     def our_run(runner: EdgeModel) -> Callable[[], Any]:
         return lambda: runner._encode_ids(ids, BATCH)
 
-    return {name: peer_run(peer) for name, peer in peers.items()} | {name: our_run(run) for name, run in ours.items()}
+    from_ids = {name: our_run(run) for name, run in ours.items() if run.graph != "text"}
+    return {name: peer_run(peer) for name, peer in peers.items()} | from_ids
 
 
 def _end_to_end(

@@ -155,9 +155,10 @@ def test_a_dtype_that_numpy_does_not_have(hand_folder):
 
 
 def test_a_truncated_graph(hand_bundle):
-    truncate(hand_bundle / "onnx" / "bag_quantized.onnx")
-    with pytest.raises(ModelFormatError, match=r"bag_quantized.onnx is no graph that onnxruntime .* loads"):
-        EdgeModel.from_pretrained(hand_bundle)
+    for name, graph in (("text", "auto"), ("bag", "bag")):
+        truncate(hand_bundle / "onnx" / f"{name}_quantized.onnx")
+        with pytest.raises(ModelFormatError, match=rf"{name}_quantized.onnx is no graph that onnxruntime .* loads"):
+            EdgeModel.from_pretrained(hand_bundle, graph=graph)
 
 
 def test_a_bundle_whose_parts_are_missing(hand_bundle):
@@ -176,7 +177,7 @@ def test_a_bundle_whose_parts_are_missing(hand_bundle):
 def test_choices_of_export_that_do_not_exist(hand_model, tmp_path):
     for option, message in (
         ({"quantize": ["int4"]}, "no precision 'int4'; choose from int8, float16, float32"),
-        ({"graphs": ["words"]}, "no graph 'words'; choose from bag, tokens"),
+        ({"graphs": ["words"]}, "no graph 'words'; choose from text, bag, tokens"),
         ({"quantize": []}, "at least one of int8"),
         ({"quantize": ["int8", "int8"]}, "name each precision once"),
     ):
@@ -219,7 +220,8 @@ def test_a_bundle_whose_files_are_of_different_models(hand_bundle, distilled_fol
     (hand_bundle / "config.json").write_text(json.dumps(config))
     shutil.copy(distilled_folder / "tokenizer.json", hand_bundle / "tokenizer.json")
     with pytest.raises(ModelFormatError, match=r"tokenizer.json has 29528 tokens"):
-        EdgeModel.from_pretrained(hand_bundle)
+        EdgeModel.from_pretrained(hand_bundle, graph="bag")
+    assert EdgeModel.from_pretrained(hand_bundle).encode("the cat").any()  # the text graph does not read it
 
 
 def test_an_origin_that_is_none_does_no_harm(hand_folder, tmp_path):

@@ -189,7 +189,7 @@ def test_a_byte_order_mark_is_no_text(bundle):
 
 
 def test_a_command_that_is_terminated_leaves_nothing(bundle, tmp_path):
-    (tmp_path / "texts.txt").write_text("some words to embed\n" * 400_000)
+    (tmp_path / "texts.txt").write_text("some words to embed\n" * 4_000_000)
     line = f"timeout -s TERM 4 $EP encode --model {bundle.folder} {tmp_path}/texts.txt --out {tmp_path}/v.npy"
     assert shell(line).returncode == 124
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["texts.txt"]

@@ -27,6 +27,9 @@ PROMISED = [
     "onnx/model.onnx",
     "onnx/model_fp16.onnx",
     "onnx/model_quantized.onnx",
+    "onnx/text.onnx",
+    "onnx/text_fp16.onnx",
+    "onnx/text_quantized.onnx",
     "recipe.toml",
     "special_tokens_map.json",
     "tokenizer.json",
@@ -41,7 +44,7 @@ def test_a_bundle_holds_what_is_promised(bundle):
 
 def test_default_is_int8_with_every_graph(hand_model, tmp_path):
     bundle = export(hand_model, tmp_path / "out")
-    assert sorted(bundle.graphs) == [("bag", "int8"), ("tokens", "int8")]
+    assert sorted(bundle.graphs) == [("bag", "int8"), ("text", "int8"), ("tokens", "int8")]
     assert load_file(bundle.folder / "model.safetensors")["embeddings"].dtype == np.int8
 
 

@@ -170,17 +170,15 @@ def test_graphs_are_plain_onnx(bundle):
 def test_inputs_and_outputs_are_named_as_promised(bundle):
     for (graph, _), file in bundle.graphs.items():
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        second = "offsets" if graph == "bag" else "attention_mask"
-        assert [(put.name, put.type) for put in session.get_inputs()] == [
-            ("input_ids", "tensor(int64)"),
-            (second, "tensor(int64)"),
-        ]
+        of_ids = [("input_ids", "tensor(int64)"), ("offsets" if graph == "bag" else "attention_mask", "tensor(int64)")]
+        wanted = [("text", "tensor(uint8)")] if graph == "text" else of_ids
+        assert [(put.name, put.type) for put in session.get_inputs()] == wanted
         (output,) = session.get_outputs()
         assert (output.name, output.type, output.shape[1]) == ("sentence_embedding", "tensor(float)", 256)
 
 
 def test_the_graphs_load_with_the_oldest_onnxruntime(bundle, tmp_path):
-    """Run there from golden.json alone, as a port would: ids in, vectors out."""
+    """Run there from golden.json alone, as a port would: ids or text in, vectors out."""
     script = """
 import json, sys
 import numpy as np, onnxruntime
@@ -197,6 +195,9 @@ for suffix in ("", "_fp16", "_quantized"):
     found["bag" + suffix] = bag.run(None, {"input_ids": flat, "offsets": np.cumsum(lengths) - lengths})[0]
     tokens = onnxruntime.InferenceSession(folder + "/onnx/model" + suffix + ".onnx", providers=["CPUExecutionProvider"])
     found["tokens" + suffix] = tokens.run(None, {"input_ids": grid, "attention_mask": mask.astype(np.int64)})[0]
+    text = onnxruntime.InferenceSession(folder + "/onnx/text" + suffix + ".onnx", providers=["CPUExecutionProvider"])
+    joined = chr(0).join(text.replace(chr(0), "") for text in golden["texts"]).encode()
+    found["text" + suffix] = text.run(None, {"text": np.frombuffer(joined, np.uint8)})[0]
 np.savez(out, **found)
 print(onnxruntime.__version__)
 """
@@ -206,5 +207,5 @@ print(onnxruntime.__version__)
     expected = np.array(golden["vectors"], np.float32)
     least = {"": 0.9999999, "_fp16": 0.99999, "_quantized": 0.9995}
     for name, vectors in np.load(tmp_path / "found.npz").items():
-        suffix = name.removeprefix("bag").removeprefix("tokens")
+        suffix = name.removeprefix("bag").removeprefix("tokens").removeprefix("text")
         assert cosines(vectors, expected).min() >= least[suffix], name

@@ -18,7 +18,7 @@ from edge_potion.exporters.golden import SHORT_TEXT, cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import tokenize
 
-GRAPHS = ["bag", "tokens"]
+GRAPHS = ["text", "bag", "tokens"]
 PRECISIONS = ["int8", "float16", "float32"]
 NO_TOKENS = ["", " ", "\t\r\n", "\u200b", "☃", "☃ ☃", "z" * 101]
 
@@ -171,10 +171,52 @@ def test_without_normalization_vectors_are_means(hand_table, hand_tokenizer, tmp
 
 def test_precision_and_graph_are_chosen_as_documented(bundle, hand_model, tmp_path):
     assert EdgeModel.from_pretrained(bundle.folder).precision == "int8"
-    assert EdgeModel.from_pretrained(bundle.folder).graph == "bag"
+    assert EdgeModel.from_pretrained(bundle.folder).graph == "text"
+    assert EdgeModel.from_pretrained(bundle.folder, graph="tokens").graph == "tokens"
     export(hand_model, tmp_path / "floats", quantize=["float32", "float16"], graphs=["tokens"])
     floats = EdgeModel.from_pretrained(tmp_path / "floats")
     assert (floats.precision, floats.graph) == ("float16", "tokens")
+
+
+def test_the_text_graph_needs_no_tokenizers(bundle):
+    script = """
+import sys
+BANNED = {"tokenizers", "safetensors", "huggingface_hub", "onnx", "tqdm"}
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BANNED:
+            raise ImportError(f"{name} must not be imported here")
+sys.meta_path.insert(0, Wall())
+from edge_potion import EdgeModel
+model = EdgeModel.from_pretrained(sys.argv[1], graph="text")
+print(model.graph, model.encode(["a cat", "日本語"]).shape, model.similarity("rain", ["wet", "dry"]).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", script, bundle.folder], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "text (2, 256) (2,)", done.stderr
+
+
+def test_nul_inside_a_text_is_removed_and_a_lone_surrogate_is_named(bundle):
+    model = EdgeModel.from_pretrained(bundle.folder, graph="text")
+    assert np.array_equal(model.encode(["\0the c\0at\0", "\0", "mat"]), model.encode(["the cat", "", "mat"]))
+    with pytest.raises(InputError, match=r"text 1 holds the lone surrogate U\+D800 at character 2"):
+        model.encode(["fine", "no\ud800"])
+
+
+def test_another_limit_than_the_models_is_kept_beside_the_text_graph(bundle, distilled, tmp_path):
+    texts, short = ["one two three four five", "café 日本語 cat"], ["one two", "café 日"]
+    model = EdgeModel.from_pretrained(bundle.folder, graph="text", precision="float32")
+    np.testing.assert_allclose(model.encode(texts, max_tokens=2), distilled.encode(short), atol=1e-6)
+    alone = export(distilled, tmp_path / "alone", quantize=["float32"], graphs=["text"])
+    found = EdgeModel.from_pretrained(alone.folder).encode(texts, max_tokens=2)  # by the table, in numpy
+    np.testing.assert_allclose(found, distilled.encode(short), atol=1e-6)
+
+
+def test_very_long_texts_and_many_threads_give_the_same(bundle, sentences):
+    models = [EdgeModel.from_pretrained(bundle.folder, graph="text", threads=threads) for threads in (1, 3)]
+    texts = [*sentences, "some long text " * 200_000, *sentences[:50]]
+    one, three = (model.encode(texts, batch_size=32) for model in models)
+    assert np.array_equal(one, three)
+    assert cosines(one[[len(sentences)]], models[0].encode(["some long text " * 170])[:1])[0] > 0.9999
 
 
 def test_a_model_without_graphs_is_exported_once_into_the_cache(hand_folder, hand_model, tmp_path):
@@ -265,7 +307,7 @@ def test_a_bundle_without_a_precision_the_provider_runs_says_what_to_export(hand
 def test_choices_that_do_not_exist_are_named(bundle):
     with pytest.raises(InputError, match="no precision 'int4'; the precisions are int8, float16, float32"):
         EdgeModel.from_pretrained(bundle.folder, precision="int4")
-    with pytest.raises(InputError, match="no graph 'text2'; the graphs are bag, tokens"):
+    with pytest.raises(InputError, match="no graph 'text2'; the graphs are text, bag, tokens"):
         EdgeModel.from_pretrained(bundle.folder, graph="text2")
 
 
