@@ -33,7 +33,8 @@ WINDOW_CHARACTERS = 2_000_000
 BYTES_PER_CALL = 4 * 2**20
 # int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
 LONGEST_IN_GRAPH = 131_072
-MOST_TOKENS_A_CHARACTER = 3  # a Hangul syllable is three letters
+# A Hangul syllable is three letters; and junk takes the text graph a kilobyte of memory a letter.
+LONGEST_IN_TEXT_GRAPH = LONGEST_IN_GRAPH // 3
 CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 MOST_THREADS = 4096  # what nobody means to ask for
 
@@ -231,8 +232,7 @@ class EdgeModel:
         check_texts(texts, first)
         characters = np.fromiter(map(len, texts), np.int64, len(texts))
         order = np.argsort(characters, kind="stable")
-        limit = WINDOW_CHARACTERS if self.bundle.max_tokens else LONGEST_IN_GRAPH // MOST_TOKENS_A_CHARACTER
-        order, too_long = np.split(order, [int((characters <= limit).sum())])
+        order, too_long = np.split(order, [int((characters <= LONGEST_IN_TEXT_GRAPH).sum())])
         tokens = characters[order] // CHARACTERS_A_TOKEN + 1
         vectors = np.empty((len(texts), self.dim), np.float32)  # (b, D)
 

@@ -22,13 +22,12 @@ from tokenizers import Tokenizer
 from .graph_builder import GraphBuilder
 from .pooling import Pooling
 from .text_hash import BASE, INVERSE, SALT, PieceTable, piece_table, powers
-from .text_tables import CHANGED, CODES, KINDS, PAGE, WORD, Characters, Pieces, characters_of, pieces_of
+from .text_tables import CHANGED, CODES, KINDS, NUL, PAGE, WORD, Characters, Pieces, characters_of, pieces_of
 
 __all__ = ["text_graph"]
 
 COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE come from two short tables
 ROWS = 16_384  # of them: 16 MiB of text a call, beyond which the graph stops with an error
-NUL_KEY = 0  # of the NUL after each text
 END = np.iinfo(np.int64).max
 REPLACEMENT = 0xFFFD
 
@@ -274,17 +273,19 @@ class _Writer:
         slots, is_piece = self._looked_up(keys)
         ids_by_slot = graph.table("piece_ids", lambda: self.table.ids)
         unknown = graph.constant(self.pieces.unknown, np.int32)
-        whole_ids = graph.op("Where", is_piece, self._take(ids_by_slot, slots), unknown)
+        lengths = graph.op("Sub", words.stop, words.first)
+        short = graph.op("Less", lengths, graph.int64(self.pieces.longest_word + 1))
+        is_whole = graph.op("And", is_piece, short)
+        whole_ids = graph.op("Where", is_whole, self._take(ids_by_slot, slots), unknown)
 
-        ends = graph.op("Equal", keys, graph.int64(NUL_KEY))
+        # Not by its key: words can be made whose key is anything.
+        ends = graph.op("Equal", self._take(items, words.first), graph.constant(NUL, np.int32))
         is_own = graph.op("Not", ends)  # (W,) whether a word has tokens itself
         if aside:
             falses = graph.cast(self._zeros(graph.op("Shape", aside)), TensorProto.BOOL)
             is_own = graph.op("ScatterElements", is_own, aside, falses)
         own = graph.cast(is_own, TensorProto.INT32)
-        lengths = graph.op("Sub", words.stop, words.first)
-        short = graph.op("Less", lengths, graph.int64(self.pieces.longest_word + 1))
-        is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_piece))
+        is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_whole))
         cut_words = self._where(is_cut)  # (K,)
         cut = self._cut(cut_words, words, lengths, sums, inverse, ids_by_slot)
         tokens = graph.op("ScatterElements", own, cut_words, cut.counts)  # (W,) how many tokens of each word
@@ -315,28 +316,20 @@ class _Writer:
             numbers = self._range(graph.op("Squeeze", texts))
             real = graph.op("Concat", graph.cast(numbers, TensorProto.INT32), aside_text, axis=0)
             text = self._take(real, text)  # (W,)
+        bounds = [1] if max_tokens is None else [1, max_tokens]
         longest = graph.op("ReduceMax", longest, keepdims=1)
-        longest = graph.op("Max", longest, graph.constant([1], np.int32))
-        if max_tokens is not None:
-            longest = graph.op("Min", longest, graph.constant([max_tokens], np.int32))
+        longest = graph.op("Clip", longest, *(graph.constant(bound, np.int32) for bound in bounds))  # (1,) L
         wide = graph.cast(longest, TensorProto.INT64)
         room = graph.op("Mul", texts, wide)  # (1,)
         nowhere = graph.cast(room, TensorProto.INT32)  # a place behind the grid
         begin = graph.op("Mul", text, longest)  # (W,) of a word's text in the grid
-
-        def place(begin: str, ranks: str, is_there: str) -> str:
-            if max_tokens is not None:
-                is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
-            return graph.op("Where", is_there, graph.op("Add", begin, ranks), nowhere)
-
-        piece_begin = self._take(begin, cut.word)
-        piece_rank = graph.op("Add", self._take(rank, cut.word), cut.rank)
-        at = graph.op(
-            "Concat",
-            place(begin, rank, graph.cast(placed, TensorProto.BOOL)),
-            place(piece_begin, piece_rank, cut.is_piece),
-            axis=0,
-        )
+        # Words that are one token, and pieces of the others.
+        begins = graph.op("Concat", begin, self._take(begin, cut.word), axis=0)
+        ranks = graph.op("Concat", rank, graph.op("Add", self._take(rank, cut.word), cut.rank), axis=0)
+        is_there = graph.op("Concat", graph.cast(placed, TensorProto.BOOL), cut.is_piece, axis=0)
+        if max_tokens is not None:
+            is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
+        at = graph.op("Where", is_there, graph.op("Add", begins, ranks), nowhere)
         blank = self._zeros(graph.op("Add", room, graph.int64(1)), value=pad)
         flat = graph.op("ScatterElements", blank, at, graph.op("Concat", whole_ids, cut.ids, axis=0))
         return graph.op("Reshape", self._but_last(flat), graph.op("Concat", texts, wide, axis=0))

@@ -6,6 +6,7 @@ They are generated from the model's own `tokenizers` object, code point by code 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,12 +18,13 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from edge_potion.errors import ModelFormatError
 
-__all__ = ["CHANGED", "CODES", "KINDS", "PAGE", "WORD", "Characters", "Pieces", "characters_of", "pieces_of"]
+__all__ = ["CHANGED", "CODES", "KINDS", "NUL", "PAGE", "WORD", "Characters", "Pieces", "characters_of", "pieces_of"]
 
 # An item is a code point and its class: BertPreTokenizer splits at spaces, and sets punctuation apart.
 CODES = (1 << 22) - 1
 SPACE, WORD, ISOLATED = 0, 1 << 22, 2 << 22
 KINDS = WORD | ISOLATED
+NUL = ISOLATED  # a character of code 0, which ends a text
 CHANGED = 4 << 22  # flag of a byte whose word is not its bytes, one code each: it goes through the code point tables
 SLOTS = 3  # most characters that a code point is normalized to: Hangul syllables are three jamo
 LAST_CODE_POINT = 0x10FFFF
@@ -88,8 +90,7 @@ def pieces_of(tokenizer: Tokenizer) -> Pieces:
         or not isinstance(tokenizer.normalizer, BertNormalizer)
         or not isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
         or not plain_added
-        or model.unk_token is None
-        or tokenizer.token_to_id(model.unk_token) is None
+        or model.unk_token not in content["model"]["vocab"]
     ):
         added = "" if plain_added else ", and added words"
         raise ModelFormatError(
@@ -97,7 +98,14 @@ def pieces_of(tokenizer: Tokenizer) -> Pieces:
             f"{parts[0]} with {parts[1]} and {parts[2]}{added}; leave the graph out (--graphs bag,tokens)"
         )
     prefix = str(model.continuing_subword_prefix)
-    vocabulary: dict[str, int] = content["model"]["vocab"]
+    if not prefix or len(tokenizer.pre_tokenizer.pre_tokenize_str(f"q{prefix}q")) == 1:
+        raise ModelFormatError(
+            f"the text graph is for pieces whose prefix no word can hold, such as ##, and here it is {prefix!r}; "
+            "leave the graph out (--graphs bag,tokens)"
+        )
+    # No word is empty or holds a NUL.
+    vocabulary = {text: number for text, number in content["model"]["vocab"].items() if text and "\0" not in text}
+    _refuse_reordered(tokenizer, sorted(set("".join(vocabulary))))
     continues = [text.startswith(prefix) and len(text) > len(prefix) for text in vocabulary]
     texts = [text[len(prefix) :] if inside else text for text, inside in zip(vocabulary, continues, strict=True)]
     return Pieces(
@@ -108,6 +116,26 @@ def pieces_of(tokenizer: Tokenizer) -> Pieces:
         int(model.max_input_chars_per_word),
         vocabulary[str(model.unk_token)],
     )
+
+
+def _refuse_reordered(tokenizer: Tokenizer, characters: Sequence[str]) -> None:
+    """Raise ModelFormatError where the normalizer changes the order of two marks that pieces hold (NFD does).
+
+    The tables know one code point at a time. With other marks the word is [UNK] in either order.
+    """
+    marks = [each for each in characters if unicodedata.category(each).startswith("M") or unicodedata.combining(each)]
+    pairs = [one + other for one in marks for other in marks]
+    together, apart = (
+        tokenizer.normalizer.normalize_str(LONG_MARK.join(texts))
+        for texts in (pairs, [LONG_MARK.join(pair) for pair in pairs])
+    )
+    apart_pairs = apart.split(LONG_MARK)
+    wanted = LONG_MARK.join(map("".join, zip(apart_pairs[::2], apart_pairs[1::2], strict=False)))
+    if pairs and together != wanted:
+        raise ModelFormatError(
+            "the text graph is for vocabularies without combining marks that the normalizer re-orders, and this one "
+            "has some; leave the graph out (--graphs bag,tokens)"
+        )
 
 
 def characters_of(tokenizer: Tokenizer) -> Characters:
@@ -149,7 +177,7 @@ def _probed(tokenizer: Tokenizer) -> Characters:
                     f"U+{block[place]:04X} becomes {len(items)} characters; leave the text graph out"
                 )
             rows[block[place], : len(items)] = np.array(items) - block[place]
-    rows[0] = [ISOLATED, 0, 0]  # the end of a text
+    rows[0] = [NUL, 0, 0]
     paged = rows.reshape(-1, PAGE * SLOTS)
     pages, page_of = np.unique(paged, axis=0, return_inverse=True)
     return Characters(_bytes(rows), page_of.reshape(-1).astype(np.int32), pages.reshape(-1, SLOTS))
@@ -162,7 +190,7 @@ def _codes(text: str) -> np.ndarray:
 
 def _bytes(rows: np.ndarray) -> np.ndarray:
     """(256,) int32: ASCII that stays one character, or is a space, has its item; the rest is CHANGED."""
-    items = np.full(256, CHANGED | WORD | 1, np.int32)  # a code that is not 0, which is NUL's
+    items = np.full(256, CHANGED | WORD, np.int32)
     for code in range(128):
         item = int(rows[code, 0]) + code
         if code == BLANK or (rows[code, 0] and item & KINDS == SPACE):
