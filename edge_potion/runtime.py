@@ -230,6 +230,8 @@ class EdgeModel:
     def _encode_texts(self, texts: Sequence[str], batch_size: int, first: int) -> np.ndarray:
         """(b, D) float32 by the text graph; `first` is the number of the first text, for errors."""
         check_texts(texts, first)
+        if len(texts) == 1 and len(texts[0]) <= LONGEST_IN_TEXT_GRAPH:  # what a search box asks: no time for the rest
+            return self._session.run(None, {"text": _joined(texts, texts, first)})[0]
         characters = np.fromiter(map(len, texts), np.int64, len(texts))
         order = np.argsort(characters, kind="stable")
         order, too_long = np.split(order, [int((characters <= LONGEST_IN_TEXT_GRAPH).sum())])
@@ -237,7 +239,7 @@ class EdgeModel:
         vectors = np.empty((len(texts), self.dim), np.float32)  # (b, D)
 
         def run(places: np.ndarray) -> None:
-            some = [texts[place] for place in places.tolist()]
+            some = list(map(texts.__getitem__, places.tolist()))
             vectors[places] = self._session.run(None, {"text": _joined(some, texts, first)})[0]
 
         calls = [order[begin:end] for begin, end in _calls(tokens, batch_size, self._tokens_per_call)]
