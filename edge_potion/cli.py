@@ -43,8 +43,8 @@ ProviderOption = Annotated[
 PrecisionOption = Annotated[
     str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
 ]
-GraphOption = Annotated[str, typer.Option(help="text, bag or tokens; auto takes the fastest the bundle holds.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads inside one call; by default one a core.")]
+GraphOption = Annotated[str, typer.Option(help="text, bag or tokens; auto takes the provider's fastest.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Most threads at work; by default one a core.")]
 
 
 def main() -> None:

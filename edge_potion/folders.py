@@ -72,7 +72,7 @@ def find_folder(name: str | Path | None, revision: str | None = None, files: Seq
         InputError: `name` is neither a folder here nor a model that the hub gave.
     """
     folder = BUILT_IN_FOLDER / BUILT_IN if name is None else Path(name).expanduser()
-    if name == BUILT_IN and not folder.is_dir():
+    if str(name) == BUILT_IN and not folder.is_dir():
         folder = BUILT_IN_FOLDER / BUILT_IN
     if folder.is_dir():
         if revision is not None:

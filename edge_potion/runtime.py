@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion import providers
-from edge_potion.bundle import PRECISIONS, Bundle
+from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle
 from edge_potion.cache import bundle_of
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
@@ -33,6 +34,7 @@ WINDOW_CHARACTERS = 2_000_000
 BYTES_PER_CALL = 4 * 2**20
 # int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
 LONGEST_IN_GRAPH = 131_072
+MOST_TOKENS_A_CALL = 32_768  # with few dimensions too: words that must be cut cost as much with them
 # A Hangul syllable is three letters; and junk takes the text graph a kilobyte of memory a letter.
 LONGEST_IN_TEXT_GRAPH = LONGEST_IN_GRAPH // 3
 CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
@@ -63,9 +65,10 @@ class EdgeModel:
         self._session = session.session
         self._workers = workers  # calls that may run side by side
         bytes_per_value = 1 if precision == "int8" else 4  # float16 rows are widened before they are summed
-        self._tokens_per_call = max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value))
+        self._tokens_per_call = min(max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value)), MOST_TOKENS_A_CALL)
         # The text graph needs no tokenizer; the others' is read now, so that a damaged file is found at load.
-        _check_parts(bundle, self._session, None if graph == "text" else self._tokenizer.get_vocab_size())
+        tokens = None if graph == "text" else self._tokenizer.get_vocab_size()
+        _check_parts(bundle, self._session, graph, tokens)
 
     @classmethod
     def from_pretrained(
@@ -122,7 +125,12 @@ class EdgeModel:
             )
         on_cpu = provider.name == "cpu"
         name, file = bundle.pick(graph, held, on_cpu=on_cpu)
-        if name == "text" and on_cpu:
+        if name in CPU_GRAPHS and not on_cpu:  # OpenVINO runs it, and gives zeros: it narrows 64-bit integers
+            raise ProviderError(
+                f"the graph {name!r} runs on the cpu alone, and {folder} holds no other for {provider.name!r}: "
+                f"edge-potion export MODEL --graphs bag, or use provider='cpu'"
+            )
+        if name == "text":
             # Much of this graph runs on one thread whatever it is given, so calls run side by side instead.
             return cls(bundle, name, held, providers.open_session(file, provider, 1), threads or _cores())
         return cls(bundle, name, held, providers.open_session(file, provider, threads))
@@ -250,7 +258,12 @@ class EdgeModel:
             for places in calls:
                 run(places)
         if len(too_long):
-            ids = tokenize(self._tokenizer, [texts[place] for place in too_long], self.bundle.max_tokens)
+            long_texts = [texts[place].replace("\0", "") for place in too_long]
+            try:
+                ids = tokenize(self._tokenizer, long_texts, self.bundle.max_tokens)
+            except InputError:
+                refuse_surrogates(texts, first)  # names the text by its place among all
+                raise
             vectors[too_long] = self._encode_ids(ids, batch_size)
         return vectors
 
@@ -320,12 +333,23 @@ def _precisions_for(provider: providers.Provider, precision: str | None) -> list
     return ["int8", "float16", "float32"] if runs_int8 else ["float16", "float32"]
 
 
-def _check_parts(bundle: Bundle, session: Any, tokens: int | None) -> None:
+def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -> None:
     """Raise ModelFormatError when the graph, config.json and tokenizer.json of a bundle are not of the same model.
 
-    `tokens` are tokenizer.json's; None where it is not read.
+    `graph` is the one that the file's name tells; `tokens` are tokenizer.json's, None where it is not read.
     """
-    rows = session.get_modelmeta().custom_metadata_map.get("tokens")
+    told = session.get_modelmeta().custom_metadata_map
+    rows = told.get("tokens")
+    if told.get("graph") != graph:
+        raise ModelFormatError(
+            f"{bundle.folder}: the file of the graph {graph!r} holds {told.get('graph', 'another')!r}; "
+            "export the bundle again"
+        )
+    if graph == "text" and told.get("max_tokens") != json.dumps(bundle.max_tokens):
+        raise ModelFormatError(
+            f"{bundle.folder}: the text graph cuts at {told.get('max_tokens')} tokens, and config.json says "
+            f"{json.dumps(bundle.max_tokens)}; export the bundle again, or pass max_tokens to encode"
+        )
     width = session.get_outputs()[0].shape[-1]
     if tokens is None:
         tokens = rows

@@ -103,6 +103,8 @@ def pieces_of(tokenizer: Tokenizer) -> Pieces:
             f"the text graph is for pieces whose prefix no word can hold, such as ##, and here it is {prefix!r}; "
             "leave the graph out (--graphs bag,tokens)"
         )
+    if model.max_input_chars_per_word < 1:
+        raise ModelFormatError("the tokenizer takes every word for unknown (max_input_chars_per_word is 0)")
     # No word is empty or holds a NUL.
     vocabulary = {text: number for text, number in content["model"]["vocab"].items() if text and "\0" not in text}
     _refuse_reordered(tokenizer, sorted(set("".join(vocabulary))))

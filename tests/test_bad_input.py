@@ -222,6 +222,13 @@ def test_a_bundle_whose_files_are_of_different_models(hand_bundle, distilled_fol
     with pytest.raises(ModelFormatError, match=r"tokenizer.json has 29528 tokens"):
         EdgeModel.from_pretrained(hand_bundle, graph="bag")
     assert EdgeModel.from_pretrained(hand_bundle).encode("the cat").any()  # the text graph does not read it
+    (hand_bundle / "config.json").write_text(json.dumps({**config, "max_length": 3}))
+    with pytest.raises(ModelFormatError, match=r"the text graph cuts at 16 tokens, and config.json says 3"):
+        EdgeModel.from_pretrained(hand_bundle)
+    (hand_bundle / "config.json").write_text(json.dumps(config))
+    shutil.copy(hand_bundle / "onnx" / "bag_quantized.onnx", hand_bundle / "onnx" / "text_quantized.onnx")
+    with pytest.raises(ModelFormatError, match=r"the file of the graph 'text' holds 'bag'"):
+        EdgeModel.from_pretrained(hand_bundle)
 
 
 def test_an_origin_that_is_none_does_no_harm(hand_folder, tmp_path):

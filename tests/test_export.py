@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer
 
 from edge_potion import EdgeModel, StaticModel, export
 from edge_potion.bundle import open_bundle
@@ -46,6 +48,16 @@ def test_default_is_int8_with_every_graph(hand_model, tmp_path):
     bundle = export(hand_model, tmp_path / "out")
     assert sorted(bundle.graphs) == [("bag", "int8"), ("text", "int8"), ("tokens", "int8")]
     assert load_file(bundle.folder / "model.safetensors")["embeddings"].dtype == np.int8
+
+
+def test_a_normalizer_that_keeps_control_characters_is_exported_too(hand_model, tmp_path):
+    content = json.loads(hand_model.tokenizer.to_str())
+    content["normalizer"] = {**content["normalizer"], "type": "BertNormalizer", "clean_text": False}
+    kept = replace(hand_model, tokenizer=Tokenizer.from_str(json.dumps(content)))
+    model = EdgeModel.from_pretrained(export(kept, tmp_path / "out", quantize="float32").folder)
+    assert model.graph == "text"
+    assert np.array_equal(model.encode("c\0at"), model.encode("cat"))  # NUL alone is dropped, as it ends a text
+    assert not model.encode("c\x01at").any()
 
 
 def test_safetensors_holds_the_first_precision(hand_model, tmp_path):

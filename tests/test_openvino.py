@@ -27,6 +27,12 @@ try:
     EdgeModel.from_pretrained(folder, provider="cuda")
 except EdgePotionError as error:
     said["cuda"] = str(error)
+try:
+    EdgeModel.from_pretrained(folder, provider="openvino", graph="text")
+except EdgePotionError as error:
+    said["text"] = str(error)
+built_in = EdgeModel.from_pretrained()
+said["built-in"] = [built_in.provider, bool(built_in.encode("It is raining.").any())]
 np.savez(out, **found)
 print(json.dumps(said))
 """
@@ -37,6 +43,8 @@ def test_openvino_runs_every_graph_within_the_bounds_of_export(bundle, distilled
     assert said["available"] == ["cpu", "openvino"]
     assert said["auto"] == "openvino"
     assert "not offered by the installed onnxruntime" in said["cuda"]
+    assert "runs on the cpu alone" in said["text"]  # OpenVINO would run it, and give zeros
+    assert said["built-in"] == ["cpu", True]
     golden = golden_of(distilled)
     for name, vectors in np.load(tmp_path / "found.npz").items():
         if name.endswith("float32"):  # it adds 512 rows in an order that rounds a little more than ONNX Runtime's

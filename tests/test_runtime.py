@@ -200,6 +200,8 @@ def test_nul_inside_a_text_is_removed_and_a_lone_surrogate_is_named(bundle):
     assert np.array_equal(model.encode(["\0the c\0at\0", "\0", "mat"]), model.encode(["the cat", "", "mat"]))
     with pytest.raises(InputError, match=r"text 1 holds the lone surrogate U\+D800 at character 2"):
         model.encode(["fine", "no\ud800"])
+    with pytest.raises(InputError, match=r"text 9000 holds the lone surrogate U\+D800 at character 60000"):
+        model.encode([*["a"] * 9000, "long " * 12_000 + "\ud800"])
 
 
 def test_another_limit_than_the_models_is_kept_beside_the_text_graph(bundle, distilled, tmp_path):

@@ -54,7 +54,7 @@ def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(hand_model, 
 
     monkeypatch.setattr(export_module, "pack", faulty)
     with pytest.raises(
-        ParityError, match=r"bag at int8 strays from the oracle: .*worst .*; export with --quantize float16"
+        ParityError, match=r"text at int8 strays from the oracle: .*worst .*; export with --quantize float16"
     ):
         export(hand_model, hand_bundle)
     assert (hand_bundle / "golden.json").read_bytes() == before
