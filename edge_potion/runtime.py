@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle
 from edge_potion.cache import bundle_of
+from edge_potion.calls import FEEDS, calls_of, joined, windows
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeModel"]
 
-# Texts are sorted by length within a window, so that those which share a call waste no padding. A window is small
-# enough to hold in memory as `tokenizers` encodings (about 150 bytes a token).
-WINDOW_TEXTS = 8192
-WINDOW_CHARACTERS = 2_000_000
 # Rows that a call gathers: what fits the processor's caches beside the table (65,536 tokens a call: half the speed).
 BYTES_PER_CALL = 4 * 2**20
 # int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
@@ -223,7 +220,7 @@ class EdgeModel:
         done = 0
         # The text graph cuts at the model's own limit; another one is for the tokenizer.
         from_text = self.graph == "text" and max_tokens == self.bundle.max_tokens
-        for window in _windows(texts):
+        for window in windows(texts):
             if from_text:
                 vectors = self._encode_texts(window, batch_size, first=done)
             else:
@@ -239,7 +236,7 @@ class EdgeModel:
         """(b, D) float32 by the text graph; `first` is the number of the first text, for errors."""
         check_texts(texts, first)
         if len(texts) == 1 and len(texts[0]) <= LONGEST_IN_TEXT_GRAPH:  # what a search box asks: no time for the rest
-            return self._session.run(None, {"text": _joined(texts, texts, first)})[0]
+            return self._session.run(None, {"text": joined(texts, texts, first)})[0]
         characters = np.fromiter(map(len, texts), np.int64, len(texts))
         order = np.argsort(characters, kind="stable")
         order, too_long = np.split(order, [int((characters <= LONGEST_IN_TEXT_GRAPH).sum())])
@@ -248,9 +245,9 @@ class EdgeModel:
 
         def run(places: np.ndarray) -> None:
             some = list(map(texts.__getitem__, places.tolist()))
-            vectors[places] = self._session.run(None, {"text": _joined(some, texts, first)})[0]
+            vectors[places] = self._session.run(None, {"text": joined(some, texts, first)})[0]
 
-        calls = [order[begin:end] for begin, end in _calls(tokens, batch_size, self._tokens_per_call)]
+        calls = [order[begin:end] for begin, end in calls_of(tokens, batch_size, self._tokens_per_call)]
         if len(calls) > 1 and self._workers > 1:
             with ThreadPoolExecutor(self._workers) as pool:
                 list(pool.map(run, calls))
@@ -273,7 +270,7 @@ class EdgeModel:
             return self._from_ids._encode_ids(ids, batch_size) if self._from_ids else self._oracle.pool(ids)
         vectors = np.empty((len(ids.lengths), self.dim), np.float32)  # (b, D)
         order = np.argsort(ids.lengths, kind="stable")
-        for begin, end in _calls(ids.lengths[order], batch_size, self._tokens_per_call):
+        for begin, end in calls_of(ids.lengths[order], batch_size, self._tokens_per_call):
             places = order[begin:end]
             if ids.lengths[places[-1]] > LONGEST_IN_GRAPH:  # such a text is alone in its call
                 vectors[places] = self._oracle.pool(ids.take(places))
@@ -289,7 +286,7 @@ class EdgeModel:
     @cached_property
     def _from_ids(self) -> EdgeModel | None:
         """Beside the text graph: one of the same bundle and precision that starts from ids, where there is one."""
-        held = next((name for name in ID_GRAPHS if (name, self.precision) in self.bundle.graphs), None)
+        held = next((name for name in FEEDS if (name, self.precision) in self.bundle.graphs), None)
         cpu = providers.candidates("cpu")[0]
         return EdgeModel._on(cpu, self.bundle.folder, self.precision, held, self._workers) if held else None
 
@@ -297,27 +294,6 @@ class EdgeModel:
     def _oracle(self) -> StaticModel:
         """The table in numpy, at the bundle's first precision, for what no graph does: see `_encode_ids`."""
         return StaticModel.from_pretrained(self.bundle.folder)
-
-
-def _bag_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
-    part = ids.take(places)
-    return {"input_ids": part.flat, "offsets": part.starts}
-
-
-def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
-    lengths = ids.lengths[places]
-    columns = np.arange(lengths.max(initial=0))  # (L,)
-    mask = (columns < lengths[:, None]).astype(np.int64)  # (B, L)
-    # Where the mask is 0 stands whatever comes next in `flat`: writing a pad there would cost twice the time.
-    grid = ids.flat.take(ids.starts[places, None] + columns, mode="clip")  # (B, L)
-    return {"input_ids": grid, "attention_mask": mask}
-
-
-# What a graph that starts from ids is fed: the texts at `places` of `ids`.
-FEEDS: dict[str, Callable[[TokenIds, np.ndarray], dict[str, np.ndarray]]] = {"bag": _bag_feed, "tokens": _tokens_feed}
-
-
-ID_GRAPHS = tuple(FEEDS)
 
 
 def _precisions_for(provider: providers.Provider, precision: str | None) -> list[str]:
@@ -348,7 +324,7 @@ def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -
     if graph == "text" and told.get("max_tokens") != json.dumps(bundle.max_tokens):
         raise ModelFormatError(
             f"{bundle.folder}: the text graph cuts at {told.get('max_tokens')} tokens, and config.json says "
-            f"{json.dumps(bundle.max_tokens)}; export the bundle again, or pass max_tokens to encode"
+            f"{json.dumps(bundle.max_tokens)}; export the bundle again"
         )
     width = session.get_outputs()[0].shape[-1]
     if tokens is None:
@@ -363,42 +339,6 @@ def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _joined(texts: Sequence[str], window: Sequence[str], first: int) -> np.ndarray:
-    """(bytes,) uint8: the texts in UTF-8, with NUL between them and none inside."""
-    joined = "\0".join(texts)
-    if joined.count("\0") >= len(texts):
-        joined = "\0".join([text.replace("\0", "") for text in texts])
-    try:
-        return np.frombuffer(joined.encode("utf-8"), np.uint8)
-    except UnicodeEncodeError:
-        refuse_surrogates(window, first)
-        raise
-
-
-def _windows(texts: Iterable[str]) -> Iterator[list[str]]:
-    window: list[str] = []
-    characters = 0
-    for text in texts:
-        window.append(text)
-        characters += len(text) if isinstance(text, str) else 0  # what is no str is refused by `tokenize`
-        if len(window) == WINDOW_TEXTS or characters >= WINDOW_CHARACTERS:
-            yield window
-            window, characters = [], 0
-    if window:
-        yield window
-
-
-def _calls(lengths: np.ndarray, batch_size: int, tokens_per_call: int) -> Iterator[tuple[int, int]]:
-    """Cut texts of rising `lengths` into calls (begin, end) of at most that many texts and padded tokens."""
-    begin = 0
-    while begin < len(lengths):
-        ahead = lengths[begin : begin + batch_size]
-        padded = np.arange(1, len(ahead) + 1) * (ahead + 1)  # tokens of a call that ends with each text
-        end = begin + max(1, int(np.searchsorted(padded, tokens_per_call, side="right")))
-        yield begin, end
-        begin = end
 
 
 def _with_progress(texts: Iterator[str], show: bool) -> Iterable[str]:

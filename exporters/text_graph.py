@@ -22,14 +22,14 @@ from tokenizers import Tokenizer
 from .graph_builder import GraphBuilder
 from .pooling import Pooling
 from .text_hash import BASE, INVERSE, SALT, PieceTable, piece_table, powers
-from .text_tables import CHANGED, CODES, KINDS, NUL, PAGE, WORD, Characters, Pieces, characters_of, pieces_of
+from .text_tables import CHANGED, CODES, KINDS, NUL, WORD, Characters, Pieces, characters_of, pieces_of
+from .text_unicode import decoded, normalized
 
 __all__ = ["text_graph"]
 
 COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE come from two short tables
 ROWS = 16_384  # of them: 16 MiB of text a call, beyond which the graph stops with an error
 END = np.iinfo(np.int64).max
-REPLACEMENT = 0xFFFD
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class _Writer:
     def _less(self, values: str, amount: int) -> str:
         return self.graph.op("Sub", values, self.graph.int64(amount))
 
-    def _zeros(self, shape: str, dtype: type[np.generic] = np.int32, value: int = 0) -> str:
-        fill = onnx.numpy_helper.from_array(np.array([value], dtype))
+    def _zeros(self, shape: str, value: int = 0) -> str:
+        fill = onnx.numpy_helper.from_array(np.array([value], np.int32))
         return self.graph.op("ConstantOfShape", shape, value=fill)
 
     def _shifted(self, values: str, dtype: type[np.generic]) -> str:
@@ -198,69 +198,12 @@ class _Writer:
         ones = self._zeros(graph.op("Shape", begins), value=1)
         owner = self._sums(graph.op("ScatterElements", self._zeros(total), begins, ones))
         owner = graph.op("Sub", owner, graph.constant(1, np.int32))
-        steps = graph.op("Range", graph.int64(0), graph.op("Squeeze", total), graph.int64(1))
-        offset = graph.op("Sub", steps, self._take(begins, owner))
+        offset = graph.op("Sub", self._range(graph.op("Squeeze", total)), self._take(begins, owner))
         is_end = graph.op("Equal", offset, self._less(self._take(lengths, owner), 1))
         places = graph.op("Add", self._take(first, owner), offset)
         own = graph.op("Where", is_end, graph.constant(0, np.int32), self._take(codes, places))
-        items = self._normalized(self._decoded(own))
+        items = normalized(graph, decoded(graph, own), self.characters)
         return aside, items, self._words(items)
-
-    def _decoded(self, codes: str) -> str:
-        """(n,) int32 code points of UTF-8 bytes; U+FFFD for a longest bad part, as Python's errors="replace" has it."""
-        graph = self.graph
-        table = graph.table("utf8", _utf8_table)
-        need, low, high, offset = (
-            self._take(graph.op("Slice", table, *map(graph.int64, ([256 * part], [256 * part + 256], [0]))), codes)
-            for part in range(4)
-        )
-        after = []
-        for ahead in (1, 2, 3):
-            beyond = graph.op("Slice", codes, *map(graph.int64, ([ahead], [END], [0])))
-            beyond = graph.op("Concat", beyond, graph.constant([0] * ahead, np.int32), axis=0)
-            # Fewer codes than `ahead` (one NUL alone) would make it too long.
-            after.append(graph.op("Slice", beyond, graph.int64([0]), graph.op("Shape", codes), graph.int64([0])))
-        good = graph.op(
-            "And", graph.op("GreaterOrEqual", after[0], low), graph.op("LessOrEqual", after[0], high)
-        )  # never where one byte is enough
-        length = graph.op("Add", graph.cast(good, TensorProto.INT32), graph.constant(1, np.int32))
-        value = graph.op("Where", good, self._with_six_bits(codes, after[0]), codes)
-        for ahead in (2, 3):
-            top = graph.op("BitwiseAnd", after[ahead - 1], graph.constant(0xC0, np.int32))
-            goes_on = graph.op("Equal", top, graph.constant(0x80, np.int32))
-            longer = graph.op("Greater", need, graph.constant(ahead, np.int32))
-            good = graph.op("And", good, graph.op("And", goes_on, longer))
-            length = graph.op("Add", length, graph.cast(good, TensorProto.INT32))
-            value = graph.op("Where", good, self._with_six_bits(value, after[ahead - 1]), value)
-        whole = graph.op("Equal", length, need)
-        points = graph.op("Where", whole, graph.op("Sub", value, offset), graph.constant(REPLACEMENT, np.int32))
-        inside = None
-        for back in (1, 2, 3):  # is this byte inside a character that began so many bytes before?
-            reach = graph.op("Greater", length, graph.constant(back, np.int32))
-            reach = graph.op("Concat", graph.constant([False] * back, np.bool_), reach, axis=0)
-            reach = graph.op("Slice", reach, graph.int64([0]), graph.op("Shape", codes), graph.int64([0]))
-            inside = graph.op("Or", inside, reach) if inside else reach
-        assert inside is not None
-        return graph.op("Compress", points, graph.op("Not", inside), axis=0)
-
-    def _with_six_bits(self, value: str, byte: str) -> str:
-        graph = self.graph
-        return graph.op("Add", graph.op("Mul", value, graph.constant(64, np.int32)), byte)
-
-    def _normalized(self, points: str) -> str:
-        """(n,) int32 items of code points; what is dropped is gone."""
-        graph = self.graph
-        high = graph.op("Div", points, graph.constant(PAGE, np.int32))
-        page = self._take(graph.table("page_of", lambda: self.characters.page_of), high)
-        low = graph.op("BitwiseAnd", points, graph.constant(PAGE - 1, np.int32))
-        entry = graph.op("Add", graph.op("Mul", page, graph.constant(PAGE, np.int32)), low)
-        slots = graph.op("Gather", graph.table("slots", lambda: self.characters.slots), entry)  # (n, 3)
-        items = graph.op("Add", slots, graph.op("Unsqueeze", points, graph.int64([1])))
-        flat = graph.op("Reshape", items, graph.int64([-1]))
-        there = graph.cast(graph.op("Reshape", slots, graph.int64([-1])), TensorProto.BOOL)
-        kept = graph.op("Compress", flat, there, axis=0)
-        is_space = graph.op("Less", kept, graph.constant(WORD, np.int32))
-        return graph.op("Where", is_space, graph.constant(0, np.int32), kept)
 
     def _tokens(self, items: str, words: Words, max_tokens: int | None, pad: int, aside: str | None = None) -> str:
         """The grid, from all items and words; the words numbered `aside` are the last texts."""
@@ -433,24 +376,3 @@ def _columns(base: np.uint64, shift: np.uint64) -> np.ndarray:
 def _rows(base: np.uint64) -> np.ndarray:
     """(ROWS, 1) int64: base^(row * COLUMNS)."""
     return powers(base, ROWS, COLUMNS)[:, None]
-
-
-def _utf8_table() -> np.ndarray:
-    """(4 * 256,) int32, by lead byte: bytes of the character (0 for none), least and greatest second byte, and what is
-    taken from the sum of the bytes by six bits each (Unicode, table 3-7)."""
-    need, low, high, offset = (np.zeros(256, np.int32) for _ in range(4))
-    low[:] = 256  # no second byte
-    need[:0x80] = 1
-    for begin, end, count, least, greatest in (
-        (0xC2, 0xE0, 2, 0x80, 0xBF),
-        (0xE0, 0xE1, 3, 0xA0, 0xBF),
-        (0xE1, 0xED, 3, 0x80, 0xBF),
-        (0xED, 0xEE, 3, 0x80, 0x9F),
-        (0xEE, 0xF0, 3, 0x80, 0xBF),
-        (0xF0, 0xF1, 4, 0x90, 0xBF),
-        (0xF1, 0xF4, 4, 0x80, 0xBF),
-        (0xF4, 0xF5, 4, 0x80, 0x8F),
-    ):
-        need[begin:end], low[begin:end], high[begin:end] = count, least, greatest
-        offset[begin:end] = {2: 0x3080, 3: 0xE2080, 4: 0x3C82080}[count]
-    return np.concatenate([need, low, high, offset])

@@ -30,13 +30,12 @@ class PieceTable:
     """Keys and ids by slot.
 
     Attributes:
-        bucket_bits, slot_bits: the tables hold 2^bits.
-        multipliers: (buckets,) int64, odd.
+        slot_bits: there are 2^slot_bits slots.
+        multipliers: (buckets,) int64, odd; as many as a power of two.
         keys: (slots,) int64; where no piece is, the key of another slot.
         ids: (slots,) int32.
     """
 
-    bucket_bits: int
     slot_bits: int
     multipliers: np.ndarray
     keys: np.ndarray
@@ -69,7 +68,7 @@ def piece_table(pieces: Pieces) -> PieceTable:
     # A free slot holds a key that belongs elsewhere, so that nothing is ever found there.
     table_keys, ids = np.full(1 << slot_bits, keys[0]), np.zeros(1 << slot_bits, np.int32)
     table_keys[slots], ids[slots] = keys, pieces.ids
-    return PieceTable(bucket_bits, slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), ids)
+    return PieceTable(slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), ids)
 
 
 def _keys(pieces: Pieces) -> np.ndarray:

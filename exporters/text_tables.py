@@ -35,6 +35,8 @@ BLOCK = 16384  # code points probed at once
 # What stands between code points that are probed: no normalizer changes it, or moves anything across it. The first
 # block holds the letter itself.
 MARK, LONG_MARK = "q", "q7q"
+# Into how many parts the pre-tokenizer cuts a character between two letters.
+CLASS_BY_PARTS = np.array([-1, WORD, SPACE, ISOLATED], np.int32)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Pieces:
     longest: int
     longest_word: int
     unknown: int
+
+
+_PROBED: dict[str, Characters] = {}  # by the settings of a tokenizer; the same in every thread that makes it
 
 
 def pieces_of(tokenizer: Tokenizer) -> Pieces:
@@ -116,7 +121,7 @@ def pieces_of(tokenizer: Tokenizer) -> Pieces:
         np.array(list(vocabulary.values()), np.int32),
         max(map(len, texts)),
         int(model.max_input_chars_per_word),
-        vocabulary[str(model.unk_token)],
+        content["model"]["vocab"][model.unk_token],
     )
 
 
@@ -151,9 +156,6 @@ def characters_of(tokenizer: Tokenizer) -> Characters:
     if key not in _PROBED:
         _PROBED[key] = _probed(tokenizer)
     return _PROBED[key]
-
-
-_PROBED: dict[str, Characters] = {}
 
 
 def _probed(tokenizer: Tokenizer) -> Characters:
@@ -210,9 +212,6 @@ def _learn_classes(tokenizer: Tokenizer, text: str, class_of: np.ndarray) -> Non
     parts = tokenizer.pre_tokenizer.pre_tokenize_str(groups) if len(new) else []
     begins = np.fromiter((begin for _, (begin, _) in parts), np.int64, len(parts))
     class_of[new] = CLASS_BY_PARTS[np.bincount(begins // 4, minlength=len(new))]
-
-
-CLASS_BY_PARTS = np.array([-1, WORD, SPACE, ISOLATED], np.int32)
 
 
 def _items(text: str, class_of: np.ndarray) -> list[int]:

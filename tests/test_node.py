@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 
 from edge_potion import StaticModel
-from edge_potion.exporters import text_graph as text_graphs
 from edge_potion.exporters.golden import LONG_TEXT
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
+from edge_potion.exporters.text_graph import text_graph
 from edge_potion.tokens import tokenize
 
 from .conftest import CHECKOUT
@@ -68,13 +68,9 @@ def model() -> StaticModel:
 def graphs(model, tmp_path_factory) -> dict[str, Path]:
     """The text graph of the built-in model at every precision."""
     files = {precision: tmp_path_factory.mktemp("text") / precision for precision in ("int8", "float16", "float32")}
-    characters = text_graphs.characters_of(model.tokenizer)  # takes seconds: once for all
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_graphs, "characters_of", lambda _: characters)
-        for precision, file in files.items():
-            pooling = Pooling(pack(model.table, precision), model.dropped_ids, model.card.normalize)
-            graph = text_graphs.text_graph(pooling, model.tokenizer, model.card.max_tokens, {})
-            file.write_bytes(graph.SerializeToString())
+    for precision, file in files.items():
+        pooling = Pooling(pack(model.table, precision), model.dropped_ids, model.card.normalize)
+        file.write_bytes(text_graph(pooling, model.tokenizer, model.card.max_tokens, {}).SerializeToString())
     return files
 
 

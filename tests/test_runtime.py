@@ -79,9 +79,9 @@ def test_order_is_kept_whatever_the_lengths_and_the_batch_size(runner, sentences
 
 def test_any_iterable_streams(bundle, sentences, monkeypatch):
     """A generator is taken a window at a time: after the first vectors, the rest is still unread."""
-    from edge_potion import runtime
+    from edge_potion import calls
 
-    monkeypatch.setattr(runtime, "WINDOW_TEXTS", 100)
+    monkeypatch.setattr(calls, "WINDOW_TEXTS", 100)
     model = EdgeModel.from_pretrained(bundle.folder)
     taken = []
     parts = model.stream(taken.append(text) or text for text in sentences)
