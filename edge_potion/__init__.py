@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge_potion.errors import (
         EdgePotionError,
+        FallBackError,
         InputError,
         MissingExtraError,
         ModelFormatError,
@@ -34,6 +35,7 @@ _HOME_OF = {
     "export": "edge_potion.exporters.export",
     "train": "edge_potion.trainer.pipeline",
     "EdgePotionError": "edge_potion.errors",
+    "FallBackError": "edge_potion.errors",
     "InputError": "edge_potion.errors",
     "MissingExtraError": "edge_potion.errors",
     "ModelFormatError": "edge_potion.errors",
@@ -45,6 +47,7 @@ _HOME_OF = {
 __all__ = [
     "EdgeModel",
     "EdgePotionError",
+    "FallBackError",
     "InputError",
     "MissingExtraError",
     "ModelFormatError",

@@ -16,7 +16,7 @@ from edge_potion.errors import InputError, MissingExtraError, ModelFormatError
 from edge_potion.folders import MODEL_FILES
 from edge_potion.static_model import ST_FOLDERS, StaticModel
 
-__all__ = ["bundle_of"]
+__all__ = ["bundle_of", "cache_folder"]
 
 log = logging.getLogger("edge_potion")
 
@@ -31,11 +31,9 @@ def bundle_of(folder: Path, precision: str) -> Bundle:
         MissingExtraError: the model has no graphs yet, and onnx is not installed; names the command to run elsewhere.
         InputError: the cache cannot be written.
     """
-    if is_bundle(folder):
-        return open_bundle(folder)
     if not any((folder / sub / "model.safetensors").is_file() for sub in ST_FOLDERS):
         StaticModel.from_pretrained(folder)  # says what is missing, before everything is read for the key
-    cached = _cache_folder() / f"{_content_key(folder)}-{precision}"
+    cached = cache_folder() / f"{_content_key(folder)}-{precision}"
     return _whole(cached) or _export_into_cache(folder, cached, precision)
 
 
@@ -82,8 +80,8 @@ def _content_key(folder: Path) -> str:
     return digest.hexdigest()[:24]
 
 
-def _cache_folder() -> Path:
-    """Where bundles exported on the fly are kept: $EDGE_POTION_CACHE, or the platform's cache folder."""
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $EDGE_POTION_CACHE, or the platform's cache folder."""
     named = os.environ.get("EDGE_POTION_CACHE")
     if named:
         return Path(named).expanduser()

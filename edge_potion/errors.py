@@ -4,7 +4,8 @@
     ├── InputError             a text, an argument, a name or a path from the caller is not usable
     ├── RecipeError            a recipe holds an unknown key or an impossible value
     ├── ModelFormatError       a model folder or a bundle is missing, truncated, foreign or inconsistent
-    ├── ProviderError          an execution provider is absent, fell back, or cannot run the precision asked for
+    ├── ProviderError          an execution provider is absent, or cannot run the precision asked for
+    │   └── FallBackError      it is there, and left the work to another; holds what ran where
     ├── ParityError            an exported bundle strays from the numpy oracle
     └── MissingExtraError      an optional dependency is not installed; holds the pip line that installs it
 
@@ -14,10 +15,12 @@ traceback.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 __all__ = [
     "EdgePotionError",
+    "FallBackError",
     "InputError",
     "MissingExtraError",
     "ModelFormatError",
@@ -46,6 +49,18 @@ class ModelFormatError(EdgePotionError):
 
 class ProviderError(EdgePotionError):
     """An execution provider is absent, fell back to another, or cannot run the precision asked for."""
+
+
+class FallBackError(ProviderError):
+    """A provider left the table or the pooling to another one.
+
+    Attributes:
+        ran_on: names of the graph's nodes by the provider that runs them.
+    """
+
+    def __init__(self, message: str, ran_on: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(message)
+        self.ran_on = ran_on
 
 
 class ParityError(EdgePotionError):

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_potion.errors import ModelFormatError, ProviderError, require
+from edge_potion.errors import FallBackError, ModelFormatError, ProviderError, require
 
 __all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "candidates", "open_session"]
 
@@ -62,12 +62,13 @@ class OpenSession:
     Attributes:
         session: onnxruntime.InferenceSession.
         provider: short name of the provider that runs the table lookup and the pooling.
-        elsewhere: names of the nodes that another provider runs, by that provider's short name.
+        ran_on: names of the nodes by the short name of the provider that runs them; empty on the CPU, where there is
+            no other.
     """
 
     session: Any
     provider: str
-    elsewhere: Mapping[str, Sequence[str]]
+    ran_on: Mapping[str, Sequence[str]]
 
 
 def available() -> list[str]:
@@ -140,11 +141,11 @@ def open_session(graph: Path, provider: Provider, threads: int | None = None) ->
         if provider.name != "cpu":
             raise ProviderError(f"provider {provider.name!r} cannot load {graph.name} ({reason})") from failure
         raise ModelFormatError(f"{graph} is no graph that onnxruntime {ort.__version__} loads ({reason})") from failure
-    return OpenSession(session, provider.name, _checked_elsewhere(session, provider))
+    return OpenSession(session, provider.name, _checked_nodes(session, provider))
 
 
-def _checked_elsewhere(session: Any, provider: Provider) -> dict[str, list[str]]:
-    """Nodes that another provider runs, by its name; ProviderError when the table or the pooling is among them."""
+def _checked_nodes(session: Any, provider: Provider) -> dict[str, list[str]]:
+    """Nodes by the provider that runs them; FallBackError when the table or the pooling is not on `provider`."""
     if provider.name == "cpu":  # nothing else was registered
         return {}
     if not hasattr(session, "get_provider_graph_assignment_info"):
@@ -155,11 +156,12 @@ def _checked_elsewhere(session: Any, provider: Provider) -> dict[str, list[str]]
     home = {node: name for name, nodes in ran_on.items() for node in nodes}
     strayed = sorted({home.get(node, "no provider") for node in KEY_NODES} - {provider.name})
     if strayed:
-        raise ProviderError(
+        raise FallBackError(
             f"provider {provider.name!r} was asked for, and the table or the pooling runs on {', '.join(strayed)}; "
-            f"use provider={strayed[0]!r}, or 'auto' to take what works"
+            f"use provider={strayed[0]!r}, or 'auto' to take what works",
+            ran_on,
         )
-    return {name: nodes for name, nodes in ran_on.items() if name != provider.name}
+    return ran_on
 
 
 def _with_fall_backs(provider: Provider) -> list[Any]:
@@ -185,7 +187,7 @@ def _pip_hint(ort_name: str) -> str:
 def _ort() -> Any:
     """The onnxruntime module, once it is sure that there is exactly one."""
     require("onnxruntime", extra="cpu", purpose="running a model")
-    installed = [wheel for wheel in RUNTIME_WHEELS if _is_installed(wheel)]
+    installed = _installed_wheels()
     if len(installed) > 1:
         raise ProviderError(
             f"{' and '.join(installed)} are installed over each other, and one has overwritten the other's files: "
@@ -196,9 +198,14 @@ def _ort() -> Any:
     return onnxruntime
 
 
-def _is_installed(wheel: str) -> bool:
-    try:
-        distribution(wheel)
-    except PackageNotFoundError:
-        return False
-    return True
+def _installed_wheels() -> list[str]:
+    """Those of RUNTIME_WHEELS that lie where onnxruntime is imported from.
+
+    importlib.metadata would tell too, and costs a tenth of the whole time to the first vector.
+    """
+    spec = find_spec("onnxruntime")
+    if spec is None or spec.origin is None:
+        return []
+    site = Path(spec.origin).parents[1]
+    found = {folder.name.split("-")[0].replace("_", "-") for folder in site.glob("onnxruntime*.dist-info")}
+    return [wheel for wheel in RUNTIME_WHEELS if wheel in found]

@@ -6,7 +6,6 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion import providers
-from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle
-from edge_potion.cache import bundle_of
+from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.calls import FEEDS, calls_of, joined, windows
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
@@ -48,7 +46,8 @@ class EdgeModel:
         graph: which graph runs, "text", "bag" or "tokens".
         precision: "int8", "float16" or "float32".
         provider: short name of the provider that runs the table lookup and the pooling.
-        elsewhere: names of the nodes that run on another provider, by provider.
+        ran_on: names of the nodes by the provider that runs them; empty on the CPU, where there is no other.
+        elsewhere: those that run on another provider than `provider`.
     """
 
     def __init__(
@@ -58,7 +57,8 @@ class EdgeModel:
         self.graph = graph
         self.precision = precision
         self.provider = session.provider
-        self.elsewhere = session.elsewhere
+        self.ran_on = session.ran_on
+        self.elsewhere = {name: nodes for name, nodes in session.ran_on.items() if name != session.provider}
         self._session = session.session
         self._workers = workers  # calls that may run side by side
         bytes_per_value = 1 if precision == "int8" else 4  # float16 rows are widened before they are summed
@@ -113,7 +113,7 @@ class EdgeModel:
         cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str, threads: int | None
     ) -> EdgeModel:
         wanted = _precisions_for(provider, precision)
-        bundle = bundle_of(folder, wanted[0])
+        bundle = _bundle_in(folder, wanted[0])
         held = next((candidate for candidate in wanted if candidate in bundle.precisions), None)
         if held is None:
             raise ProviderError(
@@ -249,6 +249,8 @@ class EdgeModel:
 
         calls = [order[begin:end] for begin, end in calls_of(tokens, batch_size, self._tokens_per_call)]
         if len(calls) > 1 and self._workers > 1:
+            from concurrent.futures import ThreadPoolExecutor  # who embeds a single text need not wait for it
+
             with ThreadPoolExecutor(self._workers) as pool:
                 list(pool.map(run, calls))
         else:
@@ -294,6 +296,15 @@ class EdgeModel:
     def _oracle(self) -> StaticModel:
         """The table in numpy, at the bundle's first precision, for what no graph does: see `_encode_ids`."""
         return StaticModel.from_pretrained(self.bundle.folder)
+
+
+def _bundle_in(folder: Path, precision: str) -> Bundle:
+    """The bundle in `folder`, or the one that was exported from it at `precision` into the cache."""
+    if is_bundle(folder):
+        return open_bundle(folder)
+    from edge_potion.cache import bundle_of  # what it imports is not needed above
+
+    return bundle_of(folder, precision)
 
 
 def _precisions_for(provider: providers.Provider, precision: str | None) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -15,12 +19,14 @@ from edge_potion.folders import file_written_whole
 
 __all__ = ["FORMATS", "print_jsonl", "read_texts", "write_vectors"]
 
+COMPRESSED: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
 # A batch is (texts, vectors (b, D) float32).
 Batches = Iterable[tuple[Sequence[str], np.ndarray]]
 
 
 def read_texts(file: str | Path) -> Iterator[str]:
-    """One text a line, from a UTF-8 file or from stdin ("-"); the line's end is not part of the text.
+    """One text a line, from a UTF-8 file (.gz, .xz and .bz2 too) or from stdin ("-"); without the line's end.
 
     Raises:
         InputError: the file cannot be read, or a line is not UTF-8; names the line.
@@ -31,7 +37,8 @@ def read_texts(file: str | Path) -> Iterator[str]:
         yield from _lines(sys.stdin.buffer, "stdin")
         return
     try:
-        stream = Path(file).expanduser().open("rb")
+        path = Path(file).expanduser()
+        stream = COMPRESSED.get(path.suffix, open)(path, "rb")
     except OSError as failure:
         raise InputError(f"cannot read {file}: {failure.strerror or failure}") from failure
     with stream:
@@ -39,13 +46,21 @@ def read_texts(file: str | Path) -> Iterator[str]:
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(_whole(stream, name), start=1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")  # a BOM is no text
         except UnicodeDecodeError as failure:
             raise InputError(
                 f"{name}, line {number}: byte {failure.start} is not UTF-8; convert the file first (iconv -t utf-8)"
             ) from failure
+
+
+def _whole(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """Lines of a stream that may be compressed, and damaged."""
+    try:
+        yield from stream
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as failure:
+        raise InputError(f"cannot read {name}: {failure}; it is damaged, or not compressed as it says") from failure
 
 
 def print_jsonl(batches: Batches, stream: IO[str]) -> int:

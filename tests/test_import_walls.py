@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
@@ -135,13 +136,14 @@ except edge_potion.MissingExtraError as error:
 
 
 def test_two_onnxruntime_wheels_over_each_other_are_named(bundle, tmp_path):
-    """What pip leaves of a second wheel, its metadata, is enough to be found."""
-    metadata = tmp_path / "onnxruntime_gpu-1.31.1.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.31.1\n")
+    """What pip leaves of a second wheel beside the first, its metadata, is enough to be found."""
+    site = Path(onnxruntime.__file__).parents[1]
+    for installed in site.glob("onnxruntime*"):
+        (tmp_path / installed.name).symlink_to(installed)
+    (tmp_path / "onnxruntime_gpu-1.31.1.dist-info").mkdir()
     script = """
 import sys
-sys.path.append(sys.argv[2])
+sys.path.insert(0, sys.argv[2])
 import edge_potion
 try:
     edge_potion.EdgeModel.from_pretrained(sys.argv[1])
