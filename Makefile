@@ -5,14 +5,17 @@
 # make bench-quality   score the model beside teacher and peers, with an ablation, into benchmarks/quality.md
 # make built-in   train the model that comes with the package, score it, and replace it
 # make test   set up everything the tests need, lint, and run the test suite
+# make browser   install headless Chromium, without which the tests of pages are skipped
 
 PYTHON ?= python3
 BIN := .venv/bin
-PEERS := model2vec-distill onnxruntime-oldest openvino
-# ONNX Runtime in JavaScript, where node and npm are; its tests are skipped elsewhere.
-NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),tests/node/node_modules/.installed)
+PEERS := model2vec-distill onnxruntime-oldest
+# What `edge-potion benchmark` runs beside itself, and the tests with it. JavaScript where node and npm are.
+export EDGE_POTION_CACHE ?= $(CURDIR)/.venvs/cache
+NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),javascript)
+ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers $(NODE)
 
-.PHONY: demo minilm built-in test test-slow lint setup bench bench-training bench-quality clean
+.PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality clean
 
 demo: .venv/.installed
 	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
@@ -25,11 +28,21 @@ minilm: build/features
 build/features: | demo
 	$(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
-test: lint $(PEERS:%=.venvs/%/.installed) $(NODE)
+test: lint environments
 	$(BIN)/pytest
 
-test-slow: setup $(PEERS:%=.venvs/%/.installed) .venvs/tokenlearn/.installed
+test-slow: environments .venvs/tokenlearn/.installed
 	$(BIN)/pytest -m slow
+
+# Headless Chromium, for the browser's rows of the benchmark and the tests of pages; from Debian's packages.
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium; }
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+# Whole environments that are there are not built again.
+environments: setup $(PEERS:%=.venvs/%/.installed)
+	$(BIN)/python -m edge_potion.benchmarks.environments $(ENVIRONMENTS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -70,7 +83,7 @@ built-in: minilm
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,demo,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,demo,dev]'
 	touch $@
 
 # Peers that do not fit beside the rest get a virtual environment of their own.
@@ -79,10 +92,5 @@ built-in: minilm
 	.venvs/$*/bin/python -m pip install -q -r $<
 	touch $@
 
-# No lock file, as it may name a registry's host; and none of the CUDA that onnxruntime-node would download.
-tests/node/node_modules/.installed: tests/node/package.json
-	cd tests/node && ONNXRUNTIME_NODE_INSTALL=skip npm install --no-package-lock --no-audit --no-fund --loglevel=error
-	touch $@
-
 clean:
-	rm -rf .venv .venvs build tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venvs build benchmarks/javascript/node_modules .mypy_cache .pytest_cache .ruff_cache

@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
+from edge_potion.cli_benchmark import benchmark
 from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, train
 from edge_potion.errors import EdgePotionError, InputError
 from edge_potion.folders import BUILT_IN, origin_of, scores_of
@@ -184,6 +185,7 @@ def search(
 
 
 app.command()(evaluate)
+app.command()(benchmark)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from edge_potion.folders import file_written_whole
 
 __all__ = ["FORMATS", "print_jsonl", "read_texts", "write_vectors"]
 
-COMPRESSED: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 # A batch is (texts, vectors (b, D) float32).
 Batches = Iterable[tuple[Sequence[str], np.ndarray]]

@@ -19,9 +19,8 @@ from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.text_graph import text_graph
 from edge_potion.tokens import tokenize
 
-from .conftest import CHECKOUT
+from .conftest import CHECKOUT, built_javascript
 
-HERE = CHECKOUT / "tests" / "node"
 GOLDEN = json.loads((CHECKOUT / "exporters" / "golden_texts.json").read_text(encoding="ascii"))
 NASTY = [
     *(
@@ -53,10 +52,7 @@ INPUTS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _packages() -> None:
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed: skipping ONNX Runtime in JavaScript")
-    if not (HERE / "node_modules").is_dir():
-        pytest.skip("tests/node/node_modules is not there: `make test` installs it where npm is")
+    built_javascript()
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,8 @@ def by_javascript(runtime: str, graph: Path, tmp_path: Path) -> dict[str, np.nda
     files = [(tmp_path / f"{name}.texts", tmp_path / f"{name}.vectors") for name in INPUTS]
     for (file, _), text in zip(files, INPUTS.values(), strict=True):
         file.write_bytes(text)
-    command = ["node", HERE / "embed.mjs", runtime, graph, *chain(*files)]
+    script = shutil.copy(CHECKOUT / "tests" / "embed.mjs", built_javascript())  # beside the packages that it imports
+    command = ["node", script, runtime, graph, *chain(*files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     dims = map(json.loads, done.stdout.splitlines())

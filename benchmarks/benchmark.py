@@ -1,0 +1,309 @@
+"""`edge-potion benchmark`: which graph, precision and provider to ship on this machine, what it costs, peers beside.
+
+Every configuration runs in a process of its own, once a round; the rounds are interleaved, so that whatever the machine
+does hits all of them. The report is written after each round: one that is stopped is whole as far as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import edge_potion
+from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
+from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.folders import find_folder, read_json
+from edge_potion.vector_files import read_texts
+
+from . import environments
+from .contestants import (
+    PEERS,
+    PROVIDERS,
+    Setting,
+    bundles_configurations,
+    peer_configurations,
+)
+from .environments import ROOM
+from .jobs import Effort, Jobs
+from .processes import answer_of
+from .rounds import cpu_name
+from .rows import Row, as_json, cosine_of, ratios_of, round_of
+
+__all__ = ["FORMAT", "Effort", "benchmark"]
+
+FORMAT = 1  # of report.json, as report.schema.json describes it
+TEXTS = 4096
+PROCESS_SECONDS = 120  # what takes longer hangs
+SHOWING_SECONDS = 3  # kept back for writing the report
+
+
+def benchmark(
+    bundles: Sequence[str],
+    out: Path,
+    *,
+    providers: Sequence[str] = PROVIDERS,
+    peers: Sequence[str] = PEERS,
+    graphs: Sequence[str] = tuple(GRAPHS),
+    precisions: Sequence[str] = tuple(PRECISIONS),
+    threads: Sequence[int] = (1,),
+    texts: str | None = None,
+    pythons: Mapping[str, Path] | None = None,
+    scores: Path | None = None,
+    setup: bool = False,
+    effort: Effort | None = None,
+    show_progress: bool = False,
+) -> dict[str, Any]:
+    """Measure, and write OUT/report.json, report.md and report.html.
+
+    Args:
+        bundles: folders or hub ids of bundles; none stands for the model that comes with edge-potion.
+        out: folder of the report, made when it is not there.
+        providers: names as EdgeModel takes them, and node, wasm and webgpu (in headless Chromium).
+        peers: of PEERS.
+        graphs: which of those that a bundle holds.
+        precisions: which of those that a bundle holds.
+        threads: each count that is measured, on as many pinned cores.
+        texts: file with one text a line; by default the sample sentences that come with edge-potion, repeated.
+        pythons: interpreter for a provider or a peer's package, by its name, in the place of the one that we build.
+        scores: a report.json of `edge-potion evaluate`, to plot what its models score against what they weigh.
+        setup: build the environments that are missing, before the time runs.
+        effort: how long; by default ten minutes.
+        show_progress: a bar on stderr.
+
+    Returns:
+        The content of report.json (benchmarks/report.schema.json). `complete` is false where it was interrupted, or the
+        time was up before every configuration had its first turn.
+
+    Raises:
+        InputError: a bundle, a name or a file is not usable.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    require("onnxruntime", extra="cpu,export,benchmark", purpose="benchmarking")
+    effort = effort or Effort()
+    most = os.cpu_count() or 1
+    if not threads or min(threads) < 1 or max(threads) > most:
+        raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores of this machine")
+    opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
+    sentences = _sentences(texts)
+    plotted = _scores(scores) if scores else []
+    _make_folder(out)
+    if setup:
+        _install(providers, peers)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="edge-potion-") as scratch:
+        setting = Setting(tuple(dict.fromkeys(threads)), dict(pythons or {}), Path(scratch))
+        configurations = [
+            *bundles_configurations(opened, providers, graphs, precisions, setting),
+            *(peer_configurations(peers, opened[0], setting) if peers else ()),
+        ]
+        rows = [Row(each) for each in configurations]
+        jobs = Jobs(Path(scratch), sentences, opened, effort)
+        report = _head(sentences, texts, effort, jobs, plotted)
+
+        def write(stopped: str | None) -> dict[str, Any]:
+            ran = all(row.status != "not run" for row in rows)
+            report.update(
+                seconds=round(time.monotonic() - begin, 1),
+                complete=ran and stopped is None,
+                stopped=stopped or (None if ran else "time"),
+                configurations=as_json(rows),
+                ratios=ratios_of(rows),
+            )
+            report["settings"]["rounds"] = max((len(row.rounds) for row in rows), default=0)
+            _write(report, out)
+            return report
+
+        stopped = None
+        try:
+            for _ in _rounds(rows, jobs, effort, begin, show_progress):
+                write(None)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C; and SIGTERM, which the command turns into SystemExit
+            stopped = "interrupted"
+        return write(stopped)
+
+
+def _sentences(file: str | None) -> list[str]:
+    """TEXTS texts, the first of a file or as often as needed."""
+    from importlib.resources import files
+
+    source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
+    found: list[str] = []
+    for text in read_texts(source):
+        if text.strip():
+            found.append(text.replace("\0", ""))
+        if len(found) == TEXTS:
+            break
+    if not found:
+        raise InputError(f"{source} holds no text")
+    return (found * (TEXTS // len(found) + 1))[:TEXTS]
+
+
+def _scores(file: Path) -> list[dict[str, Any]]:
+    """Name, size and CatAVG of the models in a report of `edge-potion evaluate`, of the half that reports."""
+    found = []
+    try:
+        for model in read_json(file)["models"]:
+            halves = model["averages"]
+            half = halves.get("report") or next(iter(halves.values()))
+            found.append({"name": model["name"], "size_mb": model["size_mb"], "score": round(half["CatAVG"], 2)})
+    except (ModelFormatError, KeyError, TypeError, AttributeError, StopIteration) as failure:
+        raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({failure})") from failure
+    return found
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as failure:
+        raise InputError(f"{out} cannot be written ({failure.strerror}); name another folder") from failure
+
+
+def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
+    """Build what the run needs beside our own environment."""
+    from .contestants import environments_for
+
+    for name in environments_for(providers, peers):
+        try:
+            environments.build(name)
+        except environments.Missing as reason:  # its rows will say that it is not there
+            print(f"warning: {reason}", file=sys.stderr)
+
+
+def _head(
+    sentences: Sequence[str], texts: str | None, effort: Effort, jobs: Jobs, scores: Sequence[Any]
+) -> dict[str, Any]:
+    """The parts of the report that do not change while it runs."""
+    return {
+        "format": FORMAT,
+        "edge_potion": edge_potion.__version__,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "complete": False,
+        "stopped": None,
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count() or 1,
+            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "memory_bytes": _memory_bytes(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
+        "settings": {
+            "rounds": 0,
+            "minutes": effort.minutes,
+            "batches": list(effort.batches),
+            "latency_calls": effort.latency_calls,
+            "warmup_calls": effort.warmup_calls,
+            "warmup_seconds": effort.warmup_seconds,
+            "batch_seconds": effort.batch_seconds,
+            "pinned": hasattr(os, "sched_setaffinity"),
+            "texts": {
+                "source": Path(texts).name if texts else "the sample sentences, repeated",
+                "count": len(sentences),
+                "mean_characters": round(sum(map(len, sentences)) / len(sentences), 1),
+                "not_ascii": round(sum(not text.isascii() for text in sentences) / len(sentences), 4),
+            },
+            "golden_texts": max(len(golden["texts"]) for golden in jobs.golden.values()),
+        },
+        "configurations": [],
+        "ratios": [],
+        "scores": scores,
+    }
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_progress: bool) -> Iterator[None]:
+    """Measure round by round while the time lasts; yields after each."""
+    from tqdm import tqdm
+
+    deadline = begin + 60 * effort.minutes - SHOWING_SECONDS
+    for row in rows:
+        if row.configuration.reason is not None:
+            row.status, row.reason = "absent", row.configuration.reason
+    with tqdm(desc="benchmark", unit=" runs", disable=not show_progress, dynamic_ncols=True) as bar:
+        longest = 0.0  # of a round
+        for number in range(effort.rounds):
+            turn = [row for row in rows if row.status in ("not run", "measured")]
+            round_begin = time.monotonic()
+            if not turn or round_begin + longest > deadline:
+                return
+            bar.total = bar.n + len(turn)
+            for row in turn if number % 2 == 0 else turn[::-1]:  # there and back, against drift
+                if time.monotonic() > deadline:
+                    break
+                bar.set_postfix_str(f"round {number + 1}, {row.configuration.name}")
+                _run(row, jobs, deadline)
+                bar.update()
+            longest = max(longest, time.monotonic() - round_begin)
+            yield
+
+
+def _run(row: Row, jobs: Jobs, deadline: float) -> None:
+    """One turn of a configuration."""
+    first_round = not row.rounds
+    job, vectors = jobs.of(row.configuration, first_round=first_round)
+    seconds = min(PROCESS_SECONDS, max(1.0, deadline + SHOWING_SECONDS / 2 - time.monotonic()))
+    try:
+        answer = answer_of([*row.configuration.command, str(job)], row.configuration.threads, seconds)
+    except subprocess.TimeoutExpired:
+        if first_round:
+            late = seconds < PROCESS_SECONDS
+            row.status = "not run" if late else "failed"
+            row.reason = "the time was up during its turn" if late else f"it took more than {PROCESS_SECONDS} s"
+        return
+    for status in ("absent", "failed", "fell_back"):
+        if status in answer:
+            row.status, row.reason = status.replace("_", " "), _without_folders(answer[status])
+            row.told = {"nodes": answer.get("nodes")}
+            return
+    if first_round:
+        row.told = {key: answer[key] for key in ("versions", "device", "nodes")}
+        if row.configuration.golden:
+            try:
+                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[row.configuration.golden.folder])
+            except ModelFormatError as reason:
+                row.status, row.reason = "failed", _without_folders(str(reason))
+                return
+    row.status, row.reason = "measured", None
+    row.rounds.append(round_of(answer))
+    row.latencies_ms += answer["latency_ms"]
+
+
+def _without_folders(reason: str) -> str:
+    """A reason that may be shown to others: the last part of every path in it; a machine's folders are its own."""
+    return re.sub(r"(?<![\w./:])(?:(?:/|\b[A-Za-z]:\\)[^\s'\"/\\]+)+[/\\](?=[^\s'\"/\\])", "", reason)
+
+
+def _write(report: Mapping[str, Any], out: Path) -> None:
+    """report.json, what describes it, report.md and report.html, each beside and then renamed."""
+    from .benchmark_markdown import as_markdown
+    from .benchmark_page import as_page
+
+    shown: dict[str, Callable[[], str]] = {
+        "report.json": lambda: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": lambda: as_markdown(report),
+        "report.html": lambda: as_page(report),
+        "report.schema.json": lambda: (ROOM / "report.schema.json").read_text(encoding="utf-8"),
+    }
+    for name, show in shown.items():
+        beside = out / f".{name}.part"
+        beside.write_text(show(), encoding="utf-8")
+        beside.replace(out / name)

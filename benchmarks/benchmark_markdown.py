@@ -1,0 +1,135 @@
+"""The benchmark's report as Markdown: report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .benchmark_table import (
+    Part,
+    by_model,
+    measured,
+    metric_title,
+    more_is_better,
+    parts,
+    remarks,
+    stopped,
+    why_not,
+)
+
+__all__ = ["as_markdown"]
+
+
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """The whole report, for a file beside report.schema.json."""
+    lines = ["# edge-potion benchmark", ""]
+    if not report["complete"]:
+        lines += [f"**{stopped(report)}**", ""]
+    lines += [*_header(report), ""]
+    for number, part in enumerate(parts(report)):
+        lines += _part(part, report, with_all=number == 0)
+    lines += [*_remarks(report), *_ratios(report), *_not_measured(report), *_how_to_read()]
+    return "\n".join(lines) + "\n"
+
+
+def _header(report: Mapping[str, Any]) -> list[str]:
+    machine, settings = report["machine"], report["settings"]
+    texts, memory = settings["texts"], machine["memory_bytes"]
+    versions: dict[str, dict[str, None]] = {}
+    for configuration in report["configurations"]:
+        for name, version in configuration.get("versions", {}).items():
+            versions.setdefault(name, {})[version] = None
+    named = [f"edge-potion {report['edge_potion']}", f"Python {machine['python']}"]
+    named += [f"{name} {' and '.join(found)}" for name, found in sorted(versions.items())]
+    limit = f", at most {settings['minutes']:g} minutes" if settings["minutes"] else ""
+    return [
+        f"* Machine: {_plain(machine['cpu'])}, {machine['cores']} cores"
+        f"{f', {memory / 1e9:,.0f} GB of memory' if memory else ''}, {machine['system']}.",
+        f"* When: {report['started']}, {report['seconds']:,.0f} s.",
+        f"* Versions: {_plain(', '.join(named))}.",
+        f"* Texts: {texts['count']:,} of {_plain(texts['source'])}, {texts['mean_characters']:.0f} characters on "
+        f"average, {texts['not_ascii']:.1%} not ASCII; cosines on {settings['golden_texts']} texts.",
+        f"* Settings: {settings['rounds']} rounds{limit}; latency of {settings['latency_calls']} calls of one text "
+        f"after at least {settings['warmup_calls']} untimed and {settings['warmup_seconds']:g} s; throughput over "
+        f"at least {settings['batch_seconds']:g} s at "
+        f"{', '.join(map(str, settings['batches']))} texts a call; "
+        f"{'pinned' if settings['pinned'] else 'not pinned'} to cores.",
+    ]
+
+
+def _part(part: Part, report: Mapping[str, Any], with_all: bool) -> list[str]:
+    rows = []
+    for _, configurations in by_model(report):
+        for configuration in filter(measured, configurations):
+            if with_all or any(column.spread(configuration) for column in part.columns):
+                name = f"{configuration['name']}{' (peer)' if configuration['peer'] else ''}"
+                rows.append([name, *(column.cell(configuration) for column in part.columns)])
+    heads = ["configuration", *(" ".join(column.head) for column in part.columns)]
+    return _section(part.title, _table(heads, rows)) if rows else []
+
+
+def _remarks(report: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"* {_plain(configuration['name'])}: {_plain('; '.join(told))}."
+        for configuration in report["configurations"]
+        if measured(configuration) and (told := remarks(configuration, report))
+    ]
+    return _section("Remarks", lines) if lines else []
+
+
+def _ratios(report: Mapping[str, Any]) -> list[str]:
+    """A row for each configuration and what it is divided by, a column a metric."""
+    metrics = list(dict.fromkeys(ratio["metric"] for ratio in report["ratios"]))
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for ratio in report["ratios"]:
+        ends = f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})"
+        found.setdefault((ratio["of"], ratio["to"]), {})[ratio["metric"]] = ends
+    rows = [[*pair, *(ends.get(metric, "–") for metric in metrics)] for pair, ends in found.items()]
+    heads = [f"{metric_title(metric)}, {'more' if more_is_better(metric) else 'less'} is better" for metric in metrics]
+    return _section("Times the baseline", _table(["configuration", "over", *heads], rows)) if rows else []
+
+
+def _not_measured(report: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for configuration in report["configurations"]:
+        if not measured(configuration):
+            status, _, reason = why_not(configuration).partition(": ")
+            rows.append([configuration["name"], status, reason])
+    return _section("What was not measured", _table(["configuration", "status", "reason"], rows)) if rows else []
+
+
+def _how_to_read() -> list[str]:
+    lines = [
+        "* Numbers are medians over rounds; in a round each configuration runs once, in a process of its own. Two of "
+        "them differ when their ranges over rounds (in report.json) do not overlap.",
+        "* p50, p95, p99: latency of one text a call. texts/s: from strings, tokenizing included, at so many texts a "
+        "call. from ids: from token ids, without tokenizing; not comparable with texts/s.",
+        "* Cold start: from starting the process to its first vector, with the files in the system's cache. Load: the "
+        "model alone. Peak RSS: resident memory beyond that of the process before its imports.",
+        "* Cosines are between the vectors and the float32 reference's: 1 is the same direction.",
+        "* Ratios are taken round by round, as both ran within the same minutes: median (lowest–highest round).",
+        "* Nothing that another provider would have run was timed in its place: that is *fell back*.",
+        "* Every number is in report.json; its fields are described in [report.schema.json](report.schema.json).",
+    ]
+    return _section("How to read it", lines)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "", *lines, ""]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column from the left, and words too; numbers from the right."""
+    numbers = [all(cell[:1].isdigit() or cell == "–" for cell in column) for column in zip(*rows, strict=True)]
+    marks = "".join("---:|" if number else "---|" for number in [False, *numbers[1:]])
+    return [_line(heads), f"|{marks}", *(_line(row) for row in rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(text: str) -> str:
+    """Names and reasons come from outside: none may be read as Markdown or HTML, or end a table's row."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{character}" if character in "|*`[]\\" else character for character in text)

@@ -1,0 +1,143 @@
+"""Environments beside our own: virtual environments for peers and providers, and the JavaScript that runs in Node.
+
+    python -m edge_potion.benchmarks.environments [NAME ...]
+
+builds those named, or all. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and
+may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from edge_potion.cache import cache_folder
+from edge_potion.errors import InputError
+
+__all__ = ["JAVASCRIPT", "PYTHONS", "Missing", "build", "javascript_folder", "python_of"]
+
+ROOM = Path(str(files("edge_potion.benchmarks")))  # where the environments' files lie
+PYTHONS: dict[str, dict[str, list[str]]] = tomllib.loads((ROOM / "environments.toml").read_text(encoding="utf-8"))
+JAVASCRIPT = "javascript"
+DONE = ".installed"  # written last, so that an install that was cut off is begun again
+INSTALL_MINUTES = 30
+
+
+class Missing(Exception):
+    """An environment has not been built, or cannot be; says what to do."""
+
+
+def main() -> None:
+    """Build environments, one line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everything = [*PYTHONS, JAVASCRIPT]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
+    for name in parser.parse_args().names or everything:
+        try:
+            print(build(name))
+        except (Missing, InputError) as reason:
+            sys.exit(f"error: {reason}")
+
+
+def build(name: str) -> Path:
+    """Install an environment unless it is there; its folder.
+
+    Raises:
+        InputError: there is no environment of that name, or the cache cannot be written.
+        Missing: the install failed, or Node is not there.
+    """
+    folder = environment_folder(name)
+    if (folder / DONE).is_file():
+        return folder
+    print(f"installing {name} (once, into {folder})", file=sys.stderr, flush=True)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as failure:
+        raise InputError(f"cannot write the cache {folder} ({failure}); set EDGE_POTION_CACHE") from failure
+    if name == JAVASCRIPT:
+        shutil.copy(ROOM / "javascript" / "package.json", folder)
+        commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
+    else:
+        pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *PYTHONS[name]["packages"]]]
+    for command in commands:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60 * INSTALL_MINUTES,
+                env={**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip"},  # the CUDA that it would download
+            )
+        except (OSError, subprocess.TimeoutExpired) as failure:
+            raise Missing(f"{name} could not be installed: {failure}") from failure
+        if done.returncode:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
+            why = next((line for line in lines if "error" in line.lower()), lines[-1])
+            raise Missing(f"{name} could not be installed: {why}")
+    (folder / DONE).touch()
+    return folder
+
+
+def python_of(name: str, given: Mapping[str, Path]) -> Path:
+    """The interpreter of an environment: the one `given` for it, or that of the one that was built.
+
+    Raises:
+        Missing: neither is there; says how to build it.
+    """
+    if name in given:
+        return given[name]
+    folder = environment_folder(name)
+    if not (folder / DONE).is_file():
+        raise Missing(f"no environment with {PYTHONS[name]['what']}: add --setup, or --python {name}=PATH")
+    return _python_in(folder)
+
+
+def javascript_folder() -> Path:
+    """The folder from which node runs our JavaScript, beside the packages that it imports; the files are fresh.
+
+    Raises:
+        Missing: Node is not there, or its packages are not installed.
+    """
+    _node("node")
+    folder = environment_folder(JAVASCRIPT)
+    if not (folder / DONE).is_file():
+        raise Missing("ONNX Runtime's packages for JavaScript are not installed: add --setup")
+    shutil.copytree(ROOM / "javascript", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
+    return folder
+
+
+def environment_folder(name: str) -> Path:
+    if name == JAVASCRIPT:
+        content = (ROOM / "javascript" / "package.json").read_text(encoding="utf-8")
+    elif name in PYTHONS:
+        content = f"{sys.version} {PYTHONS[name]['packages']}"
+    else:
+        raise InputError(f"there is no environment {name!r}; there are {', '.join([*PYTHONS, JAVASCRIPT])}")
+    return cache_folder() / "benchmark" / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
+
+
+def _node(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise Missing(f"{program} is not installed: install Node.js, 20 or later")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Runs a benchmark's runner in a process of its own, on pinned cores, and ends all that it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["answer_of"]
+
+STOP_SECONDS = 5  # for a process that was asked to stop, before it is killed
+
+
+def answer_of(command: Sequence[str], threads: int, seconds: float) -> dict[str, Any]:
+    """What a runner prints last, on pinned cores; a runner that prints nothing has failed."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "RAYON_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
+        "HF_HUB_OFFLINE": "1",  # nobody looks for a newer version while the clock runs
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    with pinned(threads):  # the process inherits it
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for us; we stop it, and all that it has started
+        )
+    try:
+        said, complaint = process.communicate(timeout=seconds)
+    except BaseException:
+        _stop(process)
+        raise
+    lines = said.strip().splitlines()
+    try:
+        answer = json.loads(lines[-1])
+        if not isinstance(answer, dict):
+            raise ValueError(answer)
+        return answer
+    except (IndexError, ValueError):
+        why = complaint.strip().splitlines()[-1:] or [f"it ended with exit code {process.returncode}, and no answer"]
+        return {"failed": why[0][:500]}
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """The last `threads` of our cores for what is started inside; the first takes what else the machine does."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[-threads:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End a process and its children: a browser's are many."""
+    for how in ("SIGTERM", "SIGKILL"):
+        try:
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, getattr(signal, how))
+            else:
+                process.kill()
+            process.communicate(timeout=STOP_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            return

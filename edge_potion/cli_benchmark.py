@@ -1,0 +1,133 @@
+"""The command that measures speed and cost: `edge-potion benchmark`. Parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_potion.bundle import GRAPHS, PRECISIONS
+from edge_potion.errors import InputError, require
+
+__all__ = ["benchmark"]
+
+
+def benchmark(
+    bundles: Annotated[
+        list[str] | None,
+        typer.Argument(help="Bundles: folders or hub ids; by default the built-in one.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.html.")] = Path("report"),
+    providers: Annotated[
+        str,
+        typer.Option(help="By comma: cpu, openvino, cuda, ..., and node, wasm, webgpu (headless Chromium); or all."),
+    ] = "all",
+    peers: Annotated[
+        str, typer.Option(help="By comma, such as 'model2vec float32'; or all, or none. Ratios are to model2vec.")
+    ] = "all",
+    graphs: Annotated[str, typer.Option(help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    precisions: Annotated[str, typer.Option(help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
+    threads: Annotated[
+        str | None, typer.Option(help="Numbers by comma; by default 1 and one a core.", show_default=False)
+    ] = None,
+    texts: Annotated[
+        str | None, typer.Option(help="File with a text a line; by default sample sentences.", show_default=False)
+    ] = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=PATH: the interpreter for a provider or a peer, in the place of the one that --setup builds.",
+            show_default=False,
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="A report.json of `edge-potion evaluate`: plot quality against size.", show_default=False),
+    ] = None,
+    setup: Annotated[
+        bool,
+        typer.Option("--setup", help="First install what is missing, in environments beside yours (needs a network)."),
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A rough answer in under a minute: one round, one thread.")
+    ] = False,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long; by default 10.", show_default=False)] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="An older report.json: show what changed beyond the noise.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure which graph, precision and provider to ship on this machine, with peers beside.
+
+    Every configuration runs in a process of its own, in interleaved rounds. Ctrl-C leaves a report of what was
+    measured until then. What is not installed is a row that says so; --setup installs it.
+
+    Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm --out report
+    """
+    require("rich", extra="benchmark", purpose="the benchmark's table")
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from edge_potion.benchmarks import compare as comparing
+    from edge_potion.benchmarks.benchmark import benchmark as measure
+    from edge_potion.benchmarks.benchmark_table import print_report
+    from edge_potion.benchmarks.contestants import KNOWN_PROVIDERS, PEERS, PROVIDERS
+    from edge_potion.benchmarks.jobs import QUICK, Effort
+
+    old = comparing.read_report(compare) if compare else None
+    effort = QUICK if quick else Effort()
+    every = (1,) if quick else tuple(dict.fromkeys((1, os.cpu_count() or 1)))
+    report = measure(
+        bundles or [],
+        out,
+        providers=_chosen(providers, PROVIDERS, KNOWN_PROVIDERS, "provider"),
+        peers=_chosen(peers, PEERS, PEERS, "peer"),
+        graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
+        precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
+        threads=_numbers(threads) if threads else every,
+        texts=texts,
+        pythons=_pythons(python or []),
+        scores=scores,
+        setup=setup,
+        effort=effort if minutes is None else replace(effort, minutes=minutes),
+        show_progress=True,
+    )
+    print_report(report, Console())
+    if old:
+        print(comparing.as_text(comparing.compare(report, old), report, old))
+    print(f"{out}: report.json, report.md, report.html")
+    if report["stopped"] == "interrupted":
+        sys.exit(130)
+
+
+def _chosen(words: str, everything: tuple[str, ...], known: tuple[str, ...], what: str) -> list[str]:
+    """The names in a list by comma; "all" and "none" stand for themselves."""
+    if words in ("all", "none"):
+        return list(everything) if words == "all" else []
+    chosen = [word.strip() for word in words.split(",") if word.strip()]
+    for word in chosen:
+        if word not in known:
+            raise InputError(f"there is no {what} {word!r}; there are {', '.join(known)}")
+    if not chosen:
+        raise InputError(f"{words!r} names no {what}; there are {', '.join(known)}")
+    return list(dict.fromkeys(chosen))
+
+
+def _numbers(words: str) -> list[int]:
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError:
+        raise InputError(f"--threads is {words!r}; whole numbers by comma, such as 1,4, were expected") from None
+
+
+def _pythons(words: list[str]) -> dict[str, Path]:
+    pythons = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not name or not Path(path).is_file():
+            raise InputError(f"--python is {word!r}; NAME=PATH of a Python interpreter was expected")
+        pythons[name] = Path(path).absolute()  # not resolved: a link in an environment is the environment
+    return pythons
