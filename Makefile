@@ -53,12 +53,13 @@ setup: .venv/.installed
 
 # Measures against the peers on this machine and writes README's numbers. Needs the sentences of ../shared.
 MACHINE := $(shell uname -m)
-bench: demo
+bench: minilm environments browser
 	mkdir -p benchmarks/results
-	$(BIN)/python -m edge_potion.benchmarks.speed build/demo/model ../shared/data/sentences.txt.xz \
-		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_speed.json
-	$(BIN)/python -m edge_potion.benchmarks.text_speed build/demo/model ../shared/data/sentences.txt.xz \
-		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_text.json
+	$(BIN)/edge-potion export build/potion-256d-minilm/model --quantize none,int8,float16 \
+		--out build/benchmark/potion-256d-minilm
+	$(BIN)/edge-potion benchmark build/benchmark/potion-256d-minilm --texts $(DATA)/sentences.txt.xz \
+		--scores $(lastword $(sort $(wildcard benchmarks/results/*_quality.json))) --minutes 20 --out build/benchmark/report
+	cp build/benchmark/report/report.json benchmarks/results/$(shell date +%F)_$(MACHINE)_benchmark.json
 	$(BIN)/python -m edge_potion.benchmarks.readme
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.

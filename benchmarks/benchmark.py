@@ -242,6 +242,7 @@ def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_
         longest = 0.0  # of a round
         for number in range(effort.rounds):
             turn = [row for row in rows if row.status in ("not run", "measured")]
+            turn.sort(key=lambda row: row.configuration.provider != "cpu")  # near to the peers, which ratios are to
             round_begin = time.monotonic()
             if not turn or round_begin + longest > deadline:
                 return
@@ -262,7 +263,9 @@ def _run(row: Row, jobs: Jobs, deadline: float) -> None:
     job, vectors = jobs.of(row.configuration, first_round=first_round)
     seconds = min(PROCESS_SECONDS, max(1.0, deadline + SHOWING_SECONDS / 2 - time.monotonic()))
     try:
-        answer = answer_of([*row.configuration.command, str(job)], row.configuration.threads, seconds)
+        answer = answer_of(
+            [*row.configuration.command, str(job)], row.configuration.threads, row.configuration.cores, seconds
+        )
     except subprocess.TimeoutExpired:
         if first_round:
             late = seconds < PROCESS_SECONDS

@@ -50,7 +50,7 @@ def _header(report: Mapping[str, Any]) -> list[str]:
         f"* Texts: {texts['count']:,} of {_plain(texts['source'])}, {texts['mean_characters']:.0f} characters on "
         f"average, {texts['not_ascii']:.1%} not ASCII; cosines on {settings['golden_texts']} texts.",
         f"* Settings: {settings['rounds']} rounds{limit}; latency of {settings['latency_calls']} calls of one text "
-        f"after at least {settings['warmup_calls']} untimed and {settings['warmup_seconds']:g} s; throughput over "
+        f"after {settings['warmup_calls']} untimed (in a browser {settings['warmup_seconds']:g} s); throughput over "
         f"at least {settings['batch_seconds']:g} s at "
         f"{', '.join(map(str, settings['batches']))} texts a call; "
         f"{'pinned' if settings['pinned'] else 'not pinned'} to cores.",
@@ -107,6 +107,8 @@ def _how_to_read() -> list[str]:
         "* Cold start: from starting the process to its first vector, with the files in the system's cache. Load: the "
         "model alone. Peak RSS: resident memory beyond that of the process before its imports.",
         "* Cosines are between the vectors and the float32 reference's: 1 is the same direction.",
+        '* Peers are held to the same vectors, and stray where they differ on purpose: on golden texts with "[PAD]" in '
+        "them, with unknown tokens alone, or with words of thousands of letters.",
         "* Ratios are taken round by round, as both ran within the same minutes: median (lowest–highest round).",
         "* Nothing that another provider would have run was timed in its place: that is *fell back*.",
         "* Every number is in report.json; its fields are described in [report.schema.json](report.schema.json).",

@@ -335,7 +335,8 @@ def _ratios(report: Mapping[str, Any]) -> str:
 
 def _ratio(ratio: Mapping[str, Any], rounds: int) -> str:
     fewer = f", {ratio['rounds']} rounds" if ratio["rounds"] != rounds else ""
-    return f"<td>{ratio['median']:.2f}<small>{ratio['low']:.2f}–{ratio['high']:.2f}{fewer}</small></td>"
+    ends = f"<small>{ratio['low']:.2f}–{ratio['high']:.2f}{fewer}</small>" if ratio["rounds"] > 1 else ""
+    return f"<td>{ratio['median']:.2f}{ends}</td>"
 
 
 def _not_measured(report: Mapping[str, Any]) -> str:
@@ -363,8 +364,8 @@ def _how(report: Mapping[str, Any]) -> str:
         f"{texts['not_ascii']:.1%} not ASCII",
         "rounds": f"{settings['rounds']}, each configuration in a process of its own once a round"
         f"{', pinned to its cores' if settings['pinned'] else ''}",
-        "latency": f"{settings['latency_calls']} calls of one text, after at least "
-        f"{settings['warmup_calls']} untimed and {settings['warmup_seconds']:g} s",
+        "latency": f"{settings['latency_calls']} calls of one text, after {settings['warmup_calls']} untimed; in a "
+        f"browser after {settings['warmup_seconds']:g} s of them, as it compiles meanwhile",
         "throughput": f"at least {settings['batch_seconds']:g} s for each number of texts a call",
         "fidelity": f"cosines to the float32 reference on {settings['golden_texts']} texts",
         "took": f"{report['seconds']:,.0f} s",

@@ -205,15 +205,18 @@ def _print_part(part: Part, report: Mapping[str, Any], console: Console, with_re
         heads = "".join(column.head[line].rjust(width) for column, width in zip(part.columns, widths, strict=True))
         console.print(Text(" " * indent + heads, style="dim"), no_wrap=True, overflow="ignore")
     for model, configurations in by_model(report):
-        console.print(Text(model, style="bold cyan"))
-        for configuration in configurations:
+        rows = [(each, [column.cell(each) for column in part.columns]) for each in configurations]
+        if not with_remarks:
+            rows = [(each, cells) for each, cells in rows if measured(each) and set(cells) != {EMPTY}]
+        if rows:
+            console.print(Text(model, style="bold cyan"))
+        for configuration, cells in rows:
             below: list[str] = []
-            cells = [column.cell(configuration) for column in part.columns]
-            if measured(configuration) and (with_remarks or set(cells) != {EMPTY}):
+            if measured(configuration):
                 row = "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
                 console.print(_beside(f"  {label(configuration)}", indent, row), no_wrap=True, overflow="ignore")
                 below = remarks(configuration, report)
-            elif with_remarks:
+            else:
                 console.print(Text(f"  {label(configuration)}"))
                 below = [why_not(configuration)]
             for remark in below if with_remarks else []:

@@ -81,6 +81,16 @@ class Configuration:
     reason: str | None = None
     golden: Bundle | None = None
 
+    @property
+    def in_browser(self) -> bool:
+        """Whether Chromium runs it."""
+        return self.runner == "onnxruntime-web"
+
+    @property
+    def cores(self) -> int:
+        """On how many it runs: a browser's own processes, and its compiler, need one beside."""
+        return self.threads + self.in_browser
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -136,8 +146,8 @@ def _on_provider(
         file = bundle.graphs[graph, precision]
         job = {
             "runner": runner if not in_javascript else JAVASCRIPT[provider][0],
-            "folder": str(bundle.folder),
-            "file": str(file),
+            "folder": str(bundle.folder.resolve()),
+            "file": str(file.resolve()),
             "provider": JAVASCRIPT[provider][1] if in_javascript else provider,
             "package": str(_package_alone(setting.scratch)),
         }

@@ -28,7 +28,8 @@ class Effort:
         minutes: for everything but installing what is missing.
         rounds: most rounds.
         latency_calls: calls with one text that are timed, a round.
-        warmup_calls: at least so many come before, and at least for warmup_seconds: a browser compiles while it runs.
+        warmup_calls: so many come before.
+        warmup_seconds: in a browser, which compiles while it runs, they take at least so long.
         batch_seconds: least time measured a batch size, a round.
         most_seconds: a batch size of which one call takes longer is left out, and calls with one text end then.
         batches: texts a call, in rising order.
@@ -38,15 +39,13 @@ class Effort:
     rounds: int = 9
     latency_calls: int = 300
     warmup_calls: int = 30
-    warmup_seconds: float = 1.0
+    warmup_seconds: float = 2.0
     batch_seconds: float = 0.3
     most_seconds: float = 5.0
     batches: Sequence[int] = (32, 256, 1024)
 
 
-QUICK = Effort(
-    minutes=0.9, rounds=1, latency_calls=50, warmup_calls=10, warmup_seconds=0.2, batch_seconds=0.05, most_seconds=0.6
-)
+QUICK = Effort(minutes=0.9, rounds=1, latency_calls=50, warmup_calls=10, batch_seconds=0.05, most_seconds=0.6)
 
 
 class Jobs:
@@ -60,10 +59,10 @@ class Jobs:
             "batches": list(effort.batches),
             "latency_calls": effort.latency_calls,
             "warmup_calls": effort.warmup_calls,
-            "warmup_seconds": effort.warmup_seconds,
             "batch_seconds": effort.batch_seconds,
             "most_seconds": effort.most_seconds,
         }
+        self.browser_warmup_seconds = effort.warmup_seconds
         self.ids: dict[Path, str] = {}  # file with the ids of the sentences, by bundle
         self.golden: dict[Path, dict[str, Any]] = {}  # content of golden.json, by bundle
         self.golden_files: dict[Path, tuple[str, str]] = {}  # of its texts and of their ids
@@ -92,6 +91,7 @@ class Jobs:
             "precision": configuration.precision,
             "provider": configuration.provider,
             "threads": configuration.threads,
+            "warmup_seconds": self.browser_warmup_seconds if configuration.in_browser else 0,
             "ids": self.ids[bundle.folder] if bundle else None,
             "golden": golden,
             "golden_ids": golden_ids,

@@ -15,7 +15,7 @@ __all__ = ["answer_of"]
 STOP_SECONDS = 5  # for a process that was asked to stop, before it is killed
 
 
-def answer_of(command: Sequence[str], threads: int, seconds: float) -> dict[str, Any]:
+def answer_of(command: Sequence[str], threads: int, cores: int, seconds: float) -> dict[str, Any]:
     """What a runner prints last, on pinned cores; a runner that prints nothing has failed."""
     environment = {
         **os.environ,
@@ -25,7 +25,7 @@ def answer_of(command: Sequence[str], threads: int, seconds: float) -> dict[str,
         "HF_HUB_OFFLINE": "1",  # nobody looks for a newer version while the clock runs
         "PYTHONDONTWRITEBYTECODE": "",
     }
-    with pinned(threads):  # the process inherits it
+    with pinned(cores):  # the process inherits it
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -54,13 +54,13 @@ def answer_of(command: Sequence[str], threads: int, seconds: float) -> dict[str,
 
 
 @contextmanager
-def pinned(threads: int) -> Iterator[None]:
-    """The last `threads` of our cores for what is started inside; the first takes what else the machine does."""
+def pinned(count: int) -> Iterator[None]:
+    """The last `count` of our cores for what is started inside; the first takes what else the machine does."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(cores)[-threads:])
+    os.sched_setaffinity(0, sorted(cores)[-count:])
     try:
         yield
     finally:

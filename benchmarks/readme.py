@@ -17,8 +17,11 @@ from typing import Any
 
 from edge_potion.errors import InputError
 
-__all__ = ["quality_numbers", "speed_numbers", "text_numbers", "training_numbers", "with_numbers"]
+__all__ = ["benchmark_numbers", "quality_numbers", "training_numbers", "with_numbers"]
 
+# Whose versions are told.
+BENCHMARKED = ("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino", "model2vec", "fastembed")
+BENCHMARKED += ("sentence-transformers", "tokenizers")
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
 
@@ -42,8 +45,7 @@ def with_numbers(readme: str, results: Path) -> str:
     before, rest = readme.split(BEGIN)
     writers = {
         "quality": quality_numbers,
-        "text": text_numbers,
-        "speed": speed_numbers,
+        "benchmark": benchmark_numbers,
         "training": training_numbers,
     }
     parts = [write(*_newest(results, what)) for what, write in writers.items()]
@@ -78,51 +80,67 @@ def quality_numbers(report: dict[str, Any], name: str) -> str:
     return "\n".join([*lines, "", *remarks, "", _source(name, "make bench-quality"), ""])
 
 
-def speed_numbers(report: dict[str, Any], name: str) -> str:
-    """The Markdown of one speed report."""
-    machine, versions = report["machine"], report["versions"]
-    from_ids = {row["name"]: row for row in report["from_ids"]}
+def benchmark_numbers(report: dict[str, Any], name: str) -> str:
+    """The Markdown of one report of `edge-potion benchmark`."""
+    machine, settings = report["machine"], report["settings"]
+    rows = [row for row in report["configurations"] if row["status"] == "measured"]
+    versions = {package: version for row in rows for package, version in row["versions"].items()}
+    named = ", ".join(f"{package} {versions[package]}" for package in BENCHMARKED if package in versions)
+    ratios = {(ratio["of"], ratio["metric"]): ratio for ratio in report["ratios"]}
     lines = [
-        f"One pinned thread of {machine['cpu']}, {report['sentences']:,} English sentences, batch {report['batch']}, "
-        f"median of {report['rounds']} interleaved rounds against model2vec {versions['model2vec']} on the same "
-        f"float32 table (onnxruntime {versions['onnxruntime']}, tokenizers {versions['tokenizers']}).",
+        f"`edge-potion benchmark` on {machine['cpu']}: {settings['texts']['count']:,} English sentences of "
+        f"{settings['texts']['mean_characters']:.0f} characters in file order, {settings['texts']['not_ascii']:.1%} of "
+        f"them not ASCII; one pinned core a process (browsers: two); medians of {settings['rounds']} interleaved "
+        f"rounds; peers on the same table; ratios to model2vec float32, round by round ({named}).",
         "",
-        "| | from text, texts/s | ratio | from token ids, texts/s | ratio |",
+        "| | texts/s at 32 | at 256 | at 1024 | ratio at 256 | p50 ms | p99 ms | cold start ms | peak MB | file MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    from_ids = [row for row in rows if not row["summary"].keys() & {"texts_per_s_32"}]
+    for row in (row for row in rows if row not in from_ids):
+        found = {metric: value["median"] for metric, value in row["summary"].items()}
+        rates = [_count(found.get(f"texts_per_s_{batch}")) for batch in settings["batches"]]
+        ratio = ratios.get((row["name"], "texts_per_s_256"))
+        cells = [
+            *(*rates, _spread(ratio) if ratio else ""),
+            *(f"{found['p50_ms']:.2f}", f"{found['p99_ms']:.2f}", f"{1000 * found['first_vector_s']:.0f}"),
+            *(f"{found['rss_peak_bytes'] / 1e6:.0f}", f"{row['size_bytes'] / 1e6:.1f}"),
+        ]
+        lines.append(f"| {_called(row)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "From token ids, which leaves the tokenizer out of both (lookup, mean and norm):",
+        "",
+        "| | texts/s at 32 | at 256 | at 1024 | ratio at 1024 |",
         "|---|---:|---:|---:|---:|",
     ]
-    for row in report["end_to_end"]:
-        both = (row, from_ids.get(row["name"]))  # the text graph takes no ids
-        cells = [f"{value['texts_per_second']:,.0f} | {_ratio(value)}" if value else " | " for value in both]
-        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+    for row in rows:
+        spreads = [row["summary"].get(f"from_ids_per_s_{batch}") for batch in settings["batches"]]
+        ratio = ratios.get((row["name"], "from_ids_per_s_1024"))
+        if any(spreads):
+            cells = [_count(spread and spread["median"]) for spread in spreads]
+            lines.append(f"| {_called(row)} | {' | '.join(cells)} | {_spread(ratio) if ratio else ''} |")
+    lines += ["", "What could not run here, and why:", ""]
+    for row in report["configurations"]:
+        if row["status"] != "measured":
+            lines.append(f"* {_called(row)}: {row['status']}. {row['reason']}")
     return "\n".join([*lines, "", _source(name, "make bench"), ""])
 
 
-def text_numbers(report: dict[str, Any], name: str) -> str:
-    """The Markdown of one report on the text graph."""
-    versions = report["versions"]
-    lines = [
-        f"The text graph at int8, called as it is (texts joined by NUL, in file order, {report['not_ascii']:.1%} of "
-        f"them not ASCII), beside model2vec {versions['model2vec']}'s `encode` on the same table: one pinned thread of "
-        f"{report['machine']['cpu']}, median of {report['rounds']} interleaved rounds (onnxruntime "
-        f"{versions['onnxruntime']}). The file loads in {median(report['load_ms']):.0f} ms and holds "
-        f"{report['beyond_the_table_mb']} MB beyond its table.",
-        "",
-        "| texts a call | text graph, texts/s | model2vec, texts/s | ratio |",
-        "|---|---:|---:|---:|",
-    ]
-    for batch, part in report["batches"].items():
-        rates = " | ".join(f"{median(rates):,.0f}" for rates in part["rows_per_s"].values())
-        lines.append(f"| {batch} | {rates} | {_spread(part['ratios'][0])} |")
-    if "threads" in report:
-        lines += [
-            "",
-            f"`EdgeModel` on two threads is {_spread(report['threads']['ratios'][0])} times as fast as on one.",
-        ]
-    return "\n".join([*lines, "", _source(name, "make bench"), ""])
+def _called(row: dict[str, Any]) -> str:
+    """A configuration in few words: our graph, precision and provider, or the peer's name."""
+    if row["peer"]:
+        return row["name"].removesuffix(" x1")
+    words = [word for word in (row["graph"], row["precision"], row["provider"]) if word]
+    return f"**{' '.join(words)}**" if row["status"] == "measured" else " ".join(words)
+
+
+def _count(number: float | None) -> str:
+    return "" if number is None else f"{number:,.0f}"
 
 
 def _spread(ratio: dict[str, Any]) -> str:
-    return f"{ratio['median']:.2f} ({ratio['lowest']:.2f}-{ratio['highest']:.2f})"
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})"
 
 
 def training_numbers(report: dict[str, Any], name: str) -> str:
@@ -153,10 +171,6 @@ def training_numbers(report: dict[str, Any], name: str) -> str:
 
 def _source(name: str, command: str) -> str:
     return f"From [benchmarks/results/{name}](benchmarks/results/{name}), written by `{command}`."
-
-
-def _ratio(row: dict[str, Any]) -> str:
-    return f"{row['ratio']:.2f} ({row['ratio_low']:.2f}-{row['ratio_high']:.2f})"
 
 
 if __name__ == "__main__":

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import lzma
 import platform
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Ratio", "cpu_name", "first_sentences", "print_rates", "rates_and_ratios", "timed"]
+__all__ = ["Ratio", "cpu_name", "print_rates", "rates_and_ratios", "timed"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,6 @@ def print_rates(title: str, report: dict[str, Any]) -> None:
     for ratio in report["ratios"]:
         spread = f"{ratio['lowest']:.2f} - {ratio['highest']:.2f}"
         print(f"{ratio['median']:.2f} times ({spread})  {ratio['of']} / {ratio['to']}")
-
-
-def first_sentences(file: Path, count: int) -> list[str]:
-    opener = lzma.open if file.suffix == ".xz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        return [line.rstrip("\n") for line in islice(lines, count)]
 
 
 def cpu_name() -> str:

@@ -17,7 +17,6 @@ from .contestants import BASELINE, Configuration
 __all__ = ["Row", "as_json", "cosine_of", "ratios_of", "round_of"]
 
 QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
-MEMORY_BASELINE = "model2vec float16"  # the smallest peer on the same table
 
 
 @dataclass
@@ -134,19 +133,18 @@ def _metrics(row: Row) -> dict[str, list[float]]:
 
 
 def ratios_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Of each configuration to the baseline with as many threads, round by round; memory to the float16 peer's too."""
+    """Of each configuration to the baseline with as many threads, round by round."""
     measured = {row.configuration.name: row for row in rows if row.status == "measured"}
     ratios = []
     for name, row in measured.items():
-        for peer, only in ((BASELINE, ""), (MEMORY_BASELINE, "rss_")):
-            base = measured.get(f"{peer} x{row.configuration.threads}")
-            if base is None or base is row:
-                continue
-            ours, theirs = _metrics(row), _metrics(base)
-            for metric in (each for each in ours if each in theirs and each.startswith(only)):
-                by_round = [a / b for a, b in zip(ours[metric], theirs[metric], strict=False) if b]
-                if by_round:
-                    spread = {"median": median(by_round), "low": min(by_round), "high": max(by_round)}
-                    pair = {"of": name, "to": base.configuration.name, "metric": metric}
-                    ratios.append({**pair, **spread, "rounds": len(by_round)})
+        base = measured.get(f"{BASELINE} x{row.configuration.threads}")
+        if base is None or base is row:
+            continue
+        ours, theirs = _metrics(row), _metrics(base)
+        for metric in (each for each in ours if each in theirs):
+            by_round = [a / b for a, b in zip(ours[metric], theirs[metric], strict=False) if b]
+            if by_round:
+                spread = {"median": median(by_round), "low": min(by_round), "high": max(by_round)}
+                pair = {"of": name, "to": base.configuration.name, "metric": metric}
+                ratios.append({**pair, **spread, "rounds": len(by_round)})
     return ratios

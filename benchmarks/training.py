@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe
 from edge_potion.trainer.shards import Features, Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
 from edge_potion.trainer.teacher import Teacher, load_teacher
+from edge_potion.vector_files import read_texts
 
 from .featurizing import compare_featurize
-from .rounds import cpu_name, first_sentences, print_rates, rates_and_ratios, timed
+from .rounds import cpu_name, print_rates, rates_and_ratios, timed
 
 OURS = "edge-potion"
 STEPS_ALONE = "edge-potion, steps alone"
@@ -101,7 +103,7 @@ def main() -> None:
     _print_parts(report["contrast"]["seconds"])
     _print_scores(report["contrast"])
     with tempfile.TemporaryDirectory() as scratch:
-        texts = first_sentences(arguments.sentences, arguments.texts)
+        texts = list(islice(read_texts(arguments.sentences), arguments.texts))
         report["featurize"] = compare_featurize(teacher, texts, arguments.rounds, Path(scratch))
     print_rates("featurize", report["featurize"])
     print("lowest cosine to ours", report["featurize"]["lowest_cosine"])

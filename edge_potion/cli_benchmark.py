@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,9 +29,7 @@ def benchmark(
     ] = "all",
     graphs: Annotated[str, typer.Option(help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
     precisions: Annotated[str, typer.Option(help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
-    threads: Annotated[
-        str | None, typer.Option(help="Numbers by comma; by default 1 and one a core.", show_default=False)
-    ] = None,
+    threads: Annotated[str, typer.Option(help="Numbers by comma, such as 1,4; as many cores are pinned.")] = "1",
     texts: Annotated[
         str | None, typer.Option(help="File with a text a line; by default sample sentences.", show_default=False)
     ] = None,
@@ -51,9 +48,7 @@ def benchmark(
         bool,
         typer.Option("--setup", help="First install what is missing, in environments beside yours (needs a network)."),
     ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A rough answer in under a minute: one round, one thread.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A rough answer in under a minute: one round.")] = False,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="How long; by default 10.", show_default=False)] = None,
     compare: Annotated[
         Path | None, typer.Option(help="An older report.json: show what changed beyond the noise.", show_default=False)
@@ -79,7 +74,6 @@ def benchmark(
 
     old = comparing.read_report(compare) if compare else None
     effort = QUICK if quick else Effort()
-    every = (1,) if quick else tuple(dict.fromkeys((1, os.cpu_count() or 1)))
     report = measure(
         bundles or [],
         out,
@@ -87,7 +81,7 @@ def benchmark(
         peers=_chosen(peers, PEERS, PEERS, "peer"),
         graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
         precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
-        threads=_numbers(threads) if threads else every,
+        threads=_numbers(threads),
         texts=texts,
         pythons=_pythons(python or []),
         scores=scores,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_potion import InputError
-from edge_potion.benchmarks import speed, training
+from edge_potion.benchmarks import training
 from edge_potion.benchmarks.given_features import write_given_features
 from edge_potion.benchmarks.readme import training_numbers, with_numbers
 
@@ -28,23 +28,6 @@ def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
         with_numbers("# no place", tmp_path)
     with pytest.raises(InputError, match=r"holds no \*_quality.json"):
         with_numbers("<!-- numbers -->\n<!-- end of numbers -->\n", tmp_path)
-
-
-def test_the_speed_benchmark_runs_and_names_what_ran(distilled_folder, tmp_path):
-    sentences = tmp_path / "sentences.txt"
-    shutil.copy(CHECKOUT / "tests" / "data" / "sentences.txt", sentences)
-    command = [sys.executable, "-m", speed.__name__, distilled_folder, sentences, "--rounds", "1", "--json"]
-    done = subprocess.run([*command, tmp_path / "speed.json"], capture_output=True, text=True, check=True)
-    report = json.loads((tmp_path / "speed.json").read_text())
-    names = ["model2vec float32", "model2vec float16"]
-    names += [f"{graph} {at} (cpu)" for graph in ("text", "bag", "tokens") for at in ("int8", "float16", "float32")]
-    for question in ("from_ids", "end_to_end"):
-        asked = [name for name in names if question == "end_to_end" or not name.startswith("text")]
-        assert [row["name"] for row in report[question]] == asked
-        assert all(row["texts_per_second"] > 0 for row in report[question])
-        assert report[question][0]["ratio"] == 1
-    assert report["sentences"] == 631
-    assert "tokens int8 (cpu)" in done.stdout
 
 
 @pytest.mark.slow
