@@ -17,6 +17,7 @@ from typing import Any
 
 from edge_potion.exporters.export import export
 from edge_potion.folders import BUILT_IN, read_json, written_whole
+from edge_potion.manifest import write_manifest
 from edge_potion.static_model import StaticModel
 
 from .evaluate import evaluate
@@ -79,6 +80,7 @@ def main() -> None:
         (folder / "config.json").write_text(json.dumps({**config, "edge_potion": origin}, indent=2) + "\n")
         with (folder / "README.md").open("a", encoding="utf-8") as card:
             card.write(_sections(origin, scores))
+        write_manifest(folder)
     size = sum(file.stat().st_size for file in PACKAGED.rglob("*") if file.is_file())
     print(f"{PACKAGED}: {size / 1e6:.1f} MB; {HALF} half: {json.dumps(scores)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import ModelFormatError
+from edge_potion.golden import cosines
 
 from .contestants import BASELINE, Configuration
 
@@ -38,8 +39,6 @@ def cosine_of(vectors: Path, dims: Sequence[int], golden: Mapping[str, Any]) -> 
     Raises:
         ModelFormatError: the vectors are not as many, or not numbers.
     """
-    from edge_potion.exporters.golden import cosines
-
     expected = np.array(golden["vectors"], np.float32)  # (N, D)
     found = np.fromfile(vectors, "<f4").reshape(dims)
     if found.shape != expected.shape:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json
+from edge_potion.manifest import MANIFEST, FileSum, check_files, read_manifest
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
@@ -31,6 +32,7 @@ class Bundle:
         dim: D, width of a vector.
         max_tokens: where a text is cut; None means never.
         normalize: whether vectors have unit length.
+        sums: what each file was when it was exported, by its path in the folder; empty where nothing tells.
     """
 
     folder: Path
@@ -39,6 +41,16 @@ class Bundle:
     dim: int
     max_tokens: int | None
     normalize: bool
+    sums: Mapping[str, FileSum] = field(default_factory=dict)
+
+    def check(self, file: Path) -> Path:
+        """A file of the bundle, once it is sure that it is what was exported.
+
+        Raises:
+            ModelFormatError: it is damaged.
+        """
+        check_files(self.folder, self.sums, [file.relative_to(self.folder).as_posix()])
+        return file
 
     @property
     def precisions(self) -> list[str]:
@@ -71,8 +83,8 @@ def graph_file(graph: str, precision: str) -> str:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether `folder` was written by `export` (other makers' onnx/ folders have no golden.json)."""
-    return (folder / "golden.json").is_file()
+    """Whether `folder` was written by `export`: other makers' onnx/ folders have neither of these files."""
+    return (folder / "golden.json").is_file() or (folder / MANIFEST).is_file()
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -92,6 +104,8 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder} holds none of our graphs (onnx/text*.onnx, onnx/bag*.onnx, onnx/model*.onnx); write a bundle "
             "with `edge-potion export`"
         )
+    sums = read_manifest(folder)
+    check_files(folder, sums, ["config.json"])
     config = read_json(folder / "config.json")
     dim, max_tokens, normalize = config.get("hidden_dim"), config.get("max_length"), config.get("normalize")
     for key, value, fits in (
@@ -101,4 +115,4 @@ def open_bundle(folder: Path) -> Bundle:
     ):
         if not fits:
             raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
-    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize))
+    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize), sums)

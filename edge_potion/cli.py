@@ -31,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+VERDICTS = {True: "ok", False: "FAILED", None: "-"}
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 
 MODEL_HELP = (
@@ -89,6 +90,11 @@ def export(
     token_embeddings: Annotated[
         bool, typer.Option(help="Give the tokens graph an output with each token's vector (transformers.js needs it).")
     ] = False,
+    mobile: Annotated[
+        bool,
+        typer.Option("--mobile", help="Add mobile/: .ort files for phones, and a graph of fixed shape with int32 ids."),
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens that the graph of fixed shape takes.")] = 128,
     revision: RevisionOption = None,
 ) -> None:
     """Write a bundle: ONNX graphs with a quantized table, checked against the oracle before they are handed out.
@@ -105,9 +111,12 @@ def export(
         quantize=precisions,
         graphs="all" if graphs == "all" else _words(graphs),
         token_embeddings=token_embeddings,
+        mobile_tokens=max_tokens if mobile else None,
         revision=revision,
     )
     _print_bundle(bundle)
+    if mobile:
+        print((bundle.folder / "mobile" / "README.md").read_text(encoding="utf-8"))
     print(f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts")
 
 
@@ -186,6 +195,27 @@ def search(
 
 app.command()(evaluate)
 app.command()(benchmark)
+
+
+@app.command()
+def verify(
+    model: ModelArgument = BUILT_IN,
+    provider: Annotated[str, typer.Option(help="Where to run: cpu, cuda, openvino, ...")] = "cpu",
+) -> None:
+    """Check a bundle's files, and whether this machine computes what it should: the first thing to run on a new device.
+
+    Replays golden.json through every graph and precision. One line each; exit code 1 where one strays.
+
+    Example: edge-potion verify my-bundle --provider openvino
+    """
+    from edge_potion.folders import find_folder
+    from edge_potion.verify import verify as replay
+
+    failed = False
+    for verdict in replay(find_folder(model), provider):
+        failed |= verdict.passed is False
+        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:15}  {verdict.told}", flush=True)
+    sys.exit(failed)
 
 
 @app.command()

@@ -39,6 +39,7 @@ MODEL_FILES = (
     "config.json",
     "config_sentence_transformers.json",
     "golden.json",
+    "manifest.json",
     "model.safetensors",
     "modules.json",
     "README.md",
@@ -49,8 +50,9 @@ MODEL_FILES = (
 GRAPH_FILES = ("onnx/*.onnx",)
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|golden\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
+    r"config\.json|golden\.json|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
     r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
+    r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )
 TEMPORARY = ".edge-potion-"  # what temporary names begin with
 # Other processes may replace the same folder at the same moment.
@@ -109,7 +111,7 @@ def read_json(file: Path) -> dict[str, Any]:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as failure:
         raise ModelFormatError(f"{file} is missing") from failure
-    except (OSError, ValueError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
+    except (OSError, ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
         raise ModelFormatError(f"{file} cannot be read as JSON ({failure})") from failure
     if not isinstance(value, dict):
         raise ModelFormatError(f"{file} holds a {type(value).__name__}; a JSON object was expected")

@@ -17,6 +17,7 @@ from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle, is_bundle, open_b
 from edge_potion.calls import FEEDS, calls_of, joined, windows
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
+from edge_potion.onnx_file import check_onnx
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
 from edge_potion.tokens import TokenIds, check_count, check_texts, open_tokenizer, refuse_surrogates, tokenize
 
@@ -128,6 +129,7 @@ class EdgeModel:
                 f"the graph {name!r} runs on the cpu alone, and {folder} holds no other for {provider.name!r}: "
                 f"edge-potion export MODEL --graphs bag, or use provider='cpu'"
             )
+        check_onnx(bundle.check(file))
         if name == "text":
             # Much of this graph runs on one thread whatever it is given, so calls run side by side instead.
             return cls(bundle, name, held, providers.open_session(file, provider, 1), threads or _cores())
@@ -237,7 +239,7 @@ class EdgeModel:
         """(b, D) float32 by the text graph; `first` is the number of the first text, for errors."""
         check_texts(texts, first)
         if len(texts) == 1 and len(texts[0]) <= LONGEST_IN_TEXT_GRAPH:  # what a search box asks: no time for the rest
-            return self._session.run(None, {"text": joined(texts, texts, first)})[0]
+            return self._run({"text": joined(texts, texts, first)})
         characters = np.fromiter(map(len, texts), np.int64, len(texts))
         order = np.argsort(characters, kind="stable")
         order, too_long = np.split(order, [int((characters <= LONGEST_IN_TEXT_GRAPH).sum())])
@@ -246,7 +248,7 @@ class EdgeModel:
 
         def run(places: np.ndarray) -> None:
             some = list(map(texts.__getitem__, places.tolist()))
-            vectors[places] = self._session.run(None, {"text": joined(some, texts, first)})[0]
+            vectors[places] = self._run({"text": joined(some, texts, first)})
 
         calls = [order[begin:end] for begin, end in calls_of(tokens, batch_size, self._tokens_per_call)]
         if len(calls) > 1 and self._workers > 1:
@@ -278,13 +280,28 @@ class EdgeModel:
             if ids.lengths[places[-1]] > LONGEST_IN_GRAPH:  # such a text is alone in its call
                 vectors[places] = self._oracle.pool(ids.take(places))
             else:
-                vectors[places] = self._session.run(None, FEEDS[self.graph](ids, places))[0]
+                vectors[places] = self._run(FEEDS[self.graph](ids, places))
+        return vectors
+
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(b, D) float32 by one ONNX Runtime call.
+
+        Raises:
+            ModelFormatError: a vector holds NaN or inf, as of a table that is damaged or a provider that overflows.
+        """
+        vectors: np.ndarray = self._session.run(None, feeds)[0]
+        # NaN and inf stay in a sum of squares, which takes a tenth of the time of looking at every value.
+        if not np.isfinite(np.vdot(vectors, vectors)) and not np.isfinite(vectors).all():
+            raise ModelFormatError(
+                f"{self.bundle.folder}: the graph {self.graph!r} at {self.precision} gives NaN or inf on "
+                f"{self.provider!r}; run `edge-potion verify`, or export the bundle again"
+            )
         return vectors
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         """The bundle's tokenizer."""
-        return open_tokenizer(self.bundle.folder / "tokenizer.json")
+        return open_tokenizer(self.bundle.check(self.bundle.folder / "tokenizer.json"))
 
     @cached_property
     def _from_ids(self) -> EdgeModel | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import BUILT_IN, find_folder, read_json, written_whole
+from edge_potion.manifest import check_files, read_manifest
 from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
 
 if TYPE_CHECKING:
@@ -234,6 +235,8 @@ def _read(folder: Path, name: str) -> StaticModel:
             f"{folder} holds no model.safetensors; a Model2Vec or sentence-transformers StaticEmbedding folder was "
             "expected (a transformer is turned into one with `edge-potion distill`)"
         )
+    if home == folder:  # a bundle tells what its files were
+        check_files(folder, read_manifest(folder), ["config.json", "model.safetensors", "tokenizer.json"])
     table, is_st_layout = _read_table(home / "model.safetensors")
     card = _read_card(folder, name, is_st_layout)
     tokenizer_file = home / "tokenizer.json"

@@ -15,10 +15,14 @@ import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.folders import origin_of, refuse_unwritable, written_whole
+from edge_potion.golden import Golden, check_parity
+from edge_potion.manifest import write_manifest
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
+from edge_potion.tokens import check_count
 
-from .golden import Golden, check_parity, golden_of
+from .golden import golden_of, write_golden
+from .mobile import FIXED, fixed_graph, write_mobile
 from .model_card import bundle_card
 from .pooling import Pooling
 from .quantize import PackedTable, file_tensors, pack
@@ -30,6 +34,7 @@ __all__ = ["export"]
 
 log = logging.getLogger("edge_potion")
 
+LONGEST_FIXED = 8192  # tokens of a graph of fixed shape: more is no phone's
 LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
 
@@ -40,6 +45,7 @@ def export(
     quantize: str | Sequence[str] = ("int8",),
     graphs: str | Sequence[str] = "all",
     token_embeddings: bool = False,
+    mobile_tokens: int | None = None,
     revision: str | None = None,
 ) -> Bundle:
     """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
@@ -52,6 +58,8 @@ def export(
             it can hold.
         token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
             of transformers.js need (it makes that graph about three times slower).
+        mobile_tokens: add the folder `mobile/`: .ort files, what a build of ONNX Runtime for them needs, and a graph of
+            fixed shape that takes one text of so many tokens; None leaves it out.
         revision: branch, tag or commit, when `model` is a hub id.
 
     Returns:
@@ -68,6 +76,7 @@ def export(
         [names] if isinstance(names, str) else list(names)
         for names in (quantize, tuple(GRAPHS) if wants_all else graphs)
     )
+    check_count("mobile_tokens", mobile_tokens, LONGEST_FIXED)
     _check_choices("precision", quantize, list(PRECISIONS))
     _check_choices("graph", graphs, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
@@ -96,11 +105,22 @@ def export(
                 made = _graph(graph, model, table, token_embeddings)
                 onnx.save(made, folder / graph_file(graph, precision))
         _write_tokenizer_companions(folder, model)
-        golden.write(folder / "golden.json", quantize, model.card.max_tokens)
+        write_golden(golden, folder, quantize, model.card.max_tokens)
         _run(folder, model, golden, quantize, graphs)
+        if mobile_tokens is not None:
+            fixed = {
+                precision: fixed_graph(
+                    Pooling(table, model.dropped_ids, model.card.normalize),
+                    _metadata(model, FIXED, precision) | {"max_tokens": str(mobile_tokens)},
+                    mobile_tokens,
+                )
+                for precision, table in packed.items()
+            }
+            write_mobile(folder, model, fixed, graphs, mobile_tokens)
         sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
         sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
         (folder / "README.md").write_text(bundle_card(model, sizes), encoding="utf-8")
+        write_manifest(folder)
     return open_bundle(out)
 
 

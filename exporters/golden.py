@@ -1,150 +1,59 @@
-"""golden.json: texts, their ids, the oracle's vectors and the tolerances, so that any port can test itself."""
+"""Makes golden.json: the oracle's answers for the golden texts that ship with edge-potion."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from edge_potion.errors import ParityError
-from edge_potion.static_model import StaticModel
+from edge_potion.golden import (
+    GOLDEN_FILE,
+    GOLDEN_FORMAT,
+    LONG_TEXT,
+    SHORT_LENGTH,
+    SHORT_TEXT,
+    TOLERANCES,
+    Golden,
+    Tolerance,
+)
+from edge_potion.static_model import UNSET, StaticModel, Unset
 from edge_potion.tokens import tokenize
 
-__all__ = ["TOLERANCES", "Golden", "Tolerance", "check_parity", "cosines", "golden_of"]
-
-GOLDEN_FORMAT = 1
-LONG_TEXT = 128
-SHORT_TEXT = 4  # known tokens; below it a vector hangs on one or two rows, and on how these were rounded
-SHORT_LENGTH = 0.2  # of the longest vector
-WORST_SHOWN = 3
+__all__ = ["golden_of", "write_golden"]
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """How far the vectors of a precision may be from the oracle's; a bound that is None is not asked for.
-
-    Attributes:
-        max_abs_diff: largest difference of any value; of vectors that have no unit length, over the largest value
-            of them all. For texts of more than LONG_TEXT tokens it grows with the tokens: a float32 sum rounds as
-            often as it has terms, to one side when they are the same, by up to 2^-24 each.
-        norm: largest relative difference of a vector's length, which a cosine does not see; asked for where vectors
-            have no unit length.
-        median_cosine: least median cosine.
-        cosine: least cosine of a text of SHORT_TEXT or more known tokens.
-        short_cosine: least cosine of a shorter text.
-    """
-
-    max_abs_diff: float | None = None
-    median_cosine: float | None = None
-    cosine: float | None = None
-    short_cosine: float | None = None
-    norm: float | None = None
-
-
-TOLERANCES = {
-    "float32": Tolerance(max_abs_diff=1e-6),
-    "float16": Tolerance(median_cosine=0.99999, cosine=0.99999, short_cosine=0.99999, norm=0.001),
-    "int8": Tolerance(median_cosine=0.9999, cosine=0.9995, short_cosine=0.995, norm=0.02),
-}
-
-
-@dataclass(frozen=True)
-class Golden:
-    """The oracle's answers for one model.
-
-    Attributes:
-        texts: N texts.
-        ids: ids of each, [UNK] among them, cut at the model's limit.
-        vectors: (N, D) float32 of the float32 oracle.
-        known: (N,) int64, tokens of each that count (all but [UNK]).
-        normalize: whether vectors have unit length.
-    """
-
-    texts: Sequence[str]
-    ids: Sequence[list[int]]
-    vectors: np.ndarray
-    known: np.ndarray
-    normalize: bool
-
-    def write(self, file: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
-        """Write golden.json for a bundle that holds `precisions` and cuts at `max_tokens`."""
-        content = {
-            "format": GOLDEN_FORMAT,
-            "normalize": self.normalize,
-            "max_tokens": max_tokens,
-            "short_text": SHORT_TEXT,
-            "long_text": LONG_TEXT,
-            "short_length": SHORT_LENGTH,
-            "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
-            "texts": list(self.texts),
-            "ids": list(self.ids),
-            "known_tokens": self.known.tolist(),
-            "vectors": [[float(f"{value:.8g}") for value in row] for row in self.vectors],
-        }
-        file.write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
-
-
-def golden_of(model: StaticModel, *, without_nul: bool = False) -> Golden:
-    """The oracle's answers for the golden texts that ship with edge-potion; for what takes no NUL, without it."""
+def golden_of(model: StaticModel, *, without_nul: bool = False, max_tokens: int | Unset | None = UNSET) -> Golden:
+    """The oracle's answers, without NUL for what takes none, cut at the model's limit unless `max_tokens` is given."""
+    limit = model.card.max_tokens if isinstance(max_tokens, Unset) else max_tokens
     texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
     if without_nul:
         texts = [text.replace("\0", "") for text in texts]
-    ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
+    ids = tokenize(model.tokenizer, texts, limit)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
     return Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known, model.card.normalize)
 
 
-def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str) -> None:
-    """Hold `vectors` (N, D) to the oracle's.
-
-    Raises:
-        ParityError: they stray; names `where`, the worst texts, and what to do.
-    """
-    if vectors.shape != golden.vectors.shape or not np.isfinite(vectors).all():
-        raise ParityError(f"{where}: vectors of shape {vectors.shape} or with NaN; {golden.vectors.shape} expected")
-    tolerance = TOLERANCES[precision]
-    agreement = cosines(vectors, golden.vectors)  # (N,)
-    short = golden.known < SHORT_TEXT
-    worst_first = np.argsort(agreement)
-    failures = []
-    if tolerance.max_abs_diff is not None:
-        differences = np.abs(vectors - golden.vectors).max(axis=1)  # (N,)
-        largest = 1.0 if golden.normalize else float(np.abs(golden.vectors).max()) or 1.0
-        differences /= largest * np.maximum(1, golden.known / LONG_TEXT)
-        worst_first = np.argsort(-differences)
-        if differences.max() > tolerance.max_abs_diff:
-            failures.append(f"max abs difference {differences.max():.2g} > {tolerance.max_abs_diff:g}")
-    if tolerance.norm is not None and not golden.normalize:
-        lengths, expected = (np.linalg.norm(each.astype(np.float64), axis=1) for each in (vectors, golden.vectors))
-        # Short vectors are sums that cancel: they are asked for what the longest allow.
-        strays = np.abs(lengths - expected) / np.maximum(expected, expected.max() * SHORT_LENGTH)
-        if strays.max() > tolerance.norm:
-            failures.append(f"length of a vector off by {strays.max():.2g} > {tolerance.norm:g}")
-            worst_first = np.argsort(-strays)
-    for name, least, some in (
-        ("median cosine", tolerance.median_cosine, float(np.median(agreement))),
-        ("cosine", tolerance.cosine, float(agreement[~short].min(initial=1))),
-        (f"cosine under {SHORT_TEXT} tokens", tolerance.short_cosine, float(agreement[short].min(initial=1))),
-    ):
-        if least is not None and some < least:
-            failures.append(f"{name} {some:.6f} < {least:g}")
-    if failures:
-        worst = ", ".join(f"{golden.texts[at][:40]!r} ({agreement[at]:.5f})" for at in worst_first[:WORST_SHOWN])
-        hint = "; export with --quantize float16" if precision == "int8" else ""
-        raise ParityError(f"{where} strays from the oracle: {', '.join(failures)}; worst {worst}{hint}")
-
-
-def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N,) float64: cosine of each pair of rows; 1 where both are zero, 0 where one is."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    both_zero = ~(a.any(axis=1) | b.any(axis=1))
-    return np.where(both_zero, 1.0, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
+def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
+    """Write golden.json for a bundle that holds `precisions` and cuts at `max_tokens`."""
+    content = {
+        "format": GOLDEN_FORMAT,
+        "normalize": golden.normalize,
+        "max_tokens": max_tokens,
+        "short_text": SHORT_TEXT,
+        "long_text": LONG_TEXT,
+        "short_length": SHORT_LENGTH,
+        "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
+        "texts": list(golden.texts),
+        "ids": list(golden.ids),
+        "known_tokens": golden.known.tolist(),
+        "vectors": [[float(f"{value:.8g}") for value in row] for row in golden.vectors],
+    }
+    (folder / GOLDEN_FILE).write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
 
 
 def _asked_for(tolerance: Tolerance) -> Mapping[str, float]:

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 import edge_potion.exporters.export as export_module
 from edge_potion import EdgeModel, InputError, ModelFormatError, ParityError, ProviderError, StaticModel, export
-from edge_potion.exporters.golden import check_parity, golden_of
+from edge_potion.exporters.golden import golden_of
+from edge_potion.golden import check_parity
 from edge_potion.static_model import Card
 
 

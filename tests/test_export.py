@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from edge_potion import EdgeModel, StaticModel, export
 from edge_potion.bundle import open_bundle
-from edge_potion.exporters.golden import cosines
+from edge_potion.golden import cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import open_tokenizer
 

@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 
 from edge_potion import StaticModel
-from edge_potion.exporters.golden import cosines
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.token_graph import bag_graph, tokens_graph
+from edge_potion.golden import cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import TokenIds
 

@@ -21,7 +21,7 @@ import pytest
 
 from edge_potion import StaticModel, export
 from edge_potion.bundle import Bundle
-from edge_potion.exporters.golden import cosines
+from edge_potion.golden import cosines
 
 from .conftest import DATA, built_javascript
 

@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 
 from edge_potion import StaticModel
-from edge_potion.exporters.golden import LONG_TEXT
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.text_graph import text_graph
+from edge_potion.golden import LONG_TEXT
 from edge_potion.tokens import tokenize
 
 from .conftest import CHECKOUT, built_javascript

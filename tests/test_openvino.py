@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from edge_potion.exporters.golden import check_parity, golden_of
+from edge_potion.exporters.golden import golden_of
+from edge_potion.golden import check_parity
 
 from .conftest import run_in_peer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_potion.exporters.golden import cosines
 from edge_potion.exporters.quantize import LARGEST_INT8, LARGEST_ROW_WEIGHT, file_tensors, pack
+from edge_potion.golden import cosines
 
 PRECISIONS = ["float32", "float16", "int8"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, InputError, ProviderError, StaticModel, export, providers
-from edge_potion.exporters.golden import SHORT_TEXT, cosines
+from edge_potion.golden import SHORT_TEXT, cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import tokenize
 

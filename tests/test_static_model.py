@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from edge_potion import StaticModel
-from edge_potion.exporters.golden import cosines
+from edge_potion.golden import cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import tokenize
 

@@ -19,11 +19,12 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from edge_potion import StaticModel
 from edge_potion.errors import ModelFormatError
-from edge_potion.exporters.golden import Golden, check_parity, golden_of
+from edge_potion.exporters.golden import golden_of
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.text_graph import COLUMNS, ROWS, text_graph
 from edge_potion.exporters.text_hash import BASE
+from edge_potion.golden import Golden, check_parity
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain, tokenize
 

@@ -1,0 +1,99 @@
+"""manifest.json: size and SHA-256 of every file of a bundle, so that a damaged one is never run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edge_potion.errors import ModelFormatError
+from edge_potion.folders import read_json
+
+__all__ = ["MANIFEST", "FileSum", "check_files", "read_manifest", "write_manifest"]
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileSum:
+    """What a file was when the bundle was written.
+
+    Attributes:
+        size_bytes: its length.
+        sha256: in lower-case hexadecimal.
+    """
+
+    size_bytes: int
+    sha256: str
+
+
+def write_manifest(folder: Path) -> None:
+    """Write manifest.json for all files that `folder` holds now."""
+    files = {
+        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file != folder / MANIFEST
+    }
+    content = {"format": FORMAT, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Mapping[str, FileSum]:
+    """What each file should be, by its path in the folder; empty where the bundle has no manifest (before 0.2).
+
+    Raises:
+        ModelFormatError: it is damaged, or names a file outside the folder.
+    """
+    file = folder / MANIFEST
+    if not file.exists():
+        return {}
+    content = read_json(file)
+    files = content.get("files")
+    if content.get("format") != FORMAT or not isinstance(files, dict) or not files:
+        raise ModelFormatError(f"{file} is no manifest of format {FORMAT}; export the bundle again")
+    sums = {}
+    for name, told in files.items():
+        path = PurePosixPath(name)
+        if not name or "\\" in name or ":" in name or "\0" in name or path.is_absolute() or ".." in path.parts:
+            raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder")
+        size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
+        if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):
+            raise ModelFormatError(f"{file} is damaged at {name!r}; export the bundle again")
+        sums[name] = FileSum(size, digest)
+    return sums
+
+
+def check_files(folder: Path, sums: Mapping[str, FileSum], names: Iterable[str]) -> None:
+    """Hold files to the manifest; what it does not name is not asked for.
+
+    Raises:
+        ModelFormatError: a file is missing, or not what it was.
+    """
+    for name in names:
+        wanted = sums.get(name)
+        if wanted is None:
+            continue
+        file = folder / name
+        try:
+            size = file.stat().st_size
+            same = size == wanted.size_bytes and _sha256(file) == wanted.sha256
+        except OSError as failure:
+            raise ModelFormatError(f"{file} is missing or cannot be read ({failure.strerror})") from failure
+        if not same:
+            raise ModelFormatError(
+                f"{file} is not the file that was exported ({size:,} bytes; {wanted.size_bytes:,} and another checksum "
+                f"in {MANIFEST}): download or export the bundle again"
+                if size != wanted.size_bytes
+                else f"{file} is damaged: its checksum is not that of {MANIFEST}; download or export the bundle again"
+            )
+
+
+def _sha256(file: Path) -> str:
+    import hashlib
+
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

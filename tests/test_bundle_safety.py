@@ -1,0 +1,195 @@
+"""Bundles from strangers: damaged or dishonest ones are errors, never a crash, a hang, NaN or wrong vectors."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx.external_data_helper import convert_model_to_external_data
+
+from edge_potion import EdgeModel, ModelFormatError, StaticModel, export
+from edge_potion.bundle import graph_file
+from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
+from edge_potion.onnx_file import check_onnx
+
+from .conftest import CHECKOUT
+
+SECONDS = 900  # for all mutations of a run: one that hangs is found by it
+
+
+@pytest.fixture
+def small(hand_model, tmp_path) -> Path:
+    """A bundle of every graph at every precision, small enough to be copied thousands of times."""
+    return export(hand_model, tmp_path / "small", quantize=["int8", "float16", "float32"]).folder
+
+
+def fuzzed(bundle: Path, seed: int, count: int, scratch: Path, *options: str) -> dict[str, int]:
+    scratch.mkdir()
+    command = [sys.executable, CHECKOUT / "tests" / "fuzz_bundle.py", bundle, str(seed), str(count), scratch, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    last = scratch / "last"
+    assert done.returncode == 0, f"{last.read_text() if last.exists() else 'at the start'}: {done.stderr[-2000:]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("options", [(), ("--without-manifest",)])
+def test_damaged_bundles_are_refused_or_right(options, small, tmp_path):
+    outcomes = fuzzed(small, 1, 100, tmp_path / "scratch", *options)
+    assert outcomes["refused"] > 50 and outcomes["right"] > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--without-manifest",)])
+def test_two_thousand_damaged_bundles_are_refused_or_right(options, small, tmp_path):
+    outcomes = fuzzed(small, 10_000, 2000, tmp_path / "scratch", *options)
+    print(options, outcomes)
+    assert outcomes["refused"] > 2000 and outcomes["right"] > 2000
+
+
+def test_the_manifest_names_every_file(small):
+    sums = read_manifest(small)
+    held = {file.relative_to(small).as_posix() for file in small.rglob("*") if file.is_file()}
+    assert set(sums) == held - {MANIFEST}
+    check_files(small, sums, sums)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "onnx/../../x", "C:\\x", "onnx\\..\\x", "", "a\0b"])
+def test_a_manifest_that_leaves_its_folder_is_refused(name, small):
+    content = json.loads((small / MANIFEST).read_text())
+    content["files"][name] = {"bytes": 1, "sha256": "0" * 64}
+    (small / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(ModelFormatError, match="leaves the bundle's folder"):
+        EdgeModel.from_pretrained(small)
+
+
+def test_a_flipped_bit_anywhere_in_the_table_is_found(small):
+    file = small / graph_file("text", "int8")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelFormatError, match="is damaged: its checksum is not that of"):
+        EdgeModel.from_pretrained(small, graph="text", precision="int8")
+    assert EdgeModel.from_pretrained(small, graph="bag", precision="int8").encode("the cat").any()
+
+
+def test_a_shortened_file_tells_both_sizes(small):
+    file = small / graph_file("bag", "int8")
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ModelFormatError, match=r"not the file that was exported \(100 bytes;"):
+        EdgeModel.from_pretrained(small, graph="bag")
+
+
+def test_a_damaged_table_is_found_by_the_oracle_too(small):
+    file = small / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelFormatError, match="checksum"):
+        StaticModel.from_pretrained(small)
+
+
+# Graphs that lie, in bundles whose maker wrote a manifest for them.
+
+
+def with_graph(small: Path, change) -> Path:
+    """The bundle with its bag graph changed, and a manifest that says it is right."""
+    file = small / graph_file("bag", "float32")
+    model = onnx.load(file)
+    change(model)
+    onnx.save(model, file)
+    write_manifest(small)
+    return file
+
+
+def test_external_data_is_refused_wherever_it_points(small, tmp_path):
+    (small / "secret").write_bytes(bytes(100_000))
+
+    def change(model: onnx.ModelProto) -> None:
+        table = next(tensor for tensor in model.graph.initializer if tensor.name == "table_rows")
+        table.ClearField("raw_data")
+        table.data_location = onnx.TensorProto.EXTERNAL
+        table.external_data.add(key="location", value="secret")
+
+    with_graph(small, change)
+    with pytest.raises(ModelFormatError, match="a tensor lies in another file"):
+        EdgeModel.from_pretrained(small, graph="bag", precision="float32")
+
+
+def test_external_data_that_onnx_itself_wrote_is_refused(small):
+    file = small / graph_file("bag", "float32")
+    model = onnx.load(file)
+    convert_model_to_external_data(model, location="weights.bin", size_threshold=0)
+    onnx.save(model, file)
+    with pytest.raises(ModelFormatError, match="a tensor lies in another file"):
+        check_onnx(file)
+
+
+def test_external_data_inside_a_branch_is_refused(small):
+    def change(model: onnx.ModelProto) -> None:
+        tensor = onnx.TensorProto(name="deep", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="secret")
+        inner = onnx.helper.make_graph([onnx.helper.make_node("Constant", [], ["deep"], value=tensor)], "inner", [], [])
+        outer = onnx.helper.make_graph([onnx.helper.make_node("If", ["c"], ["d"], then_branch=inner)], "outer", [], [])
+        model.graph.node.append(onnx.helper.make_node("If", ["a"], ["b"], then_branch=outer))
+
+    with pytest.raises(ModelFormatError, match="a tensor lies in another file"):
+        check_onnx(with_graph(small, change))
+
+
+@pytest.mark.parametrize("dims", [[2**40, 2**20], [-1, 8], [2**62, 4], [33, 9]])
+def test_a_tensor_that_claims_another_size_is_refused_before_it_is_loaded(dims, small):
+    def change(model: onnx.ModelProto) -> None:
+        table = next(tensor for tensor in model.graph.initializer if tensor.name == "table_rows")
+        table.dims[:] = dims
+
+    with_graph(small, change)
+    with pytest.raises(ModelFormatError, match=r"a tensor of \d+ bytes has"):
+        EdgeModel.from_pretrained(small, graph="bag", precision="float32")
+
+
+def test_a_tensor_of_a_foreign_type_is_refused(small):
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer[0].data_type = onnx.TensorProto.STRING
+
+    with_graph(small, change)
+    with pytest.raises(ModelFormatError, match="a tensor is of type 8"):
+        EdgeModel.from_pretrained(small, graph="bag", precision="float32")
+
+
+def test_a_model_whose_name_holds_the_word_location_is_fine(small):
+    def change(model: onnx.ModelProto) -> None:
+        model.metadata_props.add(key="note", value="location location location")
+
+    check_onnx(with_graph(small, change))
+
+
+def test_every_graph_of_ours_passes(small, bundle):
+    for folder in (small, bundle.folder):
+        for file in folder.glob("onnx/*.onnx"):
+            check_onnx(file)
+
+
+def test_nothing_is_unpickled(small, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    for name in ("config.json", "tokenizer.json", "model.safetensors", graph_file("bag", "int8"), "golden.json"):
+        copy = tmp_path / "copy"
+        shutil.copytree(small, copy)
+        (copy / name).write_bytes(pickle.dumps(Trap()))
+        write_manifest(copy)
+        for load in (StaticModel.from_pretrained, lambda folder: EdgeModel.from_pretrained(folder, graph="bag")):
+            try:
+                assert np.isfinite(load(copy).encode("the cat")).all()  # a file that this one does not read
+            except ModelFormatError:
+                continue
+        shutil.rmtree(copy)
+    assert not (tmp_path / "sprung").exists()

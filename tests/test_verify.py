@@ -1,0 +1,98 @@
+"""`edge-potion verify`: whole files and right numbers pass; anything else is named, with exit code 1."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_potion import ModelFormatError
+from edge_potion.manifest import MANIFEST, write_manifest
+from edge_potion.verify import verify
+
+from .conftest import run_in_peer
+
+COMMAND = [sys.executable, "-m", "edge_potion.cli", "verify"]
+
+
+def said_of(folder: Path | None, *options: str) -> subprocess.CompletedProcess[str]:
+    words = [] if folder is None else [str(folder)]
+    return subprocess.run([*COMMAND, *words, *options], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copy(bundle, tmp_path) -> Path:
+    return Path(shutil.copytree(bundle.folder, tmp_path / "copy"))
+
+
+def test_the_built_in_model_is_right_on_this_machine():
+    done = said_of(None)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("ok") and "files are as they were exported" in lines[0]
+    assert [line.split()[:3] for line in lines[1:]] == [["ok", "text", "int8"]]
+
+
+def test_each_graph_and_precision_is_a_line(bundle):
+    verdicts = list(verify(bundle.folder))
+    named = {f"{graph} {precision}" for graph, precision in bundle.graphs}
+    assert {verdict.what for verdict in verdicts} == {"files", *named} and all(verdict.passed for verdict in verdicts)
+
+
+def test_a_flipped_bit_fails_the_files_and_the_graph(copy):
+    file = copy / "onnx" / "bag.onnx"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    done = said_of(copy)
+    assert done.returncode == 1
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert len(failed) == 2 and "bag.onnx is damaged" in failed[0] and "bag float32" in failed[1]
+    assert sum(line.startswith("ok") for line in done.stdout.splitlines()) == 8
+
+
+def test_a_machine_that_computes_something_else_is_found_by_the_vectors_alone(copy):
+    """As a machine's kernels cannot be broken here, the answers are: every file is as its manifest says."""
+    golden = json.loads((copy / "golden.json").read_text())
+    golden["vectors"][3] = golden["vectors"][4]
+    (copy / "golden.json").write_text(json.dumps(golden))
+    write_manifest(copy)
+    done = said_of(copy)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0].startswith("ok")
+    assert all("strays from the oracle" in line for line in done.stdout.splitlines()[1:])
+
+
+def test_a_bundle_without_a_manifest_is_replayed_all_the_same(copy):
+    (copy / MANIFEST).unlink()
+    first, *others = list(verify(copy))
+    assert first.passed is None and "no manifest.json" in first.told and all(verdict.passed for verdict in others)
+
+
+def test_another_provider_skips_what_it_cannot_run(bundle):
+    script = (
+        "import sys; from pathlib import Path; from edge_potion.verify import verify\n"
+        "for verdict in verify(Path(sys.argv[1]), 'openvino'): print(verdict.what, verdict.passed, sep=': ')"
+    )
+    lines = dict(line.split(": ") for line in run_in_peer("openvino", script, str(bundle.folder)).splitlines())
+    assert lines["text int8"] == "None" and lines["bag int8"] == lines["tokens float16"] == "True"
+
+
+@pytest.mark.parametrize("damage", ["texts", "vectors", "tolerance", "ids", "format", "normalize", "known_tokens"])
+def test_a_damaged_golden_file_is_an_error(damage, copy):
+    golden = json.loads((copy / "golden.json").read_text())
+    golden[damage] = {"texts": [1], "vectors": [[0.5], [0.5, 1]], "tolerance": {"int8": {"x": 1}}}.get(damage, "?")
+    (copy / "golden.json").write_text(json.dumps(golden))
+    with pytest.raises(ModelFormatError, match=r"golden\.json"):
+        list(verify(copy))
+
+
+def test_what_is_no_bundle_is_one_line(hand_folder):
+    done = said_of(hand_folder)
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and "edge-potion export" in done.stderr
+    unknown = said_of(None, "--provider", "abacus")
+    assert unknown.returncode == 1 and "abacus" in unknown.stderr + unknown.stdout
