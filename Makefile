@@ -3,6 +3,7 @@
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
 # make bench-quality   score the model beside teacher and peers, with an ablation, into benchmarks/quality.md
+# make runtimes  load one bundle in every library that can, and write README's table of them
 # make built-in   train the model that comes with the package, score it, and replace it
 # make test   set up everything the tests need, lint, and run the test suite
 # make browser   install headless Chromium, without which the tests of pages are skipped
@@ -12,10 +13,10 @@ BIN := .venv/bin
 PEERS := model2vec-distill onnxruntime-oldest
 # What `edge-potion benchmark` runs beside itself, and the tests with it. JavaScript where node and npm are.
 export EDGE_POTION_CACHE ?= $(CURDIR)/.venvs/cache
-NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),javascript)
-ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers $(NODE)
+NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),javascript transformers-js)
+ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers langchain $(NODE)
 
-.PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality clean
+.PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
@@ -60,6 +61,7 @@ bench: minilm environments browser
 	$(BIN)/edge-potion benchmark build/benchmark/potion-256d-minilm --texts $(DATA)/sentences.txt.xz \
 		--scores $(lastword $(sort $(wildcard benchmarks/results/*_quality.json))) --minutes 20 --out build/benchmark/report
 	cp build/benchmark/report/report.json benchmarks/results/$(shell date +%F)_$(MACHINE)_benchmark.json
+	cp build/benchmark/report/report.md benchmarks/benchmark.md
 	$(BIN)/python -m edge_potion.benchmarks.readme
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.
@@ -75,6 +77,15 @@ bench-quality: minilm .venvs/tokenlearn/.installed .venvs/model2vec-distill/.ins
 	$(BIN)/python -m edge_potion.benchmarks.quality build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
 		build/quality --features build/features --corpus $(DATA)/sentences.txt.xz --minutes 25 \
 		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_quality.json
+	$(BIN)/python -m edge_potion.benchmarks.readme
+
+# Loads one bundle in every library that can, holds their vectors to the oracle's, and writes README's table.
+runtimes: minilm environments browser
+	mkdir -p benchmarks/results
+	$(BIN)/edge-potion export build/potion-256d-minilm/model --quantize none,int8,float16 --token-embeddings \
+		--out build/runtimes/bundle
+	$(BIN)/python -m edge_potion.benchmarks.runtimes build/runtimes/bundle \
+		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_runtimes.json
 	$(BIN)/python -m edge_potion.benchmarks.readme
 
 # Trains the model that comes with the package, scores it, and replaces it.

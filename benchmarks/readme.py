@@ -11,17 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import InputError
 
 __all__ = ["benchmark_numbers", "quality_numbers", "training_numbers", "with_numbers"]
 
+LONGEST_REASON = 160  # letters; the report has all
 # Whose versions are told.
-BENCHMARKED = ("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino", "model2vec", "fastembed")
-BENCHMARKED += ("sentence-transformers", "tokenizers")
+BENCHMARKED = (
+    *("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino"),
+    *("model2vec", "fastembed", "sentence-transformers", "tokenizers"),
+)
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
 
@@ -83,21 +88,22 @@ def quality_numbers(report: dict[str, Any], name: str) -> str:
 def benchmark_numbers(report: dict[str, Any], name: str) -> str:
     """The Markdown of one report of `edge-potion benchmark`."""
     machine, settings = report["machine"], report["settings"]
-    rows = [row for row in report["configurations"] if row["status"] == "measured"]
-    versions = {package: version for row in rows for package, version in row["versions"].items()}
+    measured = [row for row in report["configurations"] if row["status"] == "measured"]
+    versions = {package: version for row in measured for package, version in row["versions"].items()}
     named = ", ".join(f"{package} {versions[package]}" for package in BENCHMARKED if package in versions)
     ratios = {(ratio["of"], ratio["metric"]): ratio for ratio in report["ratios"]}
+    rows = list(_smallest(measured))
     lines = [
         f"`edge-potion benchmark` on {machine['cpu']}: {settings['texts']['count']:,} English sentences of "
         f"{settings['texts']['mean_characters']:.0f} characters in file order, {settings['texts']['not_ascii']:.1%} of "
         f"them not ASCII; one pinned core a process (browsers: two); medians of {settings['rounds']} interleaved "
-        f"rounds; peers on the same table; ratios to model2vec float32, round by round ({named}).",
+        f"rounds; peers on the same table; ratios to model2vec float32, round by round ({named}). Of each graph and "
+        "provider the smallest precision; [benchmarks/benchmark.md](benchmarks/benchmark.md) has all.",
         "",
         "| | texts/s at 32 | at 256 | at 1024 | ratio at 256 | p50 ms | p99 ms | cold start ms | peak MB | file MB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    from_ids = [row for row in rows if not row["summary"].keys() & {"texts_per_s_32"}]
-    for row in (row for row in rows if row not in from_ids):
+    for row in (row for row in rows if "texts_per_s_32" in row["summary"]):
         found = {metric: value["median"] for metric, value in row["summary"].items()}
         rates = [_count(found.get(f"texts_per_s_{batch}")) for batch in settings["batches"]]
         ratio = ratios.get((row["name"], "texts_per_s_256"))
@@ -114,17 +120,34 @@ def benchmark_numbers(report: dict[str, Any], name: str) -> str:
         "| | texts/s at 32 | at 256 | at 1024 | ratio at 1024 |",
         "|---|---:|---:|---:|---:|",
     ]
-    for row in rows:
+    for row in (row for row in rows if row["provider"] == "cpu"):
         spreads = [row["summary"].get(f"from_ids_per_s_{batch}") for batch in settings["batches"]]
         ratio = ratios.get((row["name"], "from_ids_per_s_1024"))
         if any(spreads):
             cells = [_count(spread and spread["median"]) for spread in spreads]
             lines.append(f"| {_called(row)} | {' | '.join(cells)} | {_spread(ratio) if ratio else ''} |")
-    lines += ["", "What could not run here, and why:", ""]
+    lines += ["", "What could not run here:", ""]
+    refused: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in report["configurations"]:
         if row["status"] != "measured":
-            lines.append(f"* {_called(row)}: {row['status']}. {row['reason']}")
+            refused.setdefault((row["provider"], row["status"]), []).append(row)
+    for (provider, status), some in refused.items():
+        what = ", ".join(f"{row['graph']} {row['precision']}" for row in some if row["graph"])
+        lines.append(f"* {provider}{f' ({what})' if what else ''}: {status}; {_cut(some[0]['reason'])}")
     return "\n".join([*lines, "", _source(name, "make bench"), ""])
+
+
+def _smallest(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The peers, and of ours each graph on each provider at the smallest precision that ran."""
+    seen = {(row["graph"], row["provider"], row["precision"]) for row in rows if not row["peer"]}
+    best = {pair: next(at for at in PRECISIONS if (*pair, at) in seen) for pair in {key[:2] for key in seen}}
+    for row in rows:
+        if row["peer"] or best[row["graph"], row["provider"]] == row["precision"]:
+            yield row
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 2].rsplit(" ", 1)[0] + " …"
 
 
 def _called(row: dict[str, Any]) -> str:

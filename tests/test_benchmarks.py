@@ -12,6 +12,8 @@ import pytest
 
 from edge_potion import InputError
 from edge_potion.benchmarks import training
+from edge_potion.benchmarks.benchmark_markdown import as_markdown
+from edge_potion.benchmarks.compare import read_report
 from edge_potion.benchmarks.given_features import write_given_features
 from edge_potion.benchmarks.readme import training_numbers, with_numbers
 
@@ -21,6 +23,12 @@ CHECKOUT = Path(__file__).parent.parent
 def test_the_readmes_numbers_are_those_of_the_newest_report():
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert with_numbers(readme, CHECKOUT / "benchmarks" / "results") == readme
+
+
+def test_the_whole_benchmark_is_that_of_the_newest_report():
+    newest = sorted((CHECKOUT / "benchmarks" / "results").glob("*_benchmark.json"))[-1]
+    shown = (CHECKOUT / "benchmarks" / "benchmark.md").read_text(encoding="utf-8")
+    assert shown == as_markdown(read_report(newest))
 
 
 def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
