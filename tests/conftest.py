@@ -23,6 +23,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from edge_potion import StaticModel, export, train
 from edge_potion.benchmarks import environments
 from edge_potion.bundle import Bundle
+from edge_potion.manifest import MANIFEST
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain
 
@@ -73,7 +74,10 @@ def hand_folder(hand_model, tmp_path) -> Path:
 
 @pytest.fixture
 def hand_bundle(hand_model, tmp_path) -> Path:
-    return export(hand_model, tmp_path / "bundle").folder
+    """Without its manifest: tests change its files to see what is checked behind the checksums."""
+    folder = export(hand_model, tmp_path / "bundle").folder
+    (folder / MANIFEST).unlink()
+    return folder
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_a_dtype_that_numpy_does_not_have(hand_folder):
 def test_a_truncated_graph(hand_bundle):
     for name, graph in (("text", "auto"), ("bag", "bag")):
         truncate(hand_bundle / "onnx" / f"{name}_quantized.onnx")
-        with pytest.raises(ModelFormatError, match=rf"{name}_quantized.onnx is no graph that onnxruntime .* loads"):
+        with pytest.raises(ModelFormatError, match=rf"{name}_quantized.onnx is no graph of ours"):
             EdgeModel.from_pretrained(hand_bundle, graph=graph)
 
 

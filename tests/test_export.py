@@ -21,6 +21,7 @@ PROMISED = [
     "README.md",
     "config.json",
     "golden.json",
+    "manifest.json",
     "model.safetensors",
     "modules.json",
     "onnx/bag.onnx",
