@@ -103,6 +103,7 @@ def export(
     """
     from edge_potion.exporters.export import export as write_bundle
     from edge_potion.exporters.graph_builder import IR_VERSION, OPSET
+    from edge_potion.exporters.mobile import DETAILS, MOBILE
 
     precisions = [PRECISION_WORDS.get(word, word) for word in _words(quantize)]
     bundle = write_bundle(
@@ -116,7 +117,8 @@ def export(
     )
     _print_bundle(bundle)
     if mobile:
-        print((bundle.folder / "mobile" / "README.md").read_text(encoding="utf-8"))
+        page = (bundle.folder / MOBILE / "README.md").read_text(encoding="utf-8")
+        print(f"\n{page.partition(DETAILS)[0].strip()}\n\n{bundle.folder / MOBILE / 'README.md'} has the details")
     print(f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts")
 
 

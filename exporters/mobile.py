@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from .golden import golden_of
 from .graph_builder import GraphBuilder
 from .pooling import Pooling
 
-__all__ = ["FIXED", "MOBILE", "fixed_graph", "write_mobile"]
+__all__ = ["DETAILS", "FIXED", "MOBILE", "fixed_graph", "write_mobile"]
 
 MOBILE = "mobile"  # folder in a bundle
 FIXED = "fixed"  # stem of the graph of fixed shape, beside the stems in GRAPHS
+DETAILS = "## The checker in its own words"
 OPERATORS = "required_operators.config"
 
 PAGE = """\
@@ -47,9 +49,15 @@ each was run on the golden texts before it was written. `{fixed}*` take one text
     ./build.sh --config MinSizeRel --minimal_build --disable_exceptions --disable_ml_ops \\
         --include_ops_by_config {operators} --enable_reduced_operator_type_support
 
-## What onnxruntime {version}'s mobile usability checker says
+What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) and CoreML (iOS):
 
+| graph | verdict |
+|---|---|
 {verdicts}
+
+{details}
+
+{said}
 """
 
 
@@ -90,6 +98,7 @@ def write_mobile(
     import onnxruntime
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 
+    logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)  # it tells of files in folders soon gone
     out = folder / MOBILE
     out.mkdir()
     verdicts = {}
@@ -120,13 +129,23 @@ def write_mobile(
         operators=OPERATORS,
         version=onnxruntime.__version__,
         sizes="\n".join(f"| `{name}` | {size / 1e6:.2f} |" for name, size in sizes.items()),
-        verdicts="\n\n".join(f"`{name}`:\n\n" + "\n".join(f"    {line}" for line in v) for name, v in verdicts.items()),
+        verdicts="\n".join(f"| `{name}` | {verdict.told} |" for name, verdict in verdicts.items()),
+        details=DETAILS,
+        said="\n\n".join(f"`{name}`:\n\n{verdict.said}" for name, verdict in verdicts.items()),
     )
     (out / "README.md").write_text(page, encoding="utf-8")
 
 
-def _verdict(file: Path) -> list[str]:
-    """What onnxruntime's own checker says of a graph on NNAPI and CoreML: its lines, without paths."""
+@dataclass(frozen=True)
+class _Verdict:
+    """Of one graph: in a few words, and in the checker's own, as a block of Markdown."""
+
+    told: str
+    said: str
+
+
+def _verdict(file: Path) -> _Verdict:
+    """What onnxruntime's own checker says of a graph on NNAPI and CoreML, without this machine's paths."""
     from onnxruntime.tools.mobile_helpers.usability_checker import analyze_model
 
     said = io.StringIO()
@@ -135,7 +154,8 @@ def _verdict(file: Path) -> list[str]:
     with redirect_stdout(said):
         worth_trying = analyze_model(file, skip_optimize=False, logger=logger)
     lines = [line.rstrip().replace(str(file), file.name) for line in said.getvalue().splitlines() if line.strip()]
-    return [*lines, f"verdict: {'NNAPI or CoreML may be worth trying' if worth_trying else 'use the CPU provider'}"]
+    told = "NNAPI or CoreML may be worth trying" if worth_trying else "use the CPU provider"
+    return _Verdict(told, "\n".join(f"    {line}" for line in lines))
 
 
 def _hold_to_oracle(file: Path, graph: str, precision: str, model: StaticModel, max_tokens: int) -> None:
