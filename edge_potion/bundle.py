@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json
-from edge_potion.manifest import MANIFEST, FileSum, check_files, read_manifest
+from edge_potion.manifest import FileSum, check_files, read_manifest
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
@@ -84,7 +84,7 @@ def graph_file(graph: str, precision: str) -> str:
 
 def is_bundle(folder: Path) -> bool:
     """Whether `folder` was written by `export`: other makers' onnx/ folders have neither of these files."""
-    return (folder / "golden.json").is_file() or (folder / MANIFEST).is_file()
+    return (folder / "golden.json").is_file() or bool(read_manifest(folder))
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -14,6 +14,7 @@ import edge_potion
 from edge_potion.bundle import Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, MissingExtraError, ModelFormatError
 from edge_potion.folders import MODEL_FILES
+from edge_potion.manifest import check_files
 from edge_potion.static_model import ST_FOLDERS, StaticModel
 
 __all__ = ["bundle_of", "cache_folder"]
@@ -40,9 +41,12 @@ def bundle_of(folder: Path, precision: str) -> Bundle:
 def _whole(cached: Path) -> Bundle | None:
     """The bundle in the cache, or None where there is none or it is damaged (and can be made again)."""
     try:
-        return open_bundle(cached) if is_bundle(cached) else None
+        bundle = open_bundle(cached) if is_bundle(cached) else None
+        if bundle is not None:
+            check_files(cached, bundle.sums, bundle.sums)
     except ModelFormatError:
         return None
+    return bundle
 
 
 def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:

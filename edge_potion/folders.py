@@ -44,7 +44,9 @@ MODEL_FILES = (
     "modules.json",
     "README.md",
     "recipe.toml",
+    "special_tokens_map.json",
     "tokenizer.json",
+    "tokenizer_config.json",
     "0_StaticEmbedding/*",
 )
 GRAPH_FILES = ("onnx/*.onnx",)
@@ -54,6 +56,7 @@ OUR_FILES = re.compile(
     r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )
+LARGEST_JSON = 2**28  # bytes: a tokenizer of a million tokens has a tenth of it
 TEMPORARY = ".edge-potion-"  # what temporary names begin with
 # Other processes may replace the same folder at the same moment.
 SWAP_TRIES = 20
@@ -108,6 +111,8 @@ def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file; ModelFormatError when it is missing, truncated or not an object."""
     try:
+        if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size > LARGEST_JSON:
+            raise ModelFormatError(f"{file} is no file, or larger than {LARGEST_JSON:,} bytes")
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as failure:
         raise ModelFormatError(f"{file} is missing") from failure

@@ -94,13 +94,16 @@ def read_golden(folder: Path) -> Golden:
         known = np.array(content["known_tokens"], np.int64)  # (N,)
         tolerance = {precision: Tolerance(**bounds) for precision, bounds in content["tolerance"].items()}
         fits = (
-            len(texts) == len(ids) == len(vectors) == len(known) > 0
+            isinstance(texts, list)
+            and len(texts) == len(ids) == len(vectors) == len(known) > 0
             and vectors.ndim == 2
+            and known.ndim == 1
             and bool(np.isfinite(vectors).all())
-            and all(isinstance(text, str) for text in texts)
+            and all(isinstance(text, str) and text.encode("utf-8") is not None for text in texts)  # no lone surrogate
             and all(type(token) is int and token >= 0 for row in ids for token in row)
             and type(content["normalize"]) is bool
             and all(_is_bound(bound) for each in tolerance.values() for bound in vars(each).values())
+            and all(any(bound is not None for bound in vars(each).values()) for each in tolerance.values())
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
         raise ModelFormatError(f"{file} is damaged ({failure}); export the bundle again") from failure

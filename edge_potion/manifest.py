@@ -14,7 +14,7 @@ from edge_potion.folders import read_json
 __all__ = ["MANIFEST", "FileSum", "check_files", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT_KEY, FORMAT = "edge_potion_manifest", 1  # others use the file's name too: a web page's app has one
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,12 +38,12 @@ def write_manifest(folder: Path) -> None:
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != folder / MANIFEST
     }
-    content = {"format": FORMAT, "files": files}
+    content = {FORMAT_KEY: FORMAT, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Mapping[str, FileSum]:
-    """What each file should be, by its path in the folder; empty where the bundle has no manifest (before 0.2).
+    """What each file should be, by its path in the folder; empty where there is no manifest of ours.
 
     Raises:
         ModelFormatError: it is damaged, or names a file outside the folder.
@@ -51,15 +51,23 @@ def read_manifest(folder: Path) -> Mapping[str, FileSum]:
     file = folder / MANIFEST
     if not file.exists():
         return {}
-    content = read_json(file)
+    try:
+        content = read_json(file)
+    except ModelFormatError:
+        if _is_others(folder):
+            return {}
+        raise
+    if FORMAT_KEY not in content and _is_others(folder):
+        return {}
     files = content.get("files")
-    if content.get("format") != FORMAT or not isinstance(files, dict) or not files:
+    if content.get(FORMAT_KEY) != FORMAT or not isinstance(files, dict) or not files:
         raise ModelFormatError(f"{file} is no manifest of format {FORMAT}; export the bundle again")
     sums = {}
     for name, told in files.items():
         path = PurePosixPath(name)
-        if not name or "\\" in name or ":" in name or "\0" in name or path.is_absolute() or ".." in path.parts:
-            raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder")
+        leaves = "\\" in name or ":" in name or "\0" in name or path.is_absolute() or ".." in path.parts
+        if leaves or name != path.as_posix() or name == ".":
+            raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder or is no plain name")
         size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
         if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):
             raise ModelFormatError(f"{file} is damaged at {name!r}; export the bundle again")
@@ -81,15 +89,20 @@ def check_files(folder: Path, sums: Mapping[str, FileSum], names: Iterable[str])
         try:
             size = file.stat().st_size
             same = size == wanted.size_bytes and _sha256(file) == wanted.sha256
-        except OSError as failure:
-            raise ModelFormatError(f"{file} is missing or cannot be read ({failure.strerror})") from failure
+        except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+            raise ModelFormatError(f"{file} is missing or cannot be read ({failure})") from failure
         if not same:
             raise ModelFormatError(
-                f"{file} is not the file that was exported ({size:,} bytes; {wanted.size_bytes:,} and another checksum "
-                f"in {MANIFEST}): download or export the bundle again"
+                f"{file} is not the file that was exported ({size:,} bytes; {wanted.size_bytes:,} in {MANIFEST}): "
+                "download or export the bundle again (a checkout that changes line ends does this too)"
                 if size != wanted.size_bytes
                 else f"{file} is damaged: its checksum is not that of {MANIFEST}; download or export the bundle again"
             )
+
+
+def _is_others(folder: Path) -> bool:
+    """Whether a manifest.json that does not say that it is ours lies in a folder that is no bundle either."""
+    return not (folder / "golden.json").exists()
 
 
 def _sha256(file: Path) -> str:

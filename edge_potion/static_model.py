@@ -237,17 +237,21 @@ def _read(folder: Path, name: str) -> StaticModel:
         )
     if home == folder:  # a bundle tells what its files were
         check_files(folder, read_manifest(folder), ["config.json", "model.safetensors", "tokenizer.json"])
-    table, is_st_layout = _read_table(home / "model.safetensors")
-    card = _read_card(folder, name, is_st_layout)
     tokenizer_file = home / "tokenizer.json"
+    tokenizer = open_tokenizer(tokenizer_file)
+    table, is_st_layout = _read_table(home / "model.safetensors", tokenizer.get_vocab_size())
+    card = _read_card(folder, name, is_st_layout)
     if is_st_layout:  # a StaticEmbedding is cut where its tokenizer.json says, and nowhere else
         truncation = read_json(tokenizer_file).get("truncation") or {}
         card = replace(card, max_tokens=_checked_limit(truncation.get("max_length"), tokenizer_file))
-    return StaticModel(table, open_tokenizer(tokenizer_file), card)
+    return StaticModel(table, tokenizer, card)
 
 
-def _read_table(file: Path) -> tuple[np.ndarray, bool]:
-    """The (V, D) float32 table with weights and mapping folded in, and whether sentence-transformers wrote it."""
+def _read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
+    """The (V, D) float32 table with weights and mapping folded in, and whether sentence-transformers wrote it.
+
+    A mapping of another length than the tokenizer's `tokens` is refused before it makes a small file a large table.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -270,6 +274,8 @@ def _read_table(file: Path) -> tuple[np.ndarray, bool]:
     if (mapping := found.get("mapping")) is not None:
         if mapping.ndim != 1 or mapping.dtype.kind not in "iu" or not ((mapping >= 0) & (mapping < len(rows))).all():
             raise ModelFormatError(f"{file}: 'mapping' does not give a row in 0..{len(rows) - 1} for each token")
+        if len(mapping) != tokens:
+            raise ModelFormatError(f"{file}: 'mapping' has {len(mapping)} entries, and the tokenizer {tokens} tokens")
         rows = rows[mapping]
     table = rows.astype(np.float32)
     if (weights := found.get("weights")) is not None:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_potion.bundle import PRECISIONS, open_bundle
-from edge_potion.errors import EdgePotionError, ModelFormatError, ParityError, ProviderError
+from edge_potion.bundle import PRECISIONS, Bundle, open_bundle
+from edge_potion.errors import ModelFormatError, ParityError, ProviderError
 from edge_potion.golden import check_parity, cosines, read_golden
-from edge_potion.manifest import check_files, read_manifest
+from edge_potion.manifest import check_files
 from edge_potion.providers import candidates
 from edge_potion.runtime import EdgeModel
 
 __all__ = ["Verdict", "verify"]
+
+NEEDED = ("config.json", "golden.json", "model.safetensors", "tokenizer.json")  # where they are there
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
     """
     candidates(provider)  # one that is not here at all is an error, and no check that was left out
     bundle = open_bundle(folder)
-    yield _files(folder)
+    yield _files(bundle)
     golden = read_golden(folder)
     for graph, precision in sorted(bundle.graphs, key=lambda item: list(PRECISIONS).index(item[1])):
         what = f"{graph} {precision}"
@@ -61,12 +64,24 @@ def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
             yield Verdict(what, True, f"{len(vectors)} texts on {model.provider}, least cosine {least:.6f}")
 
 
-def _files(folder: Path) -> Verdict:
-    try:
-        sums = read_manifest(folder)
-        check_files(folder, sums, sums)
-    except EdgePotionError as reason:
-        return Verdict("files", False, str(reason))
+def _files(bundle: Bundle) -> Verdict:
+    """Whether the files that are here are those that were exported; what was left out on purpose is only told."""
+    folder, sums = bundle.folder, bundle.sums
     if not sums:
         return Verdict("files", None, "not tried: the bundle has no manifest.json; export it again to get one")
-    return Verdict("files", True, f"{len(sums)} files are as they were exported")
+    graphs = [file.relative_to(folder).as_posix() for file in bundle.graphs.values()]
+    unnamed = [name for name in (*NEEDED, *graphs) if (folder / name).exists() and name not in sums]
+    if unnamed:
+        return Verdict("files", False, f"manifest.json does not name {', '.join(unnamed)}")
+    here = [name for name in sums if (folder / name).exists()]
+    changed = []
+    for name in here:
+        try:
+            check_files(folder, sums, [name])
+        except ModelFormatError as reason:
+            if name != CARD:  # its owner may write there
+                return Verdict("files", False, str(reason))
+            changed.append(name)
+    remarks = [f"{len(sums) - len(here)} more are not here"] * (len(here) < len(sums))
+    remarks += [f"{name} was edited" for name in changed]
+    return Verdict("files", True, "; ".join([f"{len(here) - len(changed)} are as they were exported", *remarks]))

@@ -163,7 +163,9 @@ def _hold_to_oracle(file: Path, graph: str, precision: str, model: StaticModel, 
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    limit = max_tokens if graph == FIXED else model.card.max_tokens
+    limit = model.card.max_tokens
+    if graph == FIXED:
+        limit = max_tokens if limit is None else min(limit, max_tokens)
     golden = golden_of(model, without_nul=graph == "text", max_tokens=limit)
     calls = _fixed_feeds(golden, max_tokens) if graph == FIXED else _feeds(graph, golden)
     vectors = np.concatenate([session.run(None, feeds)[0] for feeds in calls])

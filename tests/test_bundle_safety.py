@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 from edge_potion import EdgeModel, ModelFormatError, StaticModel, export
 from edge_potion.bundle import graph_file
 from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
-from edge_potion.onnx_file import check_onnx
+from edge_potion.onnx_file import OPERATORS, check_onnx
 
 from .conftest import CHECKOUT
 
@@ -60,13 +62,32 @@ def test_the_manifest_names_every_file(small):
     check_files(small, sums, sums)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "onnx/../../x", "C:\\x", "onnx\\..\\x", "", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "/etc/passwd", "onnx/../../x", "C:\\x", "onnx\\..\\x", "", "a\0b", "./config.json"]
+)
 def test_a_manifest_that_leaves_its_folder_is_refused(name, small):
     content = json.loads((small / MANIFEST).read_text())
     content["files"][name] = {"bytes": 1, "sha256": "0" * 64}
     (small / MANIFEST).write_text(json.dumps(content))
     with pytest.raises(ModelFormatError, match="leaves the bundle's folder"):
         EdgeModel.from_pretrained(small)
+
+
+def test_a_web_apps_manifest_is_none_of_ours(hand_folder):
+    (hand_folder / MANIFEST).write_text(json.dumps({"name": "My app", "icons": []}))
+    assert StaticModel.from_pretrained(hand_folder).encode("the cat").any()
+    assert EdgeModel.from_pretrained(hand_folder).encode("the cat").any()  # exported into the cache
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused(small):
+    for name in (MANIFEST, "config.json", "tokenizer.json"):
+        copy = Path(shutil.copytree(small, small.with_name("copy")))
+        (copy / name).unlink()
+        os.mkfifo(copy / name)
+        with pytest.raises(ModelFormatError):
+            StaticModel.from_pretrained(copy)
+        shutil.rmtree(copy)
 
 
 def test_a_flipped_bit_anywhere_in_the_table_is_found(small):
@@ -150,8 +171,72 @@ def test_a_tensor_that_claims_another_size_is_refused_before_it_is_loaded(dims, 
         table.dims[:] = dims
 
     with_graph(small, change)
-    with pytest.raises(ModelFormatError, match=r"a tensor of \d+ bytes has"):
+    with pytest.raises(ModelFormatError, match=r"a tensor (of \d+ bytes has|claims more values)"):
         EdgeModel.from_pretrained(small, graph="bag", precision="float32")
+
+
+@pytest.mark.parametrize("bytes_before", [b"", b"\x01"])
+def test_field_numbers_that_protobuf_would_read_as_others_are_refused(bytes_before, small):
+    """Protobuf drops the bits of a key above the 32nd: 13 | 2^29 is 13 to ONNX Runtime, which is external_data."""
+    file = small / graph_file("bag", "float32")
+    key = (13 << 3 | 2) | 1 << 32
+    coded = bytearray()
+    while key:
+        coded.append(key & 0x7F | (0x80 if key > 0x7F else 0))
+        key >>= 7
+    file.write_bytes(file.read_bytes() + bytes(coded) + b"\x00" + bytes_before)
+    with pytest.raises(ModelFormatError, match="is no protobuf"):
+        check_onnx(file)
+
+
+def test_functions_of_a_models_own_are_refused(small):
+    def change(model: onnx.ModelProto) -> None:
+        model.functions.append(onnx.FunctionProto(name="Hidden", domain="x"))
+
+    with pytest.raises(ModelFormatError, match="functions of its own"):
+        check_onnx(with_graph(small, change))
+
+
+@pytest.mark.parametrize(("operator", "domain"), [("Loop", ""), ("Add", "com.example"), ("", ""), ("Expand", "")])
+def test_operators_that_no_graph_of_ours_has_are_refused(operator, domain, small):
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.node.append(onnx.NodeProto(op_type=operator, domain=domain, input=["a"], output=["b"]))
+
+    with pytest.raises(ModelFormatError, match=r"it holds (the|an) operator"):
+        check_onnx(with_graph(small, change))
+
+
+def test_no_operator_is_allowed_that_no_graph_of_ours_has(bundle, distilled, tmp_path):
+    folders = [bundle.folder, export(distilled, tmp_path / "more", quantize=["int8"], token_embeddings=True).folder]
+    as_means = replace(distilled, card=replace(distilled.card, normalize=False))
+    folders.append(export(as_means, tmp_path / "means", quantize=["int8", "float32"]).folder)
+    found = set()
+
+    def collect(graph: onnx.GraphProto) -> None:
+        for node in graph.node:
+            found.add(node.op_type.encode())
+            for attribute in node.attribute:
+                collect(attribute.g)
+
+    for file in (file for folder in folders for file in folder.glob("onnx/*.onnx")):
+        collect(onnx.load(file).graph)
+    assert found == OPERATORS
+
+
+def test_a_tensor_of_thousands_of_dimensions_takes_no_time(small):
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer[0].dims[:] = [2**62] * 100_000
+
+    file = with_graph(small, change)
+    with pytest.raises(ModelFormatError, match="claims more values"):
+        check_onnx(file)
+
+
+def test_millions_of_fields_are_not_read(small):
+    file = small / graph_file("bag", "float32")
+    file.write_bytes(file.read_bytes() + b"\x10\x01" * 1_000_000)
+    with pytest.raises(ModelFormatError, match="more than 200,000 fields"):
+        check_onnx(file)
 
 
 def test_a_tensor_of_a_foreign_type_is_refused(small):

@@ -33,7 +33,7 @@ def test_the_built_in_model_is_right_on_this_machine():
     done = said_of(None)
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("ok") and "files are as they were exported" in lines[0]
+    assert lines[0].startswith("ok") and "are as they were exported" in lines[0]
     assert [line.split()[:3] for line in lines[1:]] == [["ok", "text", "int8"]]
 
 
@@ -71,6 +71,24 @@ def test_a_bundle_without_a_manifest_is_replayed_all_the_same(copy):
     (copy / MANIFEST).unlink()
     first, *others = list(verify(copy))
     assert first.passed is None and "no manifest.json" in first.told and all(verdict.passed for verdict in others)
+
+
+def test_what_its_owner_left_out_or_wrote_is_told_and_no_failure(copy):
+    """As from a hub, which hands out some files only, with a card that was edited there."""
+    for name in ("special_tokens_map.json", "onnx/bag.onnx"):
+        (copy / name).unlink()
+    (copy / "README.md").write_text("mine")
+    done = said_of(copy)
+    assert done.returncode == 0
+    assert "2 more are not here" in done.stdout and "README.md was edited" in done.stdout
+
+
+def test_a_manifest_that_passes_over_a_file_is_no_manifest(copy):
+    content = json.loads((copy / MANIFEST).read_text())
+    del content["files"]["onnx/bag.onnx"]
+    (copy / MANIFEST).write_text(json.dumps(content))
+    done = said_of(copy)
+    assert done.returncode == 1 and "manifest.json does not name onnx/bag.onnx" in done.stdout
 
 
 def test_another_provider_skips_what_it_cannot_run(bundle):
