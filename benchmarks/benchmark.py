@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from .contestants import (
 )
 from .environments import ROOM
 from .jobs import Effort, Jobs
-from .processes import answer_of
+from .processes import answer_of, without_folders
 from .rounds import cpu_name
 from .rows import Row, as_json, cosine_of, ratios_of, round_of
 
@@ -274,7 +273,7 @@ def _run(row: Row, jobs: Jobs, deadline: float) -> None:
         return
     for status in ("absent", "failed", "fell_back"):
         if status in answer:
-            row.status, row.reason = status.replace("_", " "), _without_folders(answer[status])
+            row.status, row.reason = status.replace("_", " "), without_folders(answer[status])
             row.told = {"nodes": answer.get("nodes")}
             return
     if first_round:
@@ -283,16 +282,11 @@ def _run(row: Row, jobs: Jobs, deadline: float) -> None:
             try:
                 row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[row.configuration.golden.folder])
             except ModelFormatError as reason:
-                row.status, row.reason = "failed", _without_folders(str(reason))
+                row.status, row.reason = "failed", without_folders(str(reason))
                 return
     row.status, row.reason = "measured", None
     row.rounds.append(round_of(answer))
     row.latencies_ms += answer["latency_ms"]
-
-
-def _without_folders(reason: str) -> str:
-    """A reason that may be shown to others: the last part of every path in it; a machine's folders are its own."""
-    return re.sub(r"(?<![\w./:])(?:(?:/|\b[A-Za-z]:\\)[^\s'\"/\\]+)+[/\\](?=[^\s'\"/\\])", "", reason)
 
 
 def _write(report: Mapping[str, Any], out: Path) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "Setting",
     "bundles_configurations",
     "environments_for",
+    "package_alone",
     "peer_configurations",
 ]
 
@@ -149,7 +150,7 @@ def _on_provider(
             "folder": str(bundle.folder.resolve()),
             "file": str(file.resolve()),
             "provider": JAVASCRIPT[provider][1] if in_javascript else provider,
-            "package": str(_package_alone(setting.scratch)),
+            "package": str(package_alone(setting.scratch)),
         }
         # A GPU has threads of its own, and Node's threads are the CPU's once more.
         for threads in setting.threads if provider in ("cpu", "wasm", "openvino") else setting.threads[:1]:
@@ -181,7 +182,7 @@ def _javascript_command(provider: str) -> list[str]:
     return ["node", str(javascript_folder() / f"{JAVASCRIPT[provider][0]}.mjs")]
 
 
-def _package_alone(scratch: Path) -> Path:
+def package_alone(scratch: Path) -> Path:
     """A folder that holds the package edge_potion and nothing else: what lies beside it here may be another onnxruntime
     than that of the environment it is imported in."""
     alone = scratch / "package"

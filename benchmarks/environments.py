@@ -22,11 +22,16 @@ from pathlib import Path
 from edge_potion.cache import cache_folder
 from edge_potion.errors import InputError
 
-__all__ = ["JAVASCRIPT", "PYTHONS", "Missing", "build", "javascript_folder", "python_of"]
+__all__ = ["JAVASCRIPT", "PYTHONS", "TRANSFORMERS_JS", "Missing", "build", "javascript_folder", "python_of"]
 
 ROOM = Path(str(files("edge_potion.benchmarks")))  # where the environments' files lie
 PYTHONS: dict[str, dict[str, list[str]]] = tomllib.loads((ROOM / "environments.toml").read_text(encoding="utf-8"))
-JAVASCRIPT = "javascript"
+JAVASCRIPT, TRANSFORMERS_JS = "javascript", "transformers-js"
+# Of Node: what each installs. transformers.js brings versions of ONNX Runtime of its own.
+PACKAGES = {
+    JAVASCRIPT: ROOM / "javascript" / "package.json",
+    TRANSFORMERS_JS: ROOM / "javascript" / "transformers" / "package.json",
+}
 DONE = ".installed"  # written last, so that an install that was cut off is begun again
 INSTALL_MINUTES = 30
 
@@ -38,7 +43,7 @@ class Missing(Exception):
 def main() -> None:
     """Build environments, one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = [*PYTHONS, JAVASCRIPT]
+    everything = [*PYTHONS, *PACKAGES]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
     for name in parser.parse_args().names or everything:
         try:
@@ -63,8 +68,8 @@ def build(name: str) -> Path:
         folder.mkdir(parents=True)
     except OSError as failure:
         raise InputError(f"cannot write the cache {folder} ({failure}); set EDGE_POTION_CACHE") from failure
-    if name == JAVASCRIPT:
-        shutil.copy(ROOM / "javascript" / "package.json", folder)
+    if name in PACKAGES:
+        shutil.copy(PACKAGES[name], folder)
         commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
     else:
         pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
@@ -84,48 +89,57 @@ def build(name: str) -> Path:
             raise Missing(f"{name} could not be installed: {failure}") from failure
         if done.returncode:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
-            why = next((line for line in lines if "error" in line.lower()), lines[-1])
+            errors = (line for line in lines if "error" in line.lower() and "Ignored the following" not in line)
+            why = next(errors, lines[-1])
             raise Missing(f"{name} could not be installed: {why}")
     (folder / DONE).touch()
     return folder
 
 
-def python_of(name: str, given: Mapping[str, Path]) -> Path:
+def python_of(name: str, given: Mapping[str, Path] | None = None) -> Path:
     """The interpreter of an environment: the one `given` for it, or that of the one that was built.
 
     Raises:
         Missing: neither is there; says how to build it.
     """
-    if name in given:
+    if given and name in given:
         return given[name]
     folder = environment_folder(name)
     if not (folder / DONE).is_file():
-        raise Missing(f"no environment with {PYTHONS[name]['what']}: add --setup, or --python {name}=PATH")
+        hint = _how_to_build(name) if given is None else f"add --setup, or --python {name}=PATH"
+        raise Missing(f"no environment with {PYTHONS[name]['what']}: {hint}")
     return _python_in(folder)
 
 
-def javascript_folder() -> Path:
+def javascript_folder(name: str = JAVASCRIPT) -> Path:
     """The folder from which node runs our JavaScript, beside the packages that it imports; the files are fresh.
 
     Raises:
         Missing: Node is not there, or its packages are not installed.
     """
     _node("node")
-    folder = environment_folder(JAVASCRIPT)
+    folder = environment_folder(name)
     if not (folder / DONE).is_file():
+        if name == TRANSFORMERS_JS:
+            raise Missing(f"transformers.js is not installed: {_how_to_build(name)}")
         raise Missing("ONNX Runtime's packages for JavaScript are not installed: add --setup")
-    shutil.copytree(ROOM / "javascript", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
+    installed = shutil.ignore_patterns("node_modules", "package.json")  # what the environment has of its own
+    shutil.copytree(ROOM / "javascript", folder, dirs_exist_ok=True, ignore=installed)
     return folder
 
 
 def environment_folder(name: str) -> Path:
-    if name == JAVASCRIPT:
-        content = (ROOM / "javascript" / "package.json").read_text(encoding="utf-8")
+    if name in PACKAGES:
+        content = PACKAGES[name].read_text(encoding="utf-8")
     elif name in PYTHONS:
         content = f"{sys.version} {PYTHONS[name]['packages']}"
     else:
-        raise InputError(f"there is no environment {name!r}; there are {', '.join([*PYTHONS, JAVASCRIPT])}")
+        raise InputError(f"there is no environment {name!r}; there are {', '.join([*PYTHONS, *PACKAGES])}")
     return cache_folder() / "benchmark" / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _how_to_build(name: str) -> str:
+    return f"python -m edge_potion.benchmarks.environments {name}"
 
 
 def _python_in(folder: Path) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["answer_of"]
+__all__ = ["answer_of", "without_folders"]
 
 STOP_SECONDS = 5  # for a process that was asked to stop, before it is killed
 
@@ -51,6 +52,11 @@ def answer_of(command: Sequence[str], threads: int, cores: int, seconds: float) 
     except (IndexError, ValueError):
         why = complaint.strip().splitlines()[-1:] or [f"it ended with exit code {process.returncode}, and no answer"]
         return {"failed": why[0][:500]}
+
+
+def without_folders(reason: str) -> str:
+    """A reason that may be shown to others: the last part of every path in it; a machine's folders are its own."""
+    return re.sub(r"(?<![\w./:])(?:(?:/|\b[A-Za-z]:\\)[^\s'\"/\\]+)+[/\\](?=[^\s'\"/\\])", "", reason)
 
 
 @contextmanager

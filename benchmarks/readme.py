@@ -2,8 +2,8 @@
 
     python -m edge_potion.benchmarks.readme [README.md] [--check]
 
-Everything between `<!-- numbers -->` and `<!-- end of numbers -->` is replaced; --check only compares, and exits 1
-when the two differ.
+Everything between `<!-- numbers -->` and `<!-- end of numbers -->` is replaced, and so for `runtimes`; --check only
+compares, and exits 1 when the two differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import InputError
 
-__all__ = ["benchmark_numbers", "quality_numbers", "training_numbers", "with_numbers"]
+__all__ = ["benchmark_numbers", "quality_numbers", "runtimes_table", "training_numbers", "with_numbers"]
 
 LONGEST_REASON = 160  # letters; the report has all
 # Whose versions are told.
@@ -27,7 +27,6 @@ BENCHMARKED = (
     *("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino"),
     *("model2vec", "fastembed", "sentence-transformers", "tokenizers"),
 )
-BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->"
 
 
 def main() -> None:
@@ -44,17 +43,23 @@ def main() -> None:
 
 
 def with_numbers(readme: str, results: Path) -> str:
-    """The README with its numbers section written anew from the newest reports in `results`."""
-    if readme.count(BEGIN) != 1 or END not in readme:
-        raise InputError(f"README.md needs one {BEGIN.strip()} and one {END}")
-    before, rest = readme.split(BEGIN)
-    writers = {
-        "quality": quality_numbers,
-        "benchmark": benchmark_numbers,
-        "training": training_numbers,
+    """The README with its sections written anew from the newest reports in `results`."""
+    sections = {
+        "numbers": {
+            "quality": quality_numbers,
+            "benchmark": benchmark_numbers,
+            "training": training_numbers,
+        },
+        "runtimes": {"runtimes": runtimes_table},
     }
-    parts = [write(*_newest(results, what)) for what, write in writers.items()]
-    return before + BEGIN + "\n".join(parts) + END + rest.split(END, 1)[1]
+    for section, writers in sections.items():
+        begin, end = f"<!-- {section} -->\n", f"<!-- end of {section} -->"
+        if readme.count(begin) != 1 or end not in readme:
+            raise InputError(f"README.md needs one {begin.strip()} and one {end}")
+        before, rest = readme.split(begin)
+        parts = [write(*_newest(results, what)) for what, write in writers.items()]
+        readme = before + begin + "\n".join(parts) + end + rest.split(end, 1)[1]
+    return readme
 
 
 def _newest(results: Path, what: str) -> tuple[dict[str, Any], str]:
@@ -62,7 +67,8 @@ def _newest(results: Path, what: str) -> tuple[dict[str, Any], str]:
     reports = sorted(results.glob(f"*_{what}.json"))
     if not reports:
         raise InputError(
-            f"{results} holds no *_{what}.json; `make bench`, `make bench-training` and `make bench-quality` write them"
+            f"{results} holds no *_{what}.json; `make bench`, `make bench-training`, `make bench-quality` and "
+            "`make runtimes` write them"
         )
     return json.loads(reports[-1].read_text(encoding="utf-8")), reports[-1].name
 
@@ -190,6 +196,44 @@ def training_numbers(report: dict[str, Any], name: str) -> str:
     scores = "; ".join(f"{who} {score}" for who, score in contrast["dev_scores"].items())
     told = f"STS-B dev after that epoch (optimizers and learning rates differ): {scores}."
     return "\n".join([*lines, "", told, "", _source(name, "make bench-training"), ""])
+
+
+def runtimes_table(report: dict[str, Any], name: str) -> str:
+    """The Markdown of one report of `python -m edge_potion.benchmarks.runtimes`."""
+    texts = max(row.get("texts", 0) for row in report["rows"])
+    lines = [
+        f"One bundle, loaded just as it is by each library in an environment of its own: how many of its {texts} "
+        f"golden texts get the oracle's vector (cosine of at least {report['agrees']}), and the least cosine of those "
+        "that should. The other texts are nasty on purpose; what happens to them is in the last column.",
+        "",
+        "| | loads | texts | least cosine | |",
+        "|---|---|---:|---:|---|",
+    ]
+    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}  # rows that differ in precision and cosine alone
+    for row in report["rows"]:
+        alike.setdefault((_library(row), _agreeing(row), _remarks(row)), []).append(row)
+    for (library, agreeing, remarks), rows in alike.items():
+        files = dict.fromkeys([*(row["loads"][0] for row in rows), *rows[0]["loads"][1:]])
+        least = [f"{row['least_cosine']:.6f} {row['precision']}" for row in rows if row["status"] == "passed"]
+        cells = [library, ", ".join(f"`{file}`" for file in files), agreeing, "<br>".join(least), remarks]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", _source(name, "make runtimes"), ""])
+
+
+def _library(row: dict[str, Any]) -> str:
+    return ", ".join(f"{package} {version}".rstrip() for package, version in row["versions"].items())
+
+
+def _agreeing(row: dict[str, Any]) -> str:
+    return str(row["agree"]) if row["status"] == "passed" else f"**{row['status']}**"
+
+
+def _remarks(row: dict[str, Any]) -> str:
+    """What differs and why, or why it did not run."""
+    if row["status"] != "passed":
+        return str(row["reason"])
+    strays = [f"{each['texts']} {each['class']}: {each['why']}" for each in row["strays"]]
+    return "; ".join([*filter(None, [row["remark"]]), *strays])
 
 
 def _source(name: str, command: str) -> str:

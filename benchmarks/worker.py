@@ -7,6 +7,7 @@ what is imported is part of what is measured. `benchmarks/PROTOCOL.md` tells wha
 import json
 import sys
 import time
+from importlib import import_module
 from itertools import cycle
 from types import SimpleNamespace
 
@@ -221,25 +222,48 @@ def fastembed(job):
 
 
 def onnx(job):
-    """Another maker's ONNX file with `input_ids` and `attention_mask`, and the tokenizer beside it.
-
-    Texts are padded to the longest of a call. Where the file gives token vectors, they are averaged and scaled to
-    unit length, as sentence-transformers does with all-MiniLM-L6-v2.
-    """
-    import numpy as np
+    """An ONNX file in ONNX Runtime alone: our text graph, or anyone's graph of token ids with its tokenizer."""
+    import numpy  # noqa: F401 - the imports are no part of the load
     import onnxruntime
-    from tokenizers import Tokenizer
+    import tokenizers  # noqa: F401
 
     def load():
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = job["threads"]
         options.log_severity_level = 4
-        tokenizer = Tokenizer.from_file(job["tokenizer"])
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(job["max_tokens"])
-        return onnxruntime.InferenceSession(job["file"], options, providers=["CPUExecutionProvider"]), tokenizer
+        session = onnxruntime.InferenceSession(job["file"], options, providers=["CPUExecutionProvider"])
+        from_text = [each.name for each in session.get_inputs()] == ["text"]
+        return _from_bytes(session) if from_text else _from_tokens(session, job)
 
-    (session, tokenizer), load_s = timed(load)
+    encode, load_s = timed(load)
+    return SimpleNamespace(
+        encode=encode, from_ids=None, nodes=None, load_s=load_s, packages=["onnxruntime", "tokenizers", "numpy"]
+    )
+
+
+def _from_bytes(session):
+    """NUL stands between texts, and never in one."""
+    import numpy as np
+
+    def encode(texts):
+        joined = "\0".join(text.replace("\0", "") for text in texts).encode()
+        return session.run(None, {"text": np.frombuffer(joined, np.uint8)})[0]
+
+    return encode
+
+
+def _from_tokens(session, job):
+    """From `input_ids` and `attention_mask`, texts padded to the longest of a call.
+
+    Where the file gives token vectors, they are averaged and scaled to unit length, as sentence-transformers does with
+    all-MiniLM-L6-v2.
+    """
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(job["tokenizer"])
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(job["max_tokens"])
     names = [each.name for each in session.get_inputs()]
 
     def encode(texts):
@@ -254,8 +278,26 @@ def onnx(job):
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
 
+    return encode
+
+
+def langchain(job):
+    """The Embeddings of examples/langchain, as LangChain calls it."""
+    sys.path += [job["package"], job["example"]]  # after the environment's own packages
+    import onnxruntime  # noqa: F401 - the imports are no part of the load
+
+    example = import_module("embeddings")
+    model, load_s = timed(lambda: example.EdgePotionEmbeddings(job["folder"]))
+    if model.embed_query(job["first"]) != model.embed_documents([job["first"]])[0]:
+        raise Unable("failed", "embed_query and embed_documents give two vectors for one text")
+    if model.model.precision != job["precision"]:
+        raise Unable("failed", f"it runs at {model.model.precision}")
     return SimpleNamespace(
-        encode=encode, from_ids=None, nodes=None, load_s=load_s, packages=["onnxruntime", "tokenizers", "numpy"]
+        encode=model.embed_documents,
+        from_ids=None,
+        nodes=None,
+        load_s=load_s,
+        packages=["langchain-core", "onnxruntime", "tokenizers", "numpy"],
     )
 
 
@@ -265,6 +307,7 @@ CONTESTANTS = {
     "sentence-transformers": sentence_transformers,
     "fastembed": fastembed,
     "onnx": onnx,
+    "langchain": langchain,
 }
 
 

@@ -1,4 +1,4 @@
-// What both runners need around a measurement: the job's files, the packages, a process's peak memory, the last line.
+// What all runners need around a measurement: the job's files, the packages, a process's peak memory, the last line.
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,15 +8,15 @@ export const PACKAGES = join(HERE, "node_modules");
 
 const json = (file) => JSON.parse(readFileSync(file, "utf8"));
 
-/** {job, items, golden}: items and golden are strings for the text graph, and lists of ids for the others. */
+/** {job, items, golden}: lists of ids for the graphs that start from them, else strings. */
 function readJob(file) {
   const job = json(file);
-  if (job.graph === "text") {
-    // A NUL would part a text in two.
-    const golden = job.golden && json(job.golden).map((text) => text.replaceAll("\0", ""));
-    return { job, items: json(job.texts), golden };
+  if (job.graph === "bag" || job.graph === "tokens") {
+    return { job, items: json(job.ids), golden: job.golden_ids && json(job.golden_ids) };
   }
-  return { job, items: json(job.ids), golden: job.golden_ids && json(job.golden_ids) };
+  // In the text graph a NUL would part a text in two.
+  const fed = (text) => (job.graph === "text" ? text.replaceAll("\0", "") : text);
+  return { job, items: json(job.texts), golden: job.golden && json(job.golden).map(fed) };
 }
 
 /** The most memory that processes ever held (VmHWM), summed; null where /proc does not tell. */

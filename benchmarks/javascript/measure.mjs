@@ -1,4 +1,4 @@
-// Measures one ONNX Runtime session: what node.mjs and the browser's page share, so it imports nothing.
+// Measures one model: what the runners and the browser's page share, so it imports nothing.
 
 // What each kind of graph is fed: strings for "text", lists of token ids for the others.
 const FEEDS = {
@@ -73,7 +73,7 @@ export async function measure(model, job, items, golden) {
   const { vectors, dims } = golden ? await embedGolden(model, golden) : { vectors: null, dims: null };
   const latency_ms = await latencies(model, job, items);
   const rates = await throughputs(model, job, items, latency_ms);
-  const [throughput, from_ids] = job.graph === "text" ? [rates, {}] : [{}, rates];
+  const [throughput, from_ids] = typeof items[0] === "string" ? [rates, {}] : [{}, rates];
   return { vectors, dims, numbers: { latency_ms, throughput, from_ids } };
 }
 
