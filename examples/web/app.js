@@ -1,0 +1,199 @@
+// Joins the page to its worker: files and queries go in, and what comes back is shown.
+import { keepOffline } from "./offline.js";
+import { Results } from "./results.js";
+
+const IDEAS = ["my bread did not rise", "saving money", "sent off the pitch", "sunlight"];
+const at = (id) => document.getElementById(id);
+const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
+const lines = (count) => (count === 1 ? "1 line" : `${number(count)} lines`);
+
+const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+const results = new Results(at("results"), at("query"));
+const waiting = new Map();
+let sent = 0;
+let broken = null; // why the worker answers nothing any more
+let opened = null; // {name, lines} of the file that is searched
+let newestSearch = 0;
+let newestOpen = 0;
+let idleState = "Ready for a text.";
+
+worker.addEventListener("message", ({ data: { id, value, error, progress } }) => {
+  const { resolve, reject, tell } = waiting.get(id);
+  if (progress) return tell(progress);
+  waiting.delete(id);
+  if (error) reject(new Error(error));
+  else resolve(value);
+});
+worker.addEventListener("error", (event) => {
+  event.preventDefault();
+  broken = new Error("This page's worker cannot run: update the browser, or copy all files of the page again.");
+  for (const { reject } of waiting.values()) reject(broken);
+});
+
+/** The worker's answer; an error's message is a sentence for people. `tell` hears how far it is. */
+function ask(kind, words = {}, tell = null) {
+  if (broken) return Promise.reject(broken);
+  const id = ++sent;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve, reject, tell });
+    worker.postMessage({ id, kind, ...words });
+  });
+}
+
+function fail(error) {
+  at("error").textContent = error.message;
+  at("error").hidden = false;
+}
+
+function showState(words) {
+  if (at("state").textContent !== words) at("state").textContent = words; // else it would be read out again
+}
+
+function showBusy(busy) {
+  at("progress").hidden = !busy;
+  at("progress").removeAttribute("value");
+  at("stop").hidden = true;
+}
+
+function showProgress({ done, all, share }) {
+  at("progress").value = share;
+  at("stop").hidden = false;
+  at("file-note").textContent = `${number(done)} of ${lines(all)} read`;
+}
+
+async function load() {
+  const start = performance.now();
+  try {
+    const { bytes } = await ask("load");
+    const took = number(performance.now() - start);
+    at("fact-model").textContent = `Model ${number(bytes / 1e6, 1)} MB, ready in ${took} ms`;
+    at("check").disabled = false;
+    if (!newestOpen) {
+      showBusy(false);
+      showState(idleState);
+    }
+    keepOffline({ note: at("fact-offline"), notice: at("newer"), button: at("renew") });
+  } catch (error) {
+    fail(error);
+    showBusy(false);
+    idleState = "There is no model to search with.";
+    showState(idleState);
+  }
+}
+
+/** Reads a file; the one before stays if this one is no text, and is forgotten if another comes meanwhile. */
+async function open(file, ideas = []) {
+  const own = ++newestOpen;
+  at("error").hidden = true;
+  at("file-name").textContent = file.name;
+  at("file-note").textContent = "is being read";
+  showBusy(true);
+  showState(`Reading ${file.name}…`);
+  let failed = null;
+  const tell = (progress) => own === newestOpen && showProgress(progress);
+  const found = await ask("open", { file }, tell).catch((error) => (failed = error) && null);
+  if (own !== newestOpen) return;
+  showBusy(false);
+  if (failed) fail(failed);
+  if (found) {
+    opened = { name: file.name, lines: found.lines };
+    at("fact-lines").textContent = `${lines(found.lines)}, ${number(found.perSecond)} a second`;
+    at("ideas").replaceChildren(...ideas.map(idea));
+    at("ideas").hidden = !ideas.length;
+    if (matchMedia("(pointer: fine)").matches) at("query").focus(); // elsewhere a keyboard would come up
+  }
+  at("file-name").textContent = opened?.name ?? "No file yet";
+  at("file-note").textContent = opened ? lines(opened.lines) : "Drop a text file here: each line is one text.";
+  if (!opened) showState(idleState);
+  await search();
+}
+
+function idea(words) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = words;
+  button.addEventListener("click", () => {
+    at("query").value = words;
+    search();
+  });
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+/** Shows what the box asks for; an answer that comes when the box asks for something else is dropped. */
+async function search() {
+  const own = ++newestSearch;
+  const query = at("query").value;
+  try {
+    const found = await ask("search", { query });
+    if (!found || own !== newestSearch) return;
+    const { hits, all, milliseconds, known } = found;
+    results.show(known === false ? [] : hits);
+    const isSearch = milliseconds !== undefined;
+    at("fact-query").textContent = isSearch ? `in ${milliseconds.toFixed(1)} ms` : "";
+    if (known === false) showState("The model knows no word of this: try other ones.");
+    else if (isSearch) showState(`The nearest of ${lines(all)}, best first`);
+    else showState(`The first of ${lines(all)}: type to search`);
+  } catch (error) {
+    if (own === newestSearch) fail(error);
+  }
+}
+
+async function check() {
+  at("check").disabled = true;
+  at("checked").textContent = "Checking…";
+  const found = await ask("check").catch((error) => ({ error }));
+  at("check").disabled = false;
+  at("checked").dataset.passed = found.passed ?? false;
+  if (found.error) at("checked").textContent = `Not checked. ${found.error.message}`;
+  else {
+    const seen = `${found.texts} texts, least cosine ${found.least.toFixed(5)}`;
+    at("checked").textContent = found.passed
+      ? `Passed: ${seen}.`
+      : `Failed: ${seen}; ${found.why}. Update the browser, or copy the model again.`;
+  }
+  return found;
+}
+
+async function trySample() {
+  const answer = await fetch("./sample.txt").catch(() => null);
+  if (!answer?.ok) return fail(new Error("sample.txt is missing: put any text of that name beside this page."));
+  await open(new File([await answer.blob()], "sample.txt"), IDEAS);
+}
+
+at("unstarted").remove();
+at("query").addEventListener("input", search);
+at("sample").addEventListener("click", trySample);
+at("check").addEventListener("click", check);
+at("stop").addEventListener("click", () => ask("stop"));
+at("file").addEventListener("change", () => {
+  const [file] = at("file").files;
+  if (file) open(file);
+  at("file").value = ""; // so that the same file can be chosen again, when it has changed
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=file])");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    at("query").select();
+    at("query").focus();
+  } else if (event.key === "Escape" && !event.isComposing) {
+    event.preventDefault();
+    at("query").value = "";
+    at("query").focus();
+    search();
+  }
+});
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault(); // else the browser would leave this page for the file
+    const leaves = name === "drop" || (name === "dragleave" && !event.relatedTarget);
+    document.body.classList.toggle("dragging", !leaves && event.dataTransfer.types.includes("Files"));
+    if (name === "drop" && event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+  });
+}
+
+const ready = load();
+window.edgePotion = { ready, check, embed: (texts) => ask("embed", { texts }) };
+if (location.hash === "#check") check();

@@ -1,0 +1,389 @@
+// Uses examples/web as people do, in headless Chromium: node web_example.mjs JOB.json
+// The job names {python, serve, ort, altered, copied, texts, pictures}; the last line of stdout is what each scene saw.
+import { spawn } from "node:child_process";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { withChromium } from "./chromium.mjs";
+
+const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const QUERY = "my bread did not rise";
+const WINDOW = { width: 1100, height: 800 };
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+const servers = new Set();
+
+/** {url, stop} of a Python program that tells its address on the first line of stdout. */
+async function start(words, quiet = false) {
+  const server = spawn(job.python, ["-u", ...words], { stdio: ["ignore", "pipe", quiet ? "ignore" : "inherit"] });
+  servers.add(server);
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  const stop = () => {
+    servers.delete(server);
+    server.kill();
+    return ended;
+  };
+  for await (const line of createInterface(server.stdout)) {
+    const [url] = /http:\/\/127\.0\.0\.1:\d+\//.exec(line) ?? [];
+    if (url) return { url, stop };
+  }
+  throw new Error(`${words.join(" ")} did not start`);
+}
+
+const serve = (...words) => start([job.serve, "--port", "0", "--ort", job.ort, ...words]);
+// It logs every request, and knows nothing of us.
+const plainHost = (folder) => start(["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder], true);
+
+/**
+ * use(page) with a context of its own; {...what it gives, faults: what a good page never does}.
+ * The model comes when `held` resolves; use does not wait for it then.
+ */
+async function visit(browser, url, use, { held, ...options } = {}) {
+  const context = await browser.newContext({ viewport: WINDOW, ...options });
+  context.setDefaultTimeout(15_000);
+  const faults = [];
+  context.on("request", (request) => {
+    const asked = new URL(request.url());
+    if (asked.protocol !== "blob:" && asked.origin !== new URL(url).origin) faults.push(`asked for ${asked}`);
+  });
+  context.on("weberror", (error) => faults.push(String(error.error())));
+  context.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) faults.push(`${message.type()}: ${message.text()}`);
+  });
+  try {
+    const page = await context.newPage();
+    if (held) await page.route("**/*.onnx", (route) => held.then(() => route.continue()));
+    await page.goto(url);
+    if (!held) await page.evaluate(() => window.edgePotion.ready);
+    return { ...(await use(page, context)), faults };
+  } finally {
+    await context.close();
+  }
+}
+
+const file = (name, content) => ({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
+const choose = (page, name, content) => page.setInputFiles("#file", file(name, content));
+const words = (page, place) => page.locator(place).innerText();
+const shown = (page) => page.locator("#results .text").allInnerTexts();
+const said = (page, pattern) => page.locator("#state").filter({ hasText: pattern }).waitFor();
+const trySample = async (page) => {
+  await page.click("#sample");
+  await said(page, "The first of 120 lines");
+};
+const ask = async (page, query) => {
+  await page.fill("#query", query);
+  await said(page, /nearest/);
+};
+
+/** Drops a file on the page, as from a file manager. */
+async function drop(page, name, content) {
+  const data = await page.evaluateHandle(
+    ([name, content]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([content], name));
+      return data;
+    },
+    [name, content],
+  );
+  for (const type of ["dragenter", "dragover", "drop"]) await page.dispatchEvent("body", type, { dataTransfer: data });
+}
+
+const SCENES = {
+  async vectors(browser, { url }) {
+    return visit(browser, url, async (page) => {
+      const embed = (texts) =>
+        page.evaluate(async (texts) => {
+          const vectors = await window.edgePotion.embed(texts);
+          return Array.from(new Uint32Array(vectors.buffer));
+        }, texts);
+      return {
+        isolated: await page.evaluate(() => crossOriginIsolated),
+        bits: await embed(JSON.parse(readFileSync(job.texts, "utf8"))),
+        nul: await embed(["a\0b cat", "ab cat"]),
+        none: await embed([]),
+      };
+    });
+  },
+
+  async search(browser, { url }) {
+    return visit(browser, url, async (page) => {
+      await page.screenshot({ path: join(job.pictures, "empty.png") });
+      await drop(page, "notes.txt", "Cats purr.\n\n  \r\nThe dough stayed flat.\r\nStocks fell.\n");
+      await said(page, "The first of 3 lines");
+      const first = { texts: await shown(page), numbers: await page.locator("#results .number").allInnerTexts() };
+      await ask(page, QUERY);
+      const dropped = { texts: await shown(page), name: await words(page, "#file-name") };
+      await page.fill("#query", "");
+      await trySample(page);
+      await page.click(`#ideas >> text=${QUERY}`);
+      await said(page, /nearest/);
+      await page.screenshot({ path: join(job.pictures, "light.png"), fullPage: true });
+      const sample = { texts: await shown(page), scores: await page.locator("#results .score").allInnerTexts() };
+      const facts = (await words(page, "#facts")) + (await words(page, "#fact-query"));
+      await page.fill("#query", "☃");
+      await said(page, "The model knows no word of this");
+      return { first, dropped, sample, facts, unknown: await shown(page) };
+    });
+  },
+
+  async loading(browser, { url }) {
+    let come;
+    const held = new Promise((resolve) => (come = resolve));
+    return visit(
+      browser,
+      url,
+      async (page) => {
+        await page.screenshot({ path: join(job.pictures, "loading.png") });
+        const state = await words(page, "#state");
+        await choose(page, "notes.txt", "Cats purr.\nThe dough stayed flat.\nStocks fell.");
+        await page.fill("#query", QUERY);
+        const waits = { state: await words(page, "#state"), texts: await shown(page) };
+        come();
+        await said(page, /nearest/);
+        return { state, waits, texts: await shown(page) };
+      },
+      { held },
+    );
+  },
+
+  async newest(browser, { url }) {
+    return visit(browser, url, async (page) => {
+      await trySample(page);
+      await page.evaluate((query) => {
+        const box = document.getElementById("query");
+        for (let end = 1; end <= query.length; end++) {
+          box.value = query.slice(0, end);
+          box.dispatchEvent(new Event("input"));
+        }
+      }, QUERY);
+      await said(page, /nearest/);
+      const typed = await shown(page);
+      // A query that is still being answered when the box is emptied, and a file still being read when another comes.
+      await page.evaluate(() => {
+        const box = document.getElementById("query");
+        for (const value of ["planets", ""]) {
+          box.value = value;
+          box.dispatchEvent(new Event("input"));
+        }
+      });
+      await page.evaluate(() => window.edgePotion.embed(["a turn of the worker"]));
+      const emptied = await words(page, "#state");
+      const many = Array.from({ length: 20_000 }, (_, place) => `${place} ${"takes long ".repeat(40)}`).join("\n");
+      await choose(page, "many.txt", many);
+      await page.locator("#stop").waitFor();
+      await page.locator("#progress[value]").waitFor();
+      await page.screenshot({ path: join(job.pictures, "reading.png") });
+      await choose(page, "few.txt", "One.\nTwo.");
+      await said(page, "The first of 2 lines");
+      const replaced = await shown(page);
+      await choose(page, "many.txt", many);
+      await page.click("#stop");
+      await said(page, "The first of 2 lines");
+      return { typed, emptied, replaced, stopped: await words(page, "#file-facts") };
+    });
+  },
+
+  async files(browser, { url }) {
+    return visit(browser, url, async (page) => {
+      const error = async (name, content) => {
+        await choose(page, name, content);
+        await page.locator("#error", { hasText: name }).waitFor();
+        return words(page, "#error");
+      };
+      const found = {
+        empty: await error("empty.txt", ""),
+        blank: await error("blank.txt", "\n \n\0\n"),
+        latin: await error("latin.txt", Buffer.from("one\ntwo\ncaf\xe9\n", "latin1")),
+        utf16: await error("utf16.txt", Buffer.from("\ufeffone\ntwo", "utf16le")),
+        long: await error("long.txt", "a\n".repeat(1_000_001)),
+        binary: await error("picture.png", Buffer.from(Array.from({ length: 4096 }, (_, place) => (place * 7) % 256))),
+      };
+      await trySample(page);
+      found.cleared = await page.locator("#error").isHidden();
+      await error("again.txt", "");
+      found.kept = await words(page, "#file-facts");
+      await page.evaluate(() => (window.ran = false));
+      const markup = `<img src=x onerror="window.ran = true"><script>window.ran = true</script>`;
+      await choose(page, "<b>.txt", `${markup}\n\ufeffa\0b\nلا شيء\n`);
+      await said(page, "The first of 3 lines");
+      await ask(page, "img src onerror script");
+      found.markup = await shown(page);
+      found.elements = await page.locator("main :is(img, script, b)").count();
+      found.ran = await page.evaluate(() => window.ran);
+      found.name = await words(page, "#file-name");
+      return found;
+    });
+  },
+
+  async keyboard(browser, { url }) {
+    return visit(browser, url, async (page) => {
+      const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.tagName);
+      const press = async (...keys) => {
+        for (const key of keys) await page.keyboard.press(key);
+        return focused();
+      };
+      const path = [await press("Tab"), await press("Tab"), await press("Enter")];
+      await said(page, "The first of 120 lines");
+      path.push(await focused());
+      await page.keyboard.type(QUERY);
+      await said(page, /nearest/);
+      await page.waitForFunction((query) => document.getElementById("query").value === query, QUERY);
+      path.push(await press("ArrowDown"));
+      const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+      await press("ArrowDown", "ArrowDown");
+      const third = await page.evaluate(() => {
+        const { activeElement } = document;
+        return [...activeElement.parentNode.children].indexOf(activeElement);
+      });
+      await press("End", "ArrowDown");
+      const last = await page.evaluate(() => document.activeElement.nextElementSibling === null);
+      path.push(await press("Home", "ArrowUp"), await press("ArrowDown", "/"));
+      const slash = await page.inputValue("#query");
+      path.push(await press("ArrowDown", "Escape"));
+      await said(page, "The first of 120 lines");
+      return { path, outline, third, last, slash, escaped: await page.inputValue("#query") };
+    });
+  },
+
+  async narrow(browser, { url }) {
+    const small = { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+    return visit(
+      browser,
+      url,
+      async (page) => {
+        const width = () => page.evaluate(() => document.documentElement.scrollWidth);
+        const widths = [await width()];
+        await choose(page, `${"a-long-name".repeat(20)}.txt`, `${"x".repeat(100_000)}\n${"word ".repeat(5000)}\nshort`);
+        await said(page, "The first of 3 lines");
+        widths.push(await width());
+        const lengths = (await shown(page)).map((text) => text.length);
+        await trySample(page);
+        await ask(page, QUERY);
+        await page.click("#check");
+        await page.locator("#checked[data-passed]").waitFor();
+        widths.push(await width());
+        await page.screenshot({ path: join(job.pictures, "narrow.png"), fullPage: true });
+        return { widths, lengths };
+      },
+      small,
+    );
+  },
+
+  async dark(browser, { url }) {
+    return visit(
+      browser,
+      `${url}#check`,
+      async (page) => {
+        await page.locator("#checked[data-passed]").waitFor();
+        await trySample(page);
+        await ask(page, QUERY);
+        await page.screenshot({ path: join(job.pictures, "dark.png"), fullPage: true });
+        const checked = await words(page, "#checked");
+        const found = await page.evaluate(() => window.edgePotion.check());
+        return { checked, found };
+      },
+      { ...PHONE, colorScheme: "dark", reducedMotion: "reduce" },
+    );
+  },
+
+  async offline(browser) {
+    const { url, stop } = await serve();
+    return visit(browser, url, async (page, context) => {
+      await page.locator("#fact-offline", { hasText: "Works offline" }).waitFor();
+      const addresses = await page.evaluate(async () => {
+        const [name] = await caches.keys();
+        return (await (await caches.open(name)).keys()).map((request) => new URL(request.url).pathname.slice(1));
+      });
+      await stop();
+      await context.setOffline(true);
+      await page.goto(`${url}?again#check`);
+      await page.reload();
+      await page.evaluate(() => window.edgePotion.ready);
+      await trySample(page);
+      await ask(page, QUERY);
+      await page.locator("#checked[data-passed]").waitFor();
+      return { addresses, texts: await shown(page), checked: await words(page, "#checked") };
+    });
+  },
+
+  async plain(browser) {
+    const { url, stop } = await plainHost(job.copied);
+    const worker = join(job.copied, "sw.js");
+    try {
+      const whole = await visit(browser, url, async (page) => {
+        await trySample(page);
+        await ask(page, QUERY);
+        const found = { texts: await shown(page), isolated: await page.evaluate(() => crossOriginIsolated) };
+        await page.locator("#fact-offline", { hasText: "Works offline" }).waitFor();
+        const caches = () => page.evaluate(() => window.caches.keys());
+        found.caches = [await caches()];
+        writeFileSync(worker, readFileSync(worker, "utf8").replace(/VERSION = "\w+"/, 'VERSION = "another"'));
+        await page.reload();
+        await page.locator("#newer").waitFor();
+        const reloaded = page.waitForEvent("load");
+        await page.click("#renew");
+        await reloaded;
+        await page.evaluate(() => window.edgePotion.ready);
+        found.caches.push(await caches());
+        return { ...found, newer: await page.locator("#newer").isVisible() };
+      });
+      const without = async (name) => {
+        const place = join(job.copied, name);
+        renameSync(place, `${place}.away`);
+        const seen = await visit(browser, url, async (page) => {
+          await choose(page, "notes.txt", "One.\nTwo.");
+          await page.locator("#file-note", { hasText: "Drop a text file" }).waitFor();
+          if (name === "model/text_quantized.onnx") await page.screenshot({ path: join(job.pictures, "missing.png") });
+          return { error: await words(page, "#error"), state: await words(page, "#state") };
+        });
+        renameSync(`${place}.away`, place);
+        return seen;
+      };
+      return {
+        ...whole,
+        model: await without("model/text_quantized.onnx"),
+        vendor: await without("vendor/ort.wasm.min.mjs"),
+        worker: await without("lines.js"),
+      };
+    } finally {
+      await stop();
+    }
+  },
+
+  async unable(_, { url }) {
+    // Without a compiler, V8 has no WebAssembly.
+    return withChromium(["--js-flags=--jitless"], (browser) =>
+      visit(browser, url, async (page) => ({ error: await words(page, "#error") })),
+    );
+  },
+
+  async altered(browser) {
+    const { url, stop } = await serve("--bundle", job.altered);
+    try {
+      return await visit(browser, url, async (page) => {
+        await page.click("#check");
+        await page.locator("#checked[data-passed]").waitFor();
+        return { checked: await words(page, "#checked") };
+      });
+    } finally {
+      await stop();
+    }
+  },
+};
+
+process.on("exit", () => servers.forEach((server) => server.kill()));
+const seen = {};
+await withChromium([], async (browser) => {
+  const server = await serve();
+  const left = Object.entries(SCENES);
+  // Two at a time: a scene waits more than it works.
+  const play = async () => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const [name, scene] = next;
+      seen[name] = await scene(browser, server).catch((error) => ({ failed: error.stack }));
+    }
+  };
+  await Promise.all([play(), play()]);
+  await server.stop();
+});
+console.log(JSON.stringify(seen));
