@@ -7,6 +7,7 @@ does hits all of them. The report is written after each round: one that is stopp
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,12 +21,13 @@ from typing import Any
 
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
-from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import find_folder, read_json
 from edge_potion.vector_files import read_texts
 
 from . import environments
 from .contestants import (
+    INTERPRETED,
     PEERS,
     PROVIDERS,
     Setting,
@@ -89,22 +91,29 @@ def benchmark(
     """
     require("onnxruntime", extra="cpu,export,benchmark", purpose="benchmarking")
     effort = effort or Effort()
-    most = os.cpu_count() or 1
+    most = _cores()
     if not threads or min(threads) < 1 or max(threads) > most:
-        raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores of this machine")
+        raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores that we may use")
+    if not providers and not peers:
+        raise InputError("neither a provider nor a peer is asked for, so there is nothing to measure")
+    if not math.isfinite(effort.minutes):
+        raise InputError(f"minutes are {effort.minutes}; a number was expected")
+    if unknown := set(pythons or {}) - INTERPRETED:
+        known = ", ".join(sorted(INTERPRETED))
+        raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts)
     plotted = _scores(scores) if scores else []
     _make_folder(out)
     if setup:
         _install(providers, peers)
-    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edge-potion-") as scratch:
         setting = Setting(tuple(dict.fromkeys(threads)), dict(pythons or {}), Path(scratch))
         configurations = [
             *bundles_configurations(opened, providers, graphs, precisions, setting),
             *(peer_configurations(peers, opened[0], setting) if peers else ()),
         ]
+        begin = time.monotonic()  # what is written once, and kept, is no part of the run
         rows = [Row(each) for each in configurations]
         jobs = Jobs(Path(scratch), sentences, opened, effort)
         report = _head(sentences, texts, effort, jobs, plotted)
@@ -128,6 +137,9 @@ def benchmark(
                 write(None)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C; and SIGTERM, which the command turns into SystemExit
             stopped = "interrupted"
+            for row in rows:
+                if row.status == "not run":
+                    row.reason = "the run was interrupted before its turn"
         return write(stopped)
 
 
@@ -193,7 +205,7 @@ def _head(
         "stopped": None,
         "machine": {
             "cpu": cpu_name(),
-            "cores": os.cpu_count() or 1,
+            "cores": _cores(),
             "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "memory_bytes": _memory_bytes(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -214,12 +226,17 @@ def _head(
                 "mean_characters": round(sum(map(len, sentences)) / len(sentences), 1),
                 "not_ascii": round(sum(not text.isascii() for text in sentences) / len(sentences), 4),
             },
-            "golden_texts": max(len(golden["texts"]) for golden in jobs.golden.values()),
+            "golden_texts": max(len(golden.texts) for golden in jobs.golden.values()),
         },
         "configurations": [],
         "ratios": [],
         "scores": scores,
     }
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory_bytes() -> int | None:
@@ -250,21 +267,21 @@ def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_
                 if time.monotonic() > deadline:
                     break
                 bar.set_postfix_str(f"round {number + 1}, {row.configuration.name}")
-                _run(row, jobs, deadline)
+                _run(row, jobs, deadline, number + 1)
                 bar.update()
             longest = max(longest, time.monotonic() - round_begin)
             yield
 
 
-def _run(row: Row, jobs: Jobs, deadline: float) -> None:
-    """One turn of a configuration."""
-    first_round = not row.rounds
-    job, vectors = jobs.of(row.configuration, first_round=first_round)
+def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
+    """One turn of a configuration, in round `number`."""
+    made, first_round = row.configuration, not row.rounds
+    if first_round:
+        _into_the_cache(Path(made.job["file"]))
+    job, vectors = jobs.of(made, first_round=first_round)
     seconds = min(PROCESS_SECONDS, max(1.0, deadline + SHOWING_SECONDS / 2 - time.monotonic()))
     try:
-        answer = answer_of(
-            [*row.configuration.command, str(job)], row.configuration.threads, row.configuration.cores, seconds
-        )
+        answer = answer_of([*made.command, str(job)], made.threads, made.cores, seconds)
     except subprocess.TimeoutExpired:
         if first_round:
             late = seconds < PROCESS_SECONDS
@@ -276,17 +293,29 @@ def _run(row: Row, jobs: Jobs, deadline: float) -> None:
             row.status, row.reason = status.replace("_", " "), without_folders(answer[status])
             row.told = {"nodes": answer.get("nodes")}
             return
-    if first_round:
-        row.told = {key: answer[key] for key in ("versions", "device", "nodes")}
-        if row.configuration.golden:
-            try:
-                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[row.configuration.golden.folder])
-            except ModelFormatError as reason:
-                row.status, row.reason = "failed", without_folders(str(reason))
-                return
+    try:
+        found = round_of(answer, number)
+        if first_round:
+            row.told = {key: answer[key] for key in ("versions", "device", "nodes")}
+            if made.golden:
+                held_to = None if made.peer else made.precision  # peers stray on purpose, where the report says
+                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[made.golden.folder], held_to)
+    except (ModelFormatError, ParityError) as reason:
+        row.status, row.reason = "failed", without_folders(str(reason))
+        return
+    except (KeyError, TypeError, ValueError, IndexError, OSError) as fault:
+        row.status, row.reason = "failed", without_folders(f"its answer is not whole: {type(fault).__name__}: {fault}")
+        return
     row.status, row.reason = "measured", None
-    row.rounds.append(round_of(answer))
+    row.rounds.append(found)
     row.latencies_ms += answer["latency_ms"]
+
+
+def _into_the_cache(file: Path) -> None:
+    """Read a model's file once, as the cold start of the first round would else be the disk's."""
+    with file.open("rb") as stream:
+        while stream.read(1 << 20):
+            pass
 
 
 def _write(report: Mapping[str, Any], out: Path) -> None:

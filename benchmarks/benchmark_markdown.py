@@ -104,8 +104,10 @@ def _how_to_read() -> list[str]:
         "them differ when their ranges over rounds (in report.json) do not overlap.",
         "* p50, p95, p99: latency of one text a call. texts/s: from strings, tokenizing included, at so many texts a "
         "call. from ids: from token ids, without tokenizing; not comparable with texts/s.",
-        "* Cold start: from starting the process to its first vector, with the files in the system's cache. Load: the "
-        "model alone. Peak RSS: resident memory beyond that of the process before its imports.",
+        "* Cold start: from starting the process to its first vector, with the model's file in the system's cache; in "
+        "a browser that is open already (wasm, webgpu) from going to the page, so not to be held against the others. "
+        "Load: the model alone. Peak RSS: resident memory beyond that of the process before its imports; in a browser "
+        "the tab's.",
         "* Cosines are between the vectors and the float32 reference's: 1 is the same direction.",
         '* Peers are held to the same vectors, and stray where they differ on purpose: on golden texts with "[PAD]" in '
         "them, with unknown tokens alone, or with words of thousands of letters.",

@@ -1,10 +1,12 @@
 """Two reports of the benchmark beside each other: what became better or worse, beyond noise.
 
-What is noise: each report has a range over rounds for a metric. A change counts when the two ranges do not overlap, and
-the medians are more than 5 % apart: processes of one build land a few percent apart for good (where their memory lies),
-which the ranges of a quiet run are too narrow to show. With a single round there is no range, and a change must be
-larger than 25 %, about what one round on a shared machine strays by. Files and cosines do not vary from run to run, so
-theirs are held to small limits of their own.
+What is noise: each report has a range over rounds for a metric. A change counts when the two ranges do not overlap,
+and the medians are more than 5 % apart: processes of one build land a few percent apart for good (where their memory
+lies), which the ranges of a quiet run are too narrow to show. Two or three rounds hardly have a range, so 25 % are
+asked for, and slow percentiles are left out; a single round on a shared machine strays by up to a factor of two. The
+machine itself may be slower than it was: where both reports have a metric's ratio to the baseline peer, that ratio
+must have changed as much, too. Files and cosines do not vary from run to run, so theirs are held to small limits of
+their own.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from .benchmark_table import measured, more_is_better
 __all__ = ["Change", "as_text", "compare", "read_report"]
 
 LEAST = 1.05  # times: medians nearer to each other than this are the same
-LEAST_OF_ONE = 1.25  # where one of the reports has a single round
+LEAST_OF_FEW = 1.25  # where one of the reports has less than FEW rounds
+LEAST_OF_ONE = 2.0  # where one has a single round
+FEW = 4
+TAILS = ("p95_ms", "p99_ms")  # left out then: a few slow calls make them
 LEAST_SIZE = 1.01  # of files: a version or a name more in the metadata is no change
 LEAST_COSINE = 1e-6  # more than float32 sums differ by in another order
 FORMAT = 1
@@ -68,6 +73,7 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:
     """Every measurement that both reports have, in the new one's order, and each status that differs."""
     before = {configuration["name"]: configuration for configuration in old["configurations"]}
     after = {configuration["name"]: configuration for configuration in new["configurations"]}
+    drift = _times_the_baseline(new, old)
     changes: list[Change] = []
     for name in [*after, *(name for name in before if name not in after)]:
         both = before.get(name), after.get(name)
@@ -75,7 +81,7 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:
         if statuses[0] != statuses[1]:
             changes.append(_change_of_status(name, *statuses))
         elif statuses == ["measured", "measured"]:
-            changes += _measurements(name, before[name], after[name])
+            changes += _measurements(name, before[name], after[name], drift)
     return changes
 
 
@@ -109,10 +115,24 @@ def _change_of_status(name: str, old: str | None, new: str | None) -> Change:
     return Change(name, "status", old, new, None, verdict)
 
 
-def _measurements(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    least = LEAST if min(len(old["rounds"]), len(new["rounds"])) > 1 else LEAST_OF_ONE
+def _times_the_baseline(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """New over old of each (configuration, metric)'s ratio to the baseline, where both reports have it."""
+    before, after = (
+        {(ratio["of"], ratio["metric"]): ratio["median"] for ratio in report["ratios"]} for report in (old, new)
+    )
+    return {key: after[key] / before[key] for key in before.keys() & after.keys() if before[key] > 0}
+
+
+def _measurements(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], drift: Mapping[tuple[str, str], float]
+) -> Iterator[Change]:
+    rounds = min(len(old["rounds"]), len(new["rounds"]))
+    least = LEAST_OF_ONE if rounds == 1 else LEAST_OF_FEW if rounds < FEW else LEAST
     for metric in dict.fromkeys([*new["summary"], *old["summary"]]):
-        yield _change(name, metric, old["summary"].get(metric), new["summary"].get(metric), least)
+        if rounds < FEW and metric in TAILS:
+            continue
+        beside_baseline = drift.get((name, metric))
+        yield _change(name, metric, old["summary"].get(metric), new["summary"].get(metric), least, beside_baseline)
     for metric, limit in (("size_bytes", LEAST_SIZE), ("elsewhere_share", 1.0)):
         before, after = old.get(metric), new.get(metric)
         if before or after:
@@ -128,7 +148,12 @@ def _point(number: float | None) -> Mapping[str, float] | None:
 
 
 def _change(
-    name: str, metric: str, old: Mapping[str, float] | None, new: Mapping[str, float] | None, least: float
+    name: str,
+    metric: str,
+    old: Mapping[str, float] | None,
+    new: Mapping[str, float] | None,
+    least: float,
+    beside_baseline: float | None = None,
 ) -> Change:
     if old is None or new is None:
         before_only, after_only = (each["median"] if each else None for each in (old, new))
@@ -137,6 +162,8 @@ def _change(
     ratio = after / before if before > 0 else None
     apart = old["high"] < new["low"] or new["high"] < old["low"]
     beyond = before != after if not ratio else max(ratio, 1 / ratio) > least
+    if ratio and beside_baseline is not None:  # what the baseline did as well is the machine's doing
+        beyond = beyond and (beside_baseline > least if ratio > 1 else beside_baseline < 1 / least)
     verdict: Verdict = "same"
     if apart and beyond:
         verdict = "better" if (after > before) == more_is_better(metric) else "worse"
@@ -171,7 +198,7 @@ def _differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str
         if any(len(each["rounds"]) == 1 for each in report["configurations"]):
             yield (
                 f"the {which} report has configurations with a single round, and so no range: there only more than "
-                f"{LEAST_OF_ONE - 1:.0%} counts"
+                f"a factor of {LEAST_OF_ONE:g} counts"
             )
 
 

@@ -24,6 +24,7 @@ from .environments import ROOM, Missing, environment_folder, javascript_folder, 
 
 __all__ = [
     "BASELINE",
+    "INTERPRETED",
     "KNOWN_PROVIDERS",
     "PEERS",
     "PROVIDERS",
@@ -49,6 +50,7 @@ PEERS = (
     "all-MiniLM-L6-v2 ONNX float32",
 )
 TRANSFORMER_TOKENS = 256  # where all-MiniLM-L6-v2 cuts
+WRITING_MINUTES = 10  # an ONNX file of a peer; what takes longer hangs
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,7 @@ FILES: dict[str, Callable[[StaticModel, Bundle, str, Setting], tuple[Path, dict[
     "all-MiniLM-L6-v2 ONNX": _transformer_onnx,
 }
 EXPORTER = "sentence-transformers"  # the environment with torch
+INTERPRETED = {*ORT_PROVIDERS, *RUNNERS.values()}  # for what an interpreter may be named
 
 
 def _onnx_job(file: Path, max_tokens: int, *, special: bool) -> dict[str, Any]:
@@ -289,11 +292,20 @@ def _peer_onnx(kind: str, source: Path, out: Path, setting: Setting) -> Path:
         beside = out.with_name(f"{out.name}.part")
         shutil.rmtree(beside, ignore_errors=True)
         command = [str(python), "-P", str(ROOM / "peer_onnx.py"), kind, str(source), str(beside)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Missing(f"its ONNX file could not be written: {done.stderr.strip().splitlines()[-1]}")
-        beside.rename(out)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60 * WRITING_MINUTES)
+            if done.returncode:
+                raise Missing(f"its ONNX file could not be written: {_last_line(done.stderr)}")
+            if not (out / "model.onnx").is_file():  # another run may have been first
+                shutil.rmtree(out, ignore_errors=True)
+                beside.rename(out)
+        except (OSError, subprocess.TimeoutExpired) as failure:
+            raise Missing(f"its ONNX file could not be written: {failure}") from failure
     return out / "model.onnx"
+
+
+def _last_line(said: str) -> str:
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "no reason given")
 
 
 def environments_for(providers: Sequence[str], peers: Sequence[str]) -> list[str]:

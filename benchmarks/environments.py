@@ -115,7 +115,7 @@ def javascript_folder(name: str = JAVASCRIPT) -> Path:
     """The folder from which node runs our JavaScript, beside the packages that it imports; the files are fresh.
 
     Raises:
-        Missing: Node is not there, or its packages are not installed.
+        Missing: Node is not there, its packages are not installed, or the files cannot be written.
     """
     _node("node")
     folder = environment_folder(name)
@@ -123,9 +123,23 @@ def javascript_folder(name: str = JAVASCRIPT) -> Path:
         if name == TRANSFORMERS_JS:
             raise Missing(f"transformers.js is not installed: {_how_to_build(name)}")
         raise Missing("ONNX Runtime's packages for JavaScript are not installed: add --setup")
-    installed = shutil.ignore_patterns("node_modules", "package.json")  # what the environment has of its own
-    shutil.copytree(ROOM / "javascript", folder, dirs_exist_ok=True, ignore=installed)
+    try:
+        for file in (ROOM / "javascript").rglob("*.*"):
+            beside = folder / file.relative_to(ROOM / "javascript")
+            # package.json and node_modules are the environment's own.
+            if file.name == "package.json" or "node_modules" in file.parts or _same(file, beside):
+                continue
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            part = beside.with_name(f".{beside.name}.{os.getpid()}")
+            shutil.copyfile(file, part)
+            part.replace(beside)  # whole at any moment: another run may be reading it
+    except OSError as failure:
+        raise Missing(f"the files for Node cannot be written ({failure}); set EDGE_POTION_CACHE") from failure
     return folder
+
+
+def _same(file: Path, copy: Path) -> bool:
+    return copy.is_file() and copy.read_bytes() == file.read_bytes()
 
 
 def environment_folder(name: str) -> Path:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.bundle import Bundle
-from edge_potion.errors import ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.golden import Golden, read_golden
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize
 
@@ -45,7 +44,7 @@ class Effort:
     batches: Sequence[int] = (32, 256, 1024)
 
 
-QUICK = Effort(minutes=0.9, rounds=1, latency_calls=50, warmup_calls=10, batch_seconds=0.05, most_seconds=0.6)
+QUICK = Effort(minutes=0.9, rounds=1, latency_calls=100, warmup_calls=10, batch_seconds=0.05, most_seconds=0.6)
 
 
 class Jobs:
@@ -64,19 +63,17 @@ class Jobs:
         }
         self.browser_warmup_seconds = effort.warmup_seconds
         self.ids: dict[Path, str] = {}  # file with the ids of the sentences, by bundle
-        self.golden: dict[Path, dict[str, Any]] = {}  # content of golden.json, by bundle
+        self.golden: dict[Path, Golden] = {}  # by bundle
         self.golden_files: dict[Path, tuple[str, str]] = {}  # of its texts and of their ids
         for number, bundle in enumerate(bundles):
             model = StaticModel.from_pretrained(bundle.folder)
             ids = tokenize(model.tokenizer, sentences, bundle.max_tokens)
-            golden = read_json(bundle.folder / "golden.json")
-            if not {"texts", "ids", "vectors"} <= set(golden):
-                raise ModelFormatError(f"{bundle.folder / 'golden.json'} lacks texts, ids or vectors; export it again")
+            golden = read_golden(bundle.folder)
             self.ids[bundle.folder] = self._file(f"ids-{number}.json", [row.tolist() for row in ids.split()])
             self.golden[bundle.folder] = golden
             self.golden_files[bundle.folder] = (
-                self._file(f"golden-{number}.json", golden["texts"]),
-                self._file(f"golden-ids-{number}.json", golden["ids"]),
+                self._file(f"golden-{number}.json", list(golden.texts)),
+                self._file(f"golden-ids-{number}.json", list(golden.ids)),
             )
 
     def of(self, configuration: Configuration, *, first_round: bool) -> tuple[Path, Path]:

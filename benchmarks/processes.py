@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 __all__ = ["answer_of", "without_folders"]
@@ -17,7 +18,11 @@ STOP_SECONDS = 5  # for a process that was asked to stop, before it is killed
 
 
 def answer_of(command: Sequence[str], threads: int, cores: int, seconds: float) -> dict[str, Any]:
-    """What a runner prints last, on pinned cores; a runner that prints nothing has failed."""
+    """The last JSON object that a runner prints, on pinned cores; one that prints none, or cannot start, has failed.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `seconds`; it and its children were ended.
+    """
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
@@ -26,32 +31,35 @@ def answer_of(command: Sequence[str], threads: int, cores: int, seconds: float) 
         "HF_HUB_OFFLINE": "1",  # nobody looks for a newer version while the clock runs
         "PYTHONDONTWRITEBYTECODE": "",
     }
-    with pinned(cores):  # the process inherits it
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for us; we stop it, and all that it has started
-        )
+    try:
+        with pinned(cores):  # the process inherits it
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for us; we stop it, and all that it has started
+            )
+    except OSError as failure:  # an interpreter that was moved away, or is not to be run
+        return {"failed": f"{Path(command[0]).name} could not be started: {failure.strerror}"}
     try:
         said, complaint = process.communicate(timeout=seconds)
     except BaseException:
         _stop(process)
         raise
-    lines = said.strip().splitlines()
-    try:
-        answer = json.loads(lines[-1])
-        if not isinstance(answer, dict):
-            raise ValueError(answer)
-        return answer
-    except (IndexError, ValueError):
-        why = complaint.strip().splitlines()[-1:] or [f"it ended with exit code {process.returncode}, and no answer"]
-        return {"failed": why[0][:500]}
+    for line in reversed(said.splitlines()):  # a library may have the last word
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(answer, dict):
+            return answer
+    why = complaint.strip().splitlines()[-1:] or [f"it ended with exit code {process.returncode}, and no answer"]
+    return {"failed": why[0][:500]}
 
 
 def without_folders(reason: str) -> str:

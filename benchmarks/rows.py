@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.golden import cosines
+from edge_potion.golden import Golden, check_parity, cosines
 
 from .contestants import BASELINE, Configuration
 
 __all__ = ["Row", "as_json", "cosine_of", "ratios_of", "round_of"]
 
 QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+FEWEST_CALLS = {"p50": 1, "p95": 20, "p99": 100}  # below it a percentile is the slowest call by another name
 
 
 @dataclass
@@ -33,25 +34,29 @@ class Row:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def cosine_of(vectors: Path, dims: Sequence[int], golden: Mapping[str, Any]) -> dict[str, Any]:
-    """Cosines to the float32 oracle over the golden texts.
+def cosine_of(vectors: Path, dims: Sequence[int], golden: Golden, precision: str | None = None) -> dict[str, Any]:
+    """Cosines to the float32 oracle over the golden texts; `precision`: that whose tolerance they are held to.
 
     Raises:
         ModelFormatError: the vectors are not as many, or not numbers.
+        ParityError: they stray further than the bundle allows.
     """
-    expected = np.array(golden["vectors"], np.float32)  # (N, D)
     found = np.fromfile(vectors, "<f4").reshape(dims)
-    if found.shape != expected.shape:
-        raise ModelFormatError(f"vectors of shape {found.shape} for the golden texts; {expected.shape} expected")
+    if found.shape != golden.vectors.shape:
+        raise ModelFormatError(f"vectors of shape {found.shape} for the golden texts; {golden.vectors.shape} expected")
     if not np.isfinite(found).all():
         bad = int((~np.isfinite(found)).any(axis=1).sum())
         raise ModelFormatError(f"NaN or inf in the vectors of {bad} of the {len(found)} golden texts")
-    agreement = cosines(found, expected)
+    if precision is not None:
+        # The runners in JavaScript take NUL out of a text; what it stands for else is the tokenizer's choice.
+        places = [place for place, text in enumerate(golden.texts) if "\0" not in text]
+        check_parity(golden.at(places), found[places], precision, "its vectors")
+    agreement = cosines(found, golden.vectors)
     return {"min": float(agreement.min()), "mean": float(agreement.mean()), "texts": len(agreement)}
 
 
-def round_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of one turn."""
+def round_of(answer: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What is kept of one turn, in round `number`."""
     latency = np.array(answer["latency_ms"])
     start = answer["rss_start_bytes"]
     above = {
@@ -59,9 +64,14 @@ def round_of(answer: Mapping[str, Any]) -> dict[str, Any]:
         for key in ("rss_first_bytes", "rss_peak_bytes")
     }
     return {
+        "round": number,
         "load_s": answer["load_s"],
         "first_vector_s": answer["first_vector_s"],
-        "latency_ms": {f"p{q}": float(np.percentile(latency, q)) for q in (50, 95, 99)},
+        "latency_ms": {
+            name: float(np.percentile(latency, int(name[1:])))
+            for name, fewest in FEWEST_CALLS.items()
+            if len(latency) >= fewest
+        },
         "throughput": answer["throughput"],
         "from_ids": answer["from_ids"],
         **above,
@@ -119,31 +129,49 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 def _metrics(row: Row) -> dict[str, list[float]]:
     """Each number by its name, round by round; only what every round has."""
-    by_round: list[dict[str, float | None]] = []
-    for each in row.rounds:
-        latency = {f"{name}_ms": value for name, value in each["latency_ms"].items()}
-        rates = {f"texts_per_s_{batch}": rate for batch, rate in each["throughput"].items()}
-        id_rates = {f"from_ids_per_s_{batch}": rate for batch, rate in each["from_ids"].items()}
-        single = {key: each[key] for key in ("load_s", "first_vector_s", "rss_first_bytes", "rss_peak_bytes")}
-        by_round.append({**single, **latency, **rates, **id_rates})
+    by_round = [_numbers(each) for each in row.rounds]
     names = by_round[0] if by_round else {}
     columns = {name: [each.get(name) for each in by_round] for name in names}
     return {name: [v for v in values if v is not None] for name, values in columns.items() if None not in values}
 
 
+def _numbers(found: Mapping[str, Any]) -> dict[str, float | None]:
+    """The numbers of one round by their names."""
+    latency = {f"{name}_ms": value for name, value in found["latency_ms"].items()}
+    rates = {f"texts_per_s_{batch}": rate for batch, rate in found["throughput"].items()}
+    id_rates = {f"from_ids_per_s_{batch}": rate for batch, rate in found["from_ids"].items()}
+    single = {key: found[key] for key in ("load_s", "first_vector_s", "rss_first_bytes", "rss_peak_bytes")}
+    return {**single, **latency, **rates, **id_rates}
+
+
 def ratios_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Of each configuration to the baseline with as many threads, round by round."""
+    """Of each configuration to the baseline with as many threads, over the rounds that both ran in.
+
+    Only of what is alike: not the latency from ids to that from strings, and of a page neither its cold start, which
+    begins with a browser that is open, nor its memory, which is a tab's.
+    """
     measured = {row.configuration.name: row for row in rows if row.status == "measured"}
     ratios = []
     for name, row in measured.items():
         base = measured.get(f"{BASELINE} x{row.configuration.threads}")
         if base is None or base is row:
             continue
-        ours, theirs = _metrics(row), _metrics(base)
-        for metric in (each for each in ours if each in theirs):
-            by_round = [a / b for a, b in zip(ours[metric], theirs[metric], strict=False) if b]
+        ours, theirs = ({each["round"]: _numbers(each) for each in some.rounds} for some in (row, base))
+        both = [number for number in ours if number in theirs]
+        for metric in _metrics(row):
+            if not _alike(metric, row):
+                continue
+            pairs = [(ours[number].get(metric), theirs[number].get(metric)) for number in both]
+            by_round = [a / b for a, b in pairs if a is not None and b]
             if by_round:
                 spread = {"median": median(by_round), "low": min(by_round), "high": max(by_round)}
                 pair = {"of": name, "to": base.configuration.name, "metric": metric}
                 ratios.append({**pair, **spread, "rounds": len(by_round)})
     return ratios
+
+
+def _alike(metric: str, row: Row) -> bool:
+    """Whether a metric of a row means what it means of the baseline, which starts from strings, in a process."""
+    from_strings = any(found["throughput"] for found in row.rounds)
+    own_process = not row.configuration.in_browser or metric.startswith(("texts_per_s", "from_ids", "p"))
+    return own_process and (from_strings or metric.startswith("from_ids"))

@@ -43,24 +43,16 @@ def measured(job, contestant, start):
     contestant.encode([job["first"]])
     first_ns = time.monotonic_ns()  # the clock that the job was started by
     rss_first = peak_rss()
-    import numpy as np
-
-    dims = None
-    if job["golden"]:
-        golden = read(job["golden"])
-        parts = [golden[at : at + GOLDEN_BATCH] for at in range(0, len(golden), GOLDEN_BATCH)]
-        vectors = np.concatenate([np.asarray(contestant.encode(part), np.float32) for part in parts])
-        dims = list(vectors.shape)
-        if len(vectors) != len(golden):
-            raise Unable("failed", f"vectors of shape {vectors.shape} for {len(golden)} texts")
-        vectors.astype("<f4").tofile(job["vectors"])
     texts = read(job["texts"])
     latency_ms = latencies(contestant.encode, texts, job)
-    throughput = {str(batch): rate for batch, rate in rates(contestant.encode, texts, job)}
+    one_a_second = 1000 * len(latency_ms) / sum(latency_ms)
+    throughput = {str(batch): rate for batch, rate in rates(contestant.encode, texts, job, one_a_second)}
     from_ids = {}
     if contestant.from_ids:
-        found = rates(contestant.from_ids, read(job["ids"]), job, contestant.form)
+        found = rates(contestant.from_ids, read(job["ids"]), job, one_a_second, contestant.form)
         from_ids = {str(batch): rate for batch, rate in found}
+    rss_peak = peak_rss()  # the golden texts are longer than what anyone embeds
+    dims = golden_vectors(contestant.encode, job) if job["golden"] else None
     return {
         "versions": versions(contestant.packages),
         "device": None,
@@ -72,9 +64,22 @@ def measured(job, contestant, start):
         "from_ids": from_ids,
         "rss_start_bytes": start,
         "rss_first_bytes": rss_first,
-        "rss_peak_bytes": peak_rss(),
+        "rss_peak_bytes": rss_peak,
         "dims": dims,
     }
+
+
+def golden_vectors(encode, job):
+    """Write the vectors of the golden texts; their shape."""
+    import numpy as np
+
+    golden = read(job["golden"])
+    parts = [golden[at : at + GOLDEN_BATCH] for at in range(0, len(golden), GOLDEN_BATCH)]
+    vectors = np.concatenate([np.asarray(encode(part), np.float32) for part in parts])
+    if len(vectors) != len(golden):
+        raise Unable("failed", f"vectors of shape {vectors.shape} for {len(golden)} texts")
+    vectors.astype("<f4").tofile(job["vectors"])
+    return list(vectors.shape)
 
 
 def latencies(encode, texts, job):
@@ -98,22 +103,21 @@ def latencies(encode, texts, job):
     return [1000 * each for each in taken]
 
 
-def rates(encode, items, job, form=list):
-    """(batch, texts/s) for each batch size; None where one call would take too long.
+def rates(encode, items, job, rate, form=list):
+    """(batch, texts/s) for each batch size; None where one call would take too long, judged by the `rate` before.
 
     `form` makes of a list of items what `encode` takes, before the clock runs.
     """
-    rate = None
     for batch in job["batches"]:
-        if rate and batch / rate > job["most_seconds"]:
+        if batch / rate > job["most_seconds"]:
             yield batch, None
             continue
         chunks = [form(items[at : at + batch]) for at in range(0, len(items) - batch + 1, batch)]
         encode(chunks[0])
         calls, begin, seconds = 0, time.perf_counter(), 0.0
         while seconds < job["batch_seconds"] or calls < 2:
-            calls += 1
             encode(chunks[calls % len(chunks)])
+            calls += 1
             seconds = time.perf_counter() - begin
         rate = calls * batch / seconds
         yield batch, rate
@@ -262,15 +266,16 @@ def _from_tokens(session, job):
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(job["tokenizer"])
-    tokenizer.no_padding()
+    tokenizer.enable_padding()
     tokenizer.enable_truncation(job["max_tokens"])
     names = [each.name for each in session.get_inputs()]
 
     def encode(texts):
-        rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=job["special"])]
-        longest = max(map(len, rows)) or 1
-        grid = np.array([row + [0] * (longest - len(row)) for row in rows], np.int64)
-        mask = np.array([[1] * len(row) + [0] * (longest - len(row)) for row in rows], np.int64)
+        rows = tokenizer.encode_batch_fast(texts, add_special_tokens=job["special"])
+        grid = np.array([row.ids for row in rows], np.int64)
+        mask = np.array([row.attention_mask for row in rows], np.int64)
+        if not grid.size:  # no text has a token
+            grid = mask = np.zeros((len(texts), 1), np.int64)
         feeds = {"input_ids": grid, "attention_mask": mask, "token_type_ids": np.zeros_like(grid)}
         vectors = session.run(None, {name: feeds[name] for name in names})[0]
         if vectors.ndim == 3:

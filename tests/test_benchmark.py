@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,12 +27,13 @@ from edge_potion.benchmarks.compare import read_report
 from edge_potion.benchmarks.contestants import PEERS, Configuration, Setting, bundles_configurations
 from edge_potion.benchmarks.jobs import Effort
 from edge_potion.benchmarks.processes import answer_of
-from edge_potion.benchmarks.rows import Row, as_json, cosine_of, ratios_of
+from edge_potion.benchmarks.rows import Row, as_json, cosine_of, ratios_of, round_of
+from edge_potion.golden import Golden
 
 from .conftest import CHECKOUT
 
 BRIEF = Effort(
-    minutes=5, rounds=1, latency_calls=5, warmup_calls=1, warmup_seconds=0, batch_seconds=0.01, batches=(2, 16)
+    minutes=5, rounds=1, latency_calls=20, warmup_calls=1, warmup_seconds=0, batch_seconds=0.01, batches=(2, 16)
 )
 PRECISIONS = ("int8", "float16", "float32")
 
@@ -69,7 +71,7 @@ def test_every_graph_and_precision_is_a_row_with_every_number(on_cpu, bundle):
             assert row["size_bytes"] == bundle.graphs[graph, precision].stat().st_size
             assert row["cosine"]["texts"] == 218
             assert row["cosine"]["mean"] > (0.9999 if precision == "int8" else 0.999999)
-            wanted = {"load_s", "first_vector_s", "rss_first_bytes", "rss_peak_bytes", "p50_ms", "p95_ms", "p99_ms"}
+            wanted = {"load_s", "first_vector_s", "rss_first_bytes", "rss_peak_bytes", "p50_ms", "p95_ms"}
             wanted |= {"texts_per_s_2", "texts_per_s_16"}
             wanted |= set() if graph == "text" else {"from_ids_per_s_2", "from_ids_per_s_16"}
             assert set(row["summary"]) == wanted
@@ -205,7 +207,8 @@ def test_an_interrupt_in_the_first_round_keeps_what_there_is(bundle, tmp_path):
     report = read_report(tmp_path / "report.json")
     assert report["stopped"] == "interrupted" and not report["complete"]
     assert {row["status"] for row in report["configurations"]} <= {"measured", "not run"}
-    assert "not run" in {row["status"] for row in report["configurations"]}
+    reasons = {row["reason"] for row in report["configurations"] if row["status"] == "not run"}
+    assert reasons == {"the run was interrupted before its turn"}
 
 
 def test_when_the_time_is_up_the_rest_says_so(bundle, tmp_path):
@@ -225,6 +228,9 @@ def test_when_the_time_is_up_the_rest_says_so(bundle, tmp_path):
         (["--threads", "many"], "--threads is 'many'"),
         (["--threads", "0"], "threads are 0; from 1 to"),
         (["--python", "openvino"], "--python is 'openvino'; NAME=PATH"),
+        (["--python", f"openvin={sys.executable}"], "no interpreter is needed for openvin; one may be named for"),
+        (["--providers", "none", "--peers", "none"], "neither a provider nor a peer"),
+        (["--minutes", "inf"], "minutes are inf"),
         (["--texts", "nowhere.txt"], "cannot read nowhere.txt"),
         (["--compare", "nowhere.json"], "nowhere.json"),
         (["--precisions", "float16"], "holds none of"),
@@ -265,9 +271,40 @@ def test_a_runner_without_an_answer_has_failed_and_its_last_words_are_kept():
     script = "import sys; print('hello'); sys.exit('it broke')"
     assert answer_of([sys.executable, "-c", script], 1, 1, 60) == {"failed": "it broke"}
     assert "exit code 3" in answer_of([sys.executable, "-c", "raise SystemExit(3)"], 1, 1, 60)["failed"]
-    assert answer_of([sys.executable, "-c", "print('noise'); print('{\"absent\": \"why\"}')"], 1, 1, 60) == {
-        "absent": "why"
-    }
+    script = "print('noise'); print('{\"absent\": \"why\"}'); print('bye'); print(3)"
+    assert answer_of([sys.executable, "-c", script], 1, 1, 60) == {"absent": "why"}
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "not to be run"])
+def test_a_runner_that_cannot_start_has_failed(kind, tmp_path):
+    program = tmp_path / "python"
+    if kind != "nowhere":
+        program.write_text("not to be run")
+    assert "python could not be started: " in answer_of([str(program)], 1, 1, 60)["failed"]
+
+
+@pytest.mark.parametrize("answer", ["{}", '{"latency_ms": []}', '{"latency_ms": "soon", "rss_start_bytes": 1}'])
+def test_an_answer_that_is_not_whole_is_a_row_that_says_so(answer, bundle, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    python.chmod(0o755)
+    options = {"providers": ["cpu"], "graphs": ["bag"], "precisions": ["int8"], "peers": [], "effort": BRIEF}
+    report = benchmark([str(bundle.folder)], tmp_path / "report", pythons={"cpu": python}, **options)
+    (row,) = report["configurations"]
+    assert row["status"] == "failed" and row["reason"].startswith("its answer is not whole: ")
+    assert report["complete"] and report["ratios"] == []
+
+
+def test_a_bundle_whose_vectors_stray_is_not_measured(bundle, tmp_path):
+    folder = tmp_path / "changed"
+    shutil.copytree(bundle.folder, folder)
+    (folder / "manifest.json").unlink()
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+    golden["vectors"][5] = golden["vectors"][6]
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
+    options = {"providers": ["cpu"], "graphs": ["bag"], "precisions": ["int8"], "peers": [], "effort": BRIEF}
+    (row,) = benchmark([str(folder)], tmp_path / "report", **options)["configurations"]
+    assert row["status"] == "failed" and "strays from the oracle" in row["reason"] and row["rounds"] == []
 
 
 def test_a_runner_that_hangs_is_ended_with_its_children(tmp_path):
@@ -294,20 +331,21 @@ def test_a_runner_has_as_many_cores_as_threads_and_we_keep_ours():
 # Rows by hand.
 
 
-def row(name: str, peer: bool = False, **values: float) -> Row:
+def row(name: str, peer: bool = False, runner: str = "x", **values: Any) -> Row:
     """A measured row of rounds with these texts/s at batch 2, and that peak memory."""
-    made = Configuration(name, name, "x", peer, None, None, "cpu", 1)
+    made = Configuration(name, name, runner, peer, None, None, "cpu", 1)
     rounds = [
         {
+            "round": number,
             "load_s": 1.0,
             "first_vector_s": 2.0,
             "latency_ms": {"p50": 1.0},
             "from_ids": {},
-            "throughput": {"2": rate},
+            "throughput": {"2": rate} if values.get("strings", True) else {},
             "rss_first_bytes": 1,
             "rss_peak_bytes": values.get("memory", 8),
         }
-        for rate in values["rates"]
+        for number, rate in enumerate(values["rates"], values.get("first", 1))
     ]
     return Row(made, "measured", None, {}, None, rounds, [1.0])
 
@@ -321,6 +359,30 @@ def test_ratios_are_taken_round_by_round():
         "high": 4.0,
         "rounds": 3,
     }
+
+
+def test_ratios_are_of_the_same_round():
+    rows = [row("ours x1", rates=[10, 40], first=2), row("model2vec float32 x1", peer=True, rates=[1, 5, 10])]
+    found = {ratio["metric"]: ratio for ratio in ratios_of(rows)}
+    assert {key: found["texts_per_s_2"][key] for key in ("low", "high", "rounds")} == {"low": 2, "high": 4, "rounds": 2}
+    assert ratios_of([rows[0], row("model2vec float32 x1", peer=True, rates=[1])]) == []
+
+
+def test_ratios_are_of_what_means_the_same():
+    base = row("model2vec float32 x1", peer=True, rates=[5])
+    base.rounds[0]["from_ids"] = {"2": 7.0}
+    page = row("ours x1", runner="onnxruntime-web", rates=[10])
+    assert {ratio["metric"] for ratio in ratios_of([page, base])} == {"texts_per_s_2", "p50_ms"}
+    ids_alone = row("ours x1", strings=False, rates=[10])
+    ids_alone.rounds[0]["from_ids"] = {"2": 14.0}
+    assert [(ratio["metric"], ratio["median"]) for ratio in ratios_of([ids_alone, base])] == [("from_ids_per_s_2", 2.0)]
+
+
+def test_percentiles_of_too_few_calls_are_left_out():
+    answer = {"rss_start_bytes": None, "rss_first_bytes": None, "rss_peak_bytes": None, "throughput": {}}
+    answer |= {"load_s": 1, "first_vector_s": 2, "from_ids": {}}
+    found = [set(round_of({**answer, "latency_ms": [1.0] * calls}, 1)["latency_ms"]) for calls in (5, 20, 100)]
+    assert found == [{"p50"}, {"p50", "p95"}, {"p50", "p95", "p99"}]
 
 
 def test_a_number_that_one_round_lacks_is_left_out():
@@ -337,6 +399,7 @@ def test_vectors_that_are_wrong_are_no_measurement(damage, tmp_path):
     if damage == "nan":
         vectors[1, 2] = np.nan
     vectors.tofile(tmp_path / "vectors")
-    golden = {"vectors": np.ones((3, 4) if damage == "nan" else (3, 5)).tolist()}
+    expected = np.ones((3, 4) if damage == "nan" else (3, 5), np.float32)
+    golden = Golden(["a", "b", "c"], [[1], [2], [3]], expected, np.ones(3, np.int64), True)
     with pytest.raises(ModelFormatError, match="NaN or inf in the vectors of 1" if damage == "nan" else "shape"):
         cosine_of(tmp_path / "vectors", (3, 4), golden)

@@ -49,9 +49,9 @@ def example(rounds: int = 5) -> dict[str, Any]:
         configuration(rng, "text", "float32", 79_000, rounds=rounds),
         configuration(rng, "bag", "int8", 41_000, rounds=rounds, ids_rate=310_000),
         configuration(rng, "text", "float16", 84_000, rounds=rounds, model=OTHER),
-        configuration(rng, "text", "int8", 52_000, runner="web", provider="wasm", rounds=rounds),
-        configuration(rng, "bag", "int8", None, runner="node", ids_rate=260_000, rounds=rounds),
-        configuration(rng, "tokens", "float32", 9_000, runner="web", provider="webgpu", rounds=rounds)
+        configuration(rng, "text", "int8", 52_000, runner="onnxruntime-web", provider="wasm", rounds=rounds),
+        configuration(rng, "bag", "int8", None, runner="onnxruntime-node", ids_rate=260_000, rounds=rounds),
+        configuration(rng, "tokens", "float32", 9_000, runner="onnxruntime-web", provider="webgpu", rounds=rounds)
         | {
             "device": "Google SwiftShader (software)",
             "nodes": {"webgpu": 20, "cpu": 5},
@@ -65,8 +65,10 @@ def example(rounds: int = 5) -> dict[str, Any]:
     ]
     missing = [
         missed("text", "int8", "cuda", "absent", "no CUDA device: nvidia-smi is not there", "edge-potion"),
-        missed("tokens", "int8", "webgpu", "fell back", "5 of 25 nodes | and the output ran on cpu", "web"),
-        missed("text", "float16", "webgpu", "failed", "Error: <f16> is not supported by this adapter", "web"),
+        missed("tokens", "int8", "webgpu", "fell back", "5 of 25 nodes | and the output ran on cpu", "onnxruntime-web"),
+        missed(
+            "text", "float16", "webgpu", "failed", "Error: <f16> is not supported by this adapter", "onnxruntime-web"
+        ),
         missed("tokens", "float16", "openvino", "not run", "the time was up", "edge-potion"),
     ]
     configurations = [*ours, *missing, *peers]
@@ -118,11 +120,12 @@ def configuration(
 ) -> dict[str, Any]:
     """One that was measured at about `rate` texts/s."""
     runs = []
-    for _ in range(rounds):
+    for number in range(rounds):
         slow = rng.uniform(0.9, 1.25)
         one = 9 / (rate or ids_rate or 1) ** 0.38 * slow
         runs.append(
             {
+                "round": number + 1,
                 "load_s": 0.03 * slow + SIZES[precision] / 4e8,
                 "first_vector_s": (0.35 if graph else 1.9) * slow,
                 "latency_ms": {"p50": one, "p95": 1.6 * one, "p99": rng.uniform(2, 4) * one},
@@ -134,7 +137,9 @@ def configuration(
         )
     middle = median(run["latency_ms"]["p50"] for run in runs)
     ways = (0.72, 0.8, 0.85, 0.93, 1, 1.12, 1.35, 1.6, 2.8)
-    who = {"edge-potion": "", "node": "node ", "web": "web "}.get(runner, f"{runner} ") + (f"{graph} " if graph else "")
+    who = {"edge-potion": "", "onnxruntime-node": "node ", "onnxruntime-web": "web "}.get(runner, f"{runner} ") + (
+        f"{graph} " if graph else ""
+    )
     return {
         "name": f"{model} {who}{precision} {provider} x{threads}",
         "model": model,
@@ -214,7 +219,12 @@ def crowded() -> dict[str, Any]:
     """Three models, 72 configurations."""
     rng = random.Random(8)
     report = example()
-    cores = [("edge-potion", "cpu", 1), ("edge-potion", "cpu", 2), ("node", "cpu", 1), ("web", "wasm", 1)]
+    cores = [
+        ("edge-potion", "cpu", 1),
+        ("edge-potion", "cpu", 2),
+        ("onnxruntime-node", "cpu", 1),
+        ("onnxruntime-web", "wasm", 1),
+    ]
     report["configurations"] = [
         configuration(
             rng, graph, precision, rng.uniform(8e3, 2e5), model=model, runner=runner, provider=provider, threads=threads
@@ -480,12 +490,24 @@ def test_a_change_counts_beyond_the_ranges_and_five_percent(metric, old, new, ve
 
 
 def test_a_single_round_needs_more():
-    assert changed("texts_per_s_256", (100,) * 3, (124,) * 3, rounds=1).verdict == "same"
-    assert changed("texts_per_s_256", (100,) * 3, (126,) * 3, rounds=1).verdict == "better"
-    assert changed("p50_ms", (100,) * 3, (79,) * 3, rounds=1).verdict == "better"
-    assert changed("p50_ms", (100,) * 3, (81,) * 3, rounds=1).verdict == "same"
+    assert changed("texts_per_s_256", (100,) * 3, (199,) * 3, rounds=1).verdict == "same"
+    assert changed("texts_per_s_256", (100,) * 3, (201,) * 3, rounds=1).verdict == "better"
+    assert changed("p50_ms", (100,) * 3, (49,) * 3, rounds=1).verdict == "better"
+    assert changed("p50_ms", (100,) * 3, (51,) * 3, rounds=1).verdict == "same"
+    assert changed("texts_per_s_256", (100, 99, 101), (124, 123, 125), rounds=3).verdict == "same"
+    assert changed("texts_per_s_256", (100, 99, 101), (126, 125, 127), rounds=3).verdict == "better"
+    assert not [each for each in compare(example(3), example(3)) if each.metric in ("p95_ms", "p99_ms")]
     one = example(rounds=1)
     assert "the new report has configurations with a single round" in as_text(compare(one, one), one, one)
+
+
+def test_what_the_baseline_did_as_well_is_the_machines_doing():
+    def verdict(baseline: Sequence[float]) -> str:
+        return changed("texts_per_s_256", (100, 99, 101), (80, 79, 81), rounds=5, baseline=baseline).verdict
+
+    assert [verdict(baseline) for baseline in ((50, 50), (50, 45), (50, 40), (50, 30))] == [
+        *("worse", "worse", "same", "same"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -609,12 +631,17 @@ def find(report: Any, where: str) -> tuple[Any, Any]:
     return report, last
 
 
-def changed(metric: str, old: Sequence[float], new: Sequence[float], rounds: int) -> Change:
-    """The change of one metric, (median, low, high) in the old report and in the new one."""
+def changed(
+    metric: str, old: Sequence[float], new: Sequence[float], rounds: int, baseline: Sequence[float] = (1, 1)
+) -> Change:
+    """The change of one metric, (median, low, high) in the old report and in the new one; and the baseline's."""
     reports = [copy.deepcopy(example(rounds)) for _ in range(2)]
-    for report, (middle, low, high) in zip(reports, (old, new), strict=True):
-        report["configurations"][0]["summary"][metric] = {"median": middle, "low": low, "high": high}
     first = reports[0]["configurations"][0]["name"]
+    for report, (middle, low, high), theirs in zip(reports, (old, new), baseline, strict=True):
+        report["configurations"][0]["summary"][metric] = {"median": middle, "low": low, "high": high}
+        for ratio in report["ratios"]:
+            if (ratio["of"], ratio["metric"]) == (first, metric):
+                ratio["median"] = middle / theirs
     (change,) = [each for each in compare(reports[1], reports[0]) if (each.name, each.metric) == (first, metric)]
     return change
 

@@ -68,16 +68,17 @@ export class Model {
   }
 }
 
-/** What is asked for after the first vector: {vectors, dims} of the golden items (or null), and the numbers. */
-export async function measure(model, job, items, golden) {
-  const { vectors, dims } = golden ? await embedGolden(model, golden) : { vectors: null, dims: null };
+/** The numbers that are asked for after the first vector. */
+export async function measure(model, job, items) {
   const latency_ms = await latencies(model, job, items);
   const rates = await throughputs(model, job, items, latency_ms);
   const [throughput, from_ids] = typeof items[0] === "string" ? [rates, {}] : [{}, rates];
-  return { vectors, dims, numbers: { latency_ms, throughput, from_ids } };
+  return { latency_ms, throughput, from_ids };
 }
 
-async function embedGolden(model, golden) {
+/** {vectors, dims} of the golden items, or null where there are none. */
+export async function embedGolden(model, golden) {
+  if (!golden) return { vectors: null, dims: null };
   const vectors = new Float32Array(golden.length * model.columns);
   for (let at = 0; at < golden.length; at += GOLDEN_TEXTS_A_CALL) {
     const part = await model.embed(golden.slice(at, at + GOLDEN_TEXTS_A_CALL));

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 
 import { peakBytes, runJob } from "./job.mjs";
-import { measure, Model } from "./measure.mjs";
+import { embedGolden, measure, Model } from "./measure.mjs";
 
 await runJob(["onnxruntime-node"], async ({ job, items, golden }) => {
   if (job.provider !== "cpu") return { absent: `node.mjs runs the provider cpu, not ${job.provider}` };
@@ -21,10 +21,11 @@ await runJob(["onnxruntime-node"], async ({ job, items, golden }) => {
   const first_vector_s = (Number(process.hrtime.bigint()) - job.started_ns) / 1e9;
   const rss_first_bytes = peakBytes("self");
 
-  const { vectors, dims, numbers } = await measure(model, job, items, golden);
+  const numbers = await measure(model, job, items);
+  const memory = { rss_start_bytes, rss_first_bytes, rss_peak_bytes: peakBytes("self") };
+  const { vectors, dims } = await embedGolden(model, golden); // longer than what anyone embeds
   if (vectors) writeFileSync(job.vectors, vectors);
   const versions = { "onnxruntime-node": ort.env.versions.node, node: process.versions.node };
-  const memory = { rss_start_bytes, rss_first_bytes, rss_peak_bytes: peakBytes("self") };
   // onnxruntime-node does not tell which provider runs a node; here it has but one.
   return { versions, device: null, nodes: null, load_s, first_vector_s, ...numbers, ...memory, dims };
 });

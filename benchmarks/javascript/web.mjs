@@ -106,5 +106,7 @@ function memoryOf(readings, provider) {
   const [page] = readings[0].filter(({ type }) => type === "renderer").sort((a, b) => growth(b) - growth(a));
   const counted = [page, ...readings[0].filter(({ type }) => type === "GPU" && provider === "webgpu")];
   const sums = readings.map((reading) => counted.reduce((sum, { id }) => sum + bytes(reading, id), 0) || null);
-  return { rss_start_bytes: sums[0], rss_first_bytes: sums[1], rss_peak_bytes: sums[2] };
+  // A process's peak never falls, but Chromium may give the page's work to another one.
+  const known = sums.filter((sum) => sum !== null);
+  return { rss_start_bytes: sums[0], rss_first_bytes: sums[1], rss_peak_bytes: known.length ? Math.max(...known) : null };
 }
