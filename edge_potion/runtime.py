@@ -273,6 +273,8 @@ class EdgeModel:
         """(b, D) float32 of token ids."""
         if self.graph == "text":
             return self._from_ids._encode_ids(ids, batch_size) if self._from_ids else self._oracle.pool(ids)
+        if len(ids.lengths) == 1 and ids.lengths[0] <= LONGEST_IN_GRAPH:  # a single text, as above
+            return self._run(FEEDS[self.graph](ids, np.zeros(1, np.int64)))
         vectors = np.empty((len(ids.lengths), self.dim), np.float32)  # (b, D)
         order = np.argsort(ids.lengths, kind="stable")
         for begin, end in calls_of(ids.lengths[order], batch_size, self._tokens_per_call):
