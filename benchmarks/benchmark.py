@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -313,7 +314,7 @@ def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
 
 def _into_the_cache(file: Path) -> None:
     """Read a model's file once, as the cold start of the first round would else be the disk's."""
-    with file.open("rb") as stream:
+    with suppress(OSError), file.open("rb") as stream:  # the runner will tell
         while stream.read(1 << 20):
             pass
 
