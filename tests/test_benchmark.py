@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,10 +178,21 @@ def test_what_is_not_installed_says_how_to_install_it(bundle, tmp_path):
 COMMAND = [sys.executable, "-m", "edge_potion.cli", "benchmark"]
 
 
+def started(command: Sequence[str | Path], stdout: int) -> subprocess.Popen[str]:
+    """A process that hears Ctrl-C, also where the tests run in the background, in which shells let nobody hear it."""
+    return subprocess.Popen(
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_leaves_a_valid_report_and_no_process(how, bundle, tmp_path):
     command = [*COMMAND, bundle.folder, "--providers", "cpu", "--peers", "none", "--threads", "1", "--out", tmp_path]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = started(command, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not (tmp_path / "report.json").exists():  # written after the first round
         assert process.poll() is None and time.monotonic() < deadline
@@ -197,7 +208,7 @@ def test_a_run_that_is_interrupted_leaves_a_valid_report_and_no_process(how, bun
 
 def test_an_interrupt_in_the_first_round_keeps_what_there_is(bundle, tmp_path):
     command = [*COMMAND, bundle.folder, "--providers", "cpu", "--peers", "none", "--threads", "1", "--out", tmp_path]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = started(command, stdout=subprocess.DEVNULL)
     for line in iter(lambda: process.stderr.read(1) if process.stderr else "", ""):
         if line == "b":  # the bar has begun
             break
