@@ -284,10 +284,10 @@ def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
     try:
         answer = answer_of([*made.command, str(job)], made.threads, made.cores, seconds)
     except subprocess.TimeoutExpired:
-        if first_round:
-            late = seconds < PROCESS_SECONDS
-            row.status = "not run" if late else "failed"
-            row.reason = "the time was up during its turn" if late else f"it took more than {PROCESS_SECONDS} s"
+        if seconds == PROCESS_SECONDS:
+            row.status, row.reason = "failed", f"it took more than {PROCESS_SECONDS} s"
+        elif first_round:
+            row.reason = "the time was up during its turn"
         return
     for status in ("absent", "failed", "fell_back"):
         if status in answer:

@@ -16,6 +16,7 @@ import numpy as np
 import edge_potion
 from edge_potion.bundle import Bundle, graph_file
 from edge_potion.errors import EdgePotionError, InputError
+from edge_potion.onnx_file import check_onnx
 from edge_potion.providers import PROVIDERS as ORT_PROVIDERS
 from edge_potion.static_model import StaticModel, write_model_files
 
@@ -121,6 +122,7 @@ def bundles_configurations(
 
     Raises:
         InputError: a bundle holds none of them, or two bundles have one name.
+        ModelFormatError: a graph's file is damaged, or no graph of ours.
     """
     names = [bundle.folder.resolve().name for bundle in bundles]
     if len(set(names)) < len(names):
@@ -147,6 +149,7 @@ def _on_provider(
         return
     for graph, precision in held:
         file = bundle.graphs[graph, precision]
+        check_onnx(bundle.check(file))  # not every runner is EdgeModel, which does so itself
         job = {
             "runner": runner if not in_javascript else JAVASCRIPT[provider][0],
             "folder": str(bundle.folder.resolve()),
@@ -249,6 +252,7 @@ def _our_tokens(model: StaticModel, bundle: Bundle, precision: str, setting: Set
         folder = setting.scratch / "tokens"
         edge_potion.export(model, folder, quantize=[precision], graphs=["tokens"])
     name = graph_file("tokens", precision)
+    check_onnx(folder / name)
     return folder / name, {"folder": str(folder), "model_file": name, "dim": bundle.dim}
 
 

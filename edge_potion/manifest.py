@@ -14,6 +14,7 @@ from edge_potion.folders import read_json
 __all__ = ["MANIFEST", "FileSum", "check_files", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
+LONGEST_NAME = 255  # bytes; more, no file system takes
 FORMAT_KEY, FORMAT = "edge_potion_manifest", 1  # others use the file's name too: a web page's app has one
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -66,7 +67,8 @@ def read_manifest(folder: Path) -> Mapping[str, FileSum]:
     for name, told in files.items():
         path = PurePosixPath(name)
         leaves = "\\" in name or ":" in name or "\0" in name or path.is_absolute() or ".." in path.parts
-        if leaves or name != path.as_posix() or name == ".":
+        too_long = len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME
+        if leaves or too_long or name != path.as_posix() or name == ".":
             raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder or is no plain name")
         size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
         if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):

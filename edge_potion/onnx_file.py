@@ -6,7 +6,7 @@ Reads the few protobuf fields that tell (onnx.proto, IR version 8), without the 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edge_potion.errors import ModelFormatError
@@ -26,6 +26,18 @@ GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
 NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS, ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 9, 13, 14
+# What protobuf's own readers take for these fields; with another wire type they skip what we would have read.
+MODEL = dict.fromkeys((MODEL_GRAPH, MODEL_TRAINING, MODEL_FUNCTIONS), (BYTES,))
+GRAPH = dict.fromkeys((GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE), (BYTES,))
+NODE = dict.fromkeys((NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN), (BYTES,))
+ATTRIBUTE = dict.fromkeys((*ATTRIBUTE_TENSORS, *ATTRIBUTE_GRAPHS, *ATTRIBUTE_SPARSE), (BYTES,))
+TENSOR = {
+    TENSOR_DIMS: (VARINT, BYTES),
+    TENSOR_TYPE: (VARINT,),
+    TENSOR_RAW: (BYTES,),
+    TENSOR_EXTERNAL: (BYTES,),
+    TENSOR_LOCATION: (VARINT,),
+}
 # Bytes of a value, by TensorProto.DataType; what is not here, no graph of ours holds.
 ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
 DEEPEST = 8  # graphs within graphs
@@ -64,7 +76,7 @@ class _Graphs:
 
     def check(self) -> None:
         graphs = 0
-        for number, begin, end in self._fields(0, len(self.content)):
+        for number, begin, end in self._fields(0, len(self.content), MODEL):
             if number == MODEL_GRAPH:
                 graphs += 1
                 self._check_graph(begin, end, 0)
@@ -76,7 +88,7 @@ class _Graphs:
     def _check_graph(self, begin: int, end: int, depth: int) -> None:
         if depth > DEEPEST:
             raise _Damaged(f"graphs are more than {DEEPEST} deep")
-        for number, inner, outer in self._fields(begin, end):
+        for number, inner, outer in self._fields(begin, end, GRAPH):
             if number == GRAPH_NODE:
                 self._check_node(inner, outer, depth)
             elif number == GRAPH_INITIALIZER:
@@ -86,7 +98,7 @@ class _Graphs:
 
     def _check_node(self, begin: int, end: int, depth: int) -> None:
         operator = b""
-        for number, inner, outer in self._fields(begin, end):
+        for number, inner, outer in self._fields(begin, end, NODE):
             if number == NODE_OPERATOR:
                 operator = self.content[inner:outer]
             elif number == NODE_ATTRIBUTE:
@@ -97,8 +109,12 @@ class _Graphs:
             raise _Damaged(f"it holds the operator {operator[:40].decode(errors='replace')!r}")
 
     def _check_attribute(self, begin: int, end: int, depth: int) -> None:
-        for number, inner, outer in self._fields(begin, end):
+        tensors = 0
+        for number, inner, outer in self._fields(begin, end, ATTRIBUTE):
             if number in ATTRIBUTE_TENSORS:
+                tensors += 1
+                if tensors > 1:  # of one attribute: protobuf merges them, and their sizes
+                    raise _Damaged("an attribute holds two tensors")
                 self._check_tensor(inner, outer)
             elif number in ATTRIBUTE_GRAPHS:
                 self._check_graph(inner, outer, depth + 1)
@@ -107,7 +123,7 @@ class _Graphs:
 
     def _check_tensor(self, begin: int, end: int) -> None:
         values, dims, kind, raw_bytes = 1, 0, 0, None
-        for number, inner, outer in self._fields(begin, end):
+        for number, inner, outer in self._fields(begin, end, TENSOR):
             if number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and inner):
                 raise _Damaged("a tensor lies in another file")
             if number == TENSOR_DIMS:
@@ -126,8 +142,11 @@ class _Graphs:
         if expected > len(self.content) or (raw_bytes is not None and raw_bytes != expected):
             raise _Damaged(f"a tensor of {expected} bytes has {raw_bytes or 0}")
 
-    def _fields(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """(number, begin, end) of each field of a message; of a number (its field's number, the value, -1)."""
+    def _fields(self, begin: int, end: int, wires: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int, int]]:
+        """(number, begin, end) of each field of a message; of a number (its field's number, the value, -1).
+
+        `wires`: the wire types that a field may have, by its number.
+        """
         content = self.content
         while begin < end:
             self.fields_left -= 1
@@ -135,7 +154,7 @@ class _Graphs:
                 raise _Damaged(f"it holds more than {MOST_FIELDS:,} fields")
             key, begin = (content[begin], begin + 1) if content[begin] < 0x80 else self._varint(begin, end)
             number, wire = key >> 3, key & 7
-            if number == 0 or key >= LARGEST_KEY:
+            if number == 0 or key >= LARGEST_KEY or wire not in wires.get(number, (wire,)):
                 raise _Damaged(f"byte {begin} is no protobuf")
             if wire == VARINT:
                 value, begin = self._varint(begin, end)

@@ -59,6 +59,9 @@ def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
             yield Verdict(what, None, f"not tried: {reason}")
         except (ParityError, ModelFormatError) as reason:
             yield Verdict(what, False, str(reason))
+        except Exception as failure:  # whatever ONNX Runtime raises here is what this device does with the graph
+            words = str(failure).strip().splitlines() or ["no reason given"]
+            yield Verdict(what, False, f"{type(failure).__name__}: {words[0][:300]}")
         else:
             least = cosines(vectors, replayed.vectors).min()
             yield Verdict(what, True, f"{len(vectors)} texts on {model.provider}, least cosine {least:.6f}")

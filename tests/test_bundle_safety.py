@@ -206,6 +206,45 @@ def test_operators_that_no_graph_of_ours_has_are_refused(operator, domain, small
         check_onnx(with_graph(small, change))
 
 
+def field(number: int, content: bytes) -> bytes:
+    """A protobuf field of bytes, of less than 128."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+TENSOR = b"\x08\x01\x10\x01"  # one float32
+FIXED32 = b"\x0d\0\0\0\0"  # field 1, which holds numbers
+
+
+@pytest.mark.parametrize(
+    ("graph", "complaint"),
+    [
+        (field(1, field(4, b"Cast")), None),
+        (field(1, field(4, b"Loop")), "it holds the operator 'Loop'"),
+        (field(1, field(4, b"Loop") + b"\x25Cast"), "no protobuf"),  # skipped by protobuf, as it is no string
+        (field(1, field(4, b"Loop") + b"\x20\x04"), "no protobuf"),
+        (field(5, FIXED32 + TENSOR), "no protobuf"),
+        (field(5, b"\x15\x01\0\0\0" + TENSOR), "no protobuf"),
+        (field(1, field(4, b"Cast") + field(5, field(5, TENSOR) + field(5, TENSOR))), "two tensors"),
+    ],
+)
+def test_what_protobuf_would_read_otherwise_is_refused(graph, complaint, tmp_path):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(field(7, graph))
+    if complaint is None:
+        check_onnx(file)
+    else:
+        with pytest.raises(ModelFormatError, match=complaint):
+            check_onnx(file)
+
+
+def test_a_name_that_no_file_system_takes_is_refused(small):
+    content = json.loads((small / MANIFEST).read_text())
+    content["files"]["a" * 300] = {"bytes": 1, "sha256": "0" * 64}
+    (small / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(ModelFormatError, match="no plain name"):
+        read_manifest(small)
+
+
 def test_no_operator_is_allowed_that_no_graph_of_ours_has(bundle, distilled, tmp_path):
     folders = [bundle.folder, export(distilled, tmp_path / "more", quantize=["int8"], token_embeddings=True).folder]
     as_means = replace(distilled, card=replace(distilled.card, normalize=False))

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnx.numpy_helper
 import pytest
 
 from edge_potion import ModelFormatError
@@ -53,6 +56,20 @@ def test_a_flipped_bit_fails_the_files_and_the_graph(copy):
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 2 and "bag.onnx is damaged" in failed[0] and "bag float32" in failed[1]
     assert sum(line.startswith("ok") for line in done.stdout.splitlines()) == 8
+
+
+def test_a_graph_that_fails_when_it_runs_is_one_line_and_the_others_are_tried(copy):
+    file = copy / "onnx" / "bag.onnx"
+    model = onnx.load(file)
+    (last,) = (node for node in model.graph.node if "sentence_embedding" in node.output)
+    last.output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([10**6], np.int64), "beyond"))
+    model.graph.node.append(onnx.helper.make_node("Gather", ["before", "beyond"], ["sentence_embedding"]))
+    onnx.save(model, file)
+    write_manifest(copy)
+    failed = [verdict for verdict in verify(copy) if not verdict.passed]
+    assert [verdict.what for verdict in failed] == ["bag float32"]
+    assert "indices element out of data bounds" in failed[0].told and "\n" not in failed[0].told
 
 
 def test_a_machine_that_computes_something_else_is_found_by_the_vectors_alone(copy):

@@ -16,6 +16,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edge_potion.folders import BUILT_IN, BUILT_IN_FOLDER
+
 from .conftest import CHECKOUT, built_javascript
 
 PAGE = CHECKOUT / "examples" / "web"
@@ -202,6 +204,8 @@ def test_a_copy_works_on_a_plain_host_and_offers_its_newer_version(scene):
     [
         ("model", "The model is missing (404): put model/text_quantized.onnx beside this page"),
         ("vendor", "onnxruntime-web is missing: put its files into vendor/"),
+        ("glue", "onnxruntime-web cannot start: put all of its files into vendor/"),
+        ("compiled", "onnxruntime-web cannot start: put all of its files into vendor/"),
         ("worker", "This page's worker cannot run"),
     ],
 )
@@ -220,6 +224,37 @@ def test_a_file_and_a_query_that_come_before_the_model_are_answered_with_it(scen
 
 def test_a_browser_without_webassembly_is_told_so(scene):
     assert scene("unable")["error"].startswith("This browser runs no WebAssembly")
+
+
+def test_in_the_dark_letters_are_bright_on_dark(scene):
+    letters, ground = scene("dark")["colors"]
+    assert min(letters) > 180 and max(ground) < 60
+
+
+def test_a_nan_fails_the_check():
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    script = """
+        import { readFileSync } from "node:fs";
+        const [code, file] = process.argv.slice(1);
+        const golden = readFileSync(file, "utf8");
+        globalThis.fetch = async () => new Response(golden);
+        const { check } = await import(code);
+        const { texts, vectors } = JSON.parse(golden);
+        const embedded = (nan) => async (some) =>
+          Float32Array.from(some.flatMap((text) => {
+            const place = texts.indexOf(text);
+            return place === nan ? vectors[place].map(() => NaN) : vectors[place];
+          }));
+        console.log(JSON.stringify([(await check(embedded(-1))).passed, (await check(embedded(7))).passed]));
+    """
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", script, PAGE / "check.js", BUILT_IN_FOLDER / BUILT_IN / "golden.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "[true,false]\n", done.stderr
 
 
 @needs_chromium

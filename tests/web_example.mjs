@@ -280,7 +280,11 @@ const SCENES = {
         await page.screenshot({ path: join(job.pictures, "dark.png"), fullPage: true });
         const checked = await words(page, "#checked");
         const found = await page.evaluate(() => window.edgePotion.check());
-        return { checked, found };
+        const colors = await page.evaluate(() => {
+          const { color, backgroundColor } = getComputedStyle(document.body);
+          return [color, backgroundColor].map((each) => each.match(/[\d.]+/g).slice(0, 3).map(Number));
+        });
+        return { checked, found, colors };
       },
       { ...PHONE, colorScheme: "dark", reducedMotion: "reduce" },
     );
@@ -343,6 +347,8 @@ const SCENES = {
         ...whole,
         model: await without("model/text_quantized.onnx"),
         vendor: await without("vendor/ort.wasm.min.mjs"),
+        glue: await without("vendor/ort-wasm-simd-threaded.mjs"),
+        compiled: await without("vendor/ort-wasm-simd-threaded.wasm"),
         worker: await without("lines.js"),
       };
     } finally {

@@ -1,4 +1,4 @@
-// Holds this device's vectors to those in the model's golden.json, as edge-potion's own check does at int8.
+// Holds this device's vectors to those in the model's golden.json, by the cosines that edge-potion asks for at int8.
 import { Told } from "./errors.js";
 
 const FILE = "model/golden.json";
@@ -18,7 +18,7 @@ export async function check(embed) {
   const cosines = places.map((place, row) =>
     cosine(vectors.subarray(row * columns, (row + 1) * columns), golden.vectors[place]),
   );
-  const least = (some) => some.reduce((a, b) => (a < b ? a : b), 1); // a NaN stays what it is
+  const least = (some) => some.reduce((a, b) => (a < b || Number.isNaN(a) ? a : b), 1); // a NaN stays what it is
   const isShort = (row) => golden.known_tokens[places[row]] < golden.short_text;
   const sorted = [...cosines].sort((a, b) => a - b);
   const median = (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;

@@ -54,7 +54,8 @@ function decoded(bytes, name) {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   try {
     return decoder.decode(bytes);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // want of memory, say
     throw new Told(`Line ${badLine(bytes)} of ${name} is not UTF-8: save the file as UTF-8, and drop it again.`);
   }
 }
@@ -69,6 +70,7 @@ function badLine(bytes) {
     } catch {
       return line;
     }
+    if (end < 0) return line;
     begin = end + 1;
   }
 }

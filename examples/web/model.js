@@ -24,6 +24,9 @@ async function open(bytes) {
     if (/SIMD/.test(error.message)) {
       throw new Told("This browser's WebAssembly is too old for the model (it lacks SIMD): update the browser.");
     }
+    if (/no available backend/.test(error.message) && !/memory|allocat/i.test(error.message)) {
+      throw new Told("onnxruntime-web cannot start: put all of its files into vendor/, as README.md says, and reload.");
+    }
     if (/protobuf|ModelProto|deserializ|opset/i.test(error.message)) {
       throw new Told(`${FILE} is damaged or not an ONNX file: copy it again from the model's folder, and reload.`);
     }

@@ -43,6 +43,8 @@ const ANSWERS = {
     }
     const seconds = (performance.now() - start) / 1000;
     makeUnit(found.vectors, model.columns);
+    await nextTurn();
+    if (signal.aborted) return null;
     lines = found;
     return { lines: lines.texts.length, perSecond: lines.texts.length / seconds };
   },
@@ -59,9 +61,10 @@ const ANSWERS = {
       return { hits: lines.texts.slice(0, SHOWN).map((_, place) => hit(place)), all: lines.texts.length };
     }
     const model = await loading;
+    await nextTurn(); // a newer query may be waiting: who types fast needs the last one's answer
+    if (id !== newestSearch) return null;
     const start = performance.now();
     const vector = await model.embed([query]);
-    if (id !== newestSearch) return null;
     makeUnit(vector, model.columns);
     const hits = nearest(vector).map(({ place, score }) => ({ ...hit(place), score }));
     const milliseconds = performance.now() - start;
