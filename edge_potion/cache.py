@@ -13,9 +13,10 @@ from pathlib import Path
 import edge_potion
 from edge_potion.bundle import Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, MissingExtraError, ModelFormatError
-from edge_potion.folders import MODEL_FILES
+from edge_potion.folders import MODEL_FILES, files_of
 from edge_potion.manifest import check_files
-from edge_potion.static_model import ST_FOLDERS, StaticModel
+from edge_potion.model_folder import static_home
+from edge_potion.static_model import StaticModel
 
 __all__ = ["bundle_of", "cache_folder"]
 
@@ -32,8 +33,7 @@ def bundle_of(folder: Path, precision: str) -> Bundle:
         MissingExtraError: the model has no graphs yet, and onnx is not installed; names the command to run elsewhere.
         InputError: the cache cannot be written.
     """
-    if not any((folder / sub / "model.safetensors").is_file() for sub in ST_FOLDERS):
-        StaticModel.from_pretrained(folder)  # says what is missing, before everything is read for the key
+    static_home(folder)  # says what is missing, before everything is read for the key
     cached = cache_folder() / f"{_content_key(folder)}-{precision}"
     return _whole(cached) or _export_into_cache(folder, cached, precision)
 
@@ -77,7 +77,7 @@ def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
 
 def _content_key(folder: Path) -> str:
     digest = hashlib.sha256(edge_potion.__version__.encode())
-    for file in sorted({file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}):
+    for file in files_of(folder, MODEL_FILES):
         digest.update(file.relative_to(folder).as_posix().encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

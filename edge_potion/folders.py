@@ -23,9 +23,13 @@ __all__ = [
     "MODEL_FILES",
     "TEMPORARY",
     "file_written_whole",
+    "files_of",
     "find_folder",
     "origin_of",
+    "read_bytes",
     "read_json",
+    "read_json_list",
+    "read_text",
     "refuse_unwritable",
     "scores_of",
     "written_whole",
@@ -50,6 +54,7 @@ MODEL_FILES = (
     "0_StaticEmbedding/*",
 )
 GRAPH_FILES = ("onnx/*.onnx",)
+WEIGHTS_AND_WORDS = ("*.json", "*.safetensors", "*.txt", "*.model")  # of a module's folder: nothing pickled, no code
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
     r"config\.json|golden\.json|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
@@ -57,6 +62,7 @@ OUR_FILES = re.compile(
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )
 LARGEST_JSON = 2**28  # bytes: a tokenizer of a million tokens has a tenth of it
+LARGEST_TEXT = 2**24  # of a README.md or recipe.toml
 TEMPORARY = ".edge-potion-"  # what temporary names begin with
 # Other processes may replace the same folder at the same moment.
 SWAP_TRIES = 20
@@ -96,8 +102,11 @@ def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path
 
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(files)))
+        more = _of_modules(folder)
         if "golden.json" in files and (folder / "golden.json").is_file():
-            snapshot_download(hub_id, revision=revision, allow_patterns=[*files, *GRAPH_FILES])
+            more += GRAPH_FILES
+        if more:
+            snapshot_download(hub_id, revision=revision, allow_patterns=[*files, *more])
     except (OSError, HfHubHTTPError, HFValidationError, ValueError) as failure:
         reason = str(failure).strip().split("\n")[0]
         at = f" at revision {revision}" if revision else ""
@@ -108,19 +117,77 @@ def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path
     return folder
 
 
+def files_of(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files in a model's folder that match `patterns` or lie in the folders of its modules, in order.
+
+    Raises:
+        ModelFormatError: its modules.json is damaged.
+    """
+    matched = (file for pattern in (*patterns, *_of_modules(folder)) for file in folder.glob(pattern))
+    return sorted({file for file in matched if file.is_file()})
+
+
+def _of_modules(folder: Path) -> list[str]:
+    """Glob patterns of what the modules keep that a modules.json names."""
+    from edge_potion.st_pipeline import module_paths  # which reads JSON by this file
+
+    return [f"{path}/{pattern}" for path in module_paths(folder) for pattern in WEIGHTS_AND_WORDS]
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file; ModelFormatError when it is missing, truncated or not an object."""
-    try:
-        if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size > LARGEST_JSON:
-            raise ModelFormatError(f"{file} is no file, or larger than {LARGEST_JSON:,} bytes")
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as failure:
-        raise ModelFormatError(f"{file} is missing") from failure
-    except (OSError, ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
-        raise ModelFormatError(f"{file} cannot be read as JSON ({failure})") from failure
+    value = _json(file)
     if not isinstance(value, dict):
         raise ModelFormatError(f"{file} holds a {type(value).__name__}; a JSON object was expected")
     return value
+
+
+def read_json_list(file: Path) -> list[Any]:
+    """The list in a JSON file; ModelFormatError when it is missing, truncated or no list."""
+    value = _json(file)
+    if not isinstance(value, list):
+        raise ModelFormatError(f"{file} holds a {type(value).__name__}; a JSON list was expected")
+    return value
+
+
+def read_bytes(file: Path, largest: int = LARGEST_JSON) -> bytes:
+    """The content of a file of a stranger's folder, which is not read where it is no file or larger than `largest`.
+
+    Raises:
+        ModelFormatError: it is missing, too large, or cannot be read.
+    """
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
+            raise ModelFormatError(f"{file} is no file, or larger than {largest:,} bytes")
+        return file.read_bytes()
+    except FileNotFoundError as failure:
+        raise ModelFormatError(f"{file} is missing") from failure
+    except OSError as failure:
+        raise ModelFormatError(f"{file} cannot be read ({failure})") from failure
+
+
+def read_text(file: Path) -> str:
+    """The words of a file for people, in UTF-8 with or without a byte-order mark, else in Latin-1; "" if not there.
+
+    Raises:
+        ModelFormatError: it is larger than a text for people is, or cannot be read.
+    """
+    if not file.is_file():
+        return ""
+    content = read_bytes(file, LARGEST_TEXT)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _json(file: Path) -> Any:
+    content = read_bytes(file)
+    try:
+        return json.loads(content.decode(json.detect_encoding(content)))  # a byte-order mark tells UTF-16 too
+    except (ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
+        raise ModelFormatError(f"{file} cannot be read as JSON ({failure})") from failure
 
 
 def refuse_unwritable(folder: Path) -> Path:

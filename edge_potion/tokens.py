@@ -7,16 +7,19 @@ is cut at `max_tokens` tokens. [UNK] stays in the ids: dropping it is the table'
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
+from edge_potion.folders import read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -30,12 +33,31 @@ __all__ = [
     "open_tokenizer",
     "pad_id",
     "plain",
+    "prompted",
     "refuse_surrogates",
+    "sound",
     "tokenize",
     "unk_id",
 ]
 
+log = logging.getLogger("edge_potion")
+
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
+# The fields of each model in a tokenizer.json, and of an added token, that `tokenizers` 0.23 reads; it passes over
+# others without a word. A model of an old file has no type.
+MODEL_FIELDS = {
+    "WordPiece": {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"},
+    "WordLevel": {"unk_token", "vocab"},
+    "Unigram": {"unk_id", "vocab", "byte_fallback", "alpha", "nbest_size"},
+    "BPE": {
+        *("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback"),
+        *("ignore_merges", "vocab", "merges"),
+    },
+}
+ADDED_FIELDS = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
+BY_CHANCE = ("dropout", "alpha", "nbest_size")  # of a model: what makes it tokenize otherwise at each call
+# Those of old versions, which it reads and writes otherwise.
+OLD_FIELDS = {"str_rep", "add_prefix_space"}
 
 
 @dataclass(frozen=True)
@@ -79,19 +101,44 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
     """
     check_count("max_tokens", max_tokens)
     check_texts(texts, first)
-    try:
-        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
-        refuse_surrogates(texts, first)
-        raise
-    except Exception as failure:  # bare, from `tokenizers`
-        raise ModelFormatError(f"the model's tokenizer.json cannot tokenize ({failure})") from failure
+    with sound("the model's tokenizer.json cannot tokenize"):
+        try:
+            encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
+            refuse_surrogates(texts, first)
+            raise
     ids = [encoding.ids for encoding in encodings]
     if max_tokens is not None:
         ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return TokenIds(flat, lengths)
+
+
+@contextmanager
+def sound(what: str) -> Iterator[None]:
+    """A block that calls `tokenizers` with what a stranger wrote: whatever it raises becomes a ModelFormatError.
+
+    It raises bare Exception, and where its native code panics a PanicException, which is no Exception and would pass
+    every handler of a server.
+    """
+    try:
+        yield
+    except EdgePotionError:
+        raise
+    except BaseException as failure:
+        if not isinstance(failure, Exception) and type(failure).__name__ != "PanicException":
+            raise  # Ctrl-C, the end of the process
+        reason = (str(failure).strip().splitlines() or [type(failure).__name__])[0]
+        raise ModelFormatError(f"{what} ({reason})") from failure
+
+
+def prompted(texts: Sequence[str], prompt: str, first: int = 0) -> Sequence[str]:
+    """The texts with `prompt` before each; InputError where one is no str (`first` is the number of the first)."""
+    if not prompt:
+        return texts
+    check_texts(texts, first)
+    return [prompt + text for text in texts]
 
 
 def check_count(name: str, value: int | None, top: int | None = None) -> None:
@@ -130,32 +177,67 @@ def refuse_surrogates(texts: Sequence[str], first: int) -> None:
 
 
 def open_tokenizer(file: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read."""
+    """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read.
+
+    Fields that `tokenizers` would pass over in silence are told by name.
+    """
     from tokenizers import Tokenizer
 
-    if not file.is_file():
-        raise ModelFormatError(f"{file} is missing")
-    try:
-        return plain(Tokenizer.from_file(str(file)))
-    except Exception as failure:  # `tokenizers` raises bare Exception
-        raise ModelFormatError(f"{file} is no tokenizer that the `tokenizers` library reads ({failure})") from failure
+    content = read_json(file)
+    with sound(f"{file} is no tokenizer that the `tokenizers` library reads"):
+        tokenizer = plain(Tokenizer.from_str(json.dumps(content)))
+        for unknown in _unknown_fields(content):
+            log.warning("%s: %s means nothing to the `tokenizers` library, and is left out", file, unknown)
+    return tokenizer
+
+
+def _unknown_fields(content: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of the fields of a tokenizer.json that `tokenizers` does not read, but for what `plain` switches off."""
+    from tokenizers import Tokenizer
+
+    model = content["model"]
+    known = MODEL_FIELDS.get(model.get("type"), set().union(*MODEL_FIELDS.values()))
+    yield from (f"model.{name}" for name in sorted(set(model) - known - {"type"}))
+    for added in content.get("added_tokens", ()):
+        yield from (f"added_tokens.{name}" for name in sorted(set(added) - ADDED_FIELDS))
+    parts = {name: content.get(name) for name in ("normalizer", "pre_tokenizer")}
+    small = {"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {}, "unk_token": ""}}
+    read = json.loads(Tokenizer.from_str(json.dumps({**small, **parts})).to_str())
+    for name, part in parts.items():
+        yield from _not_in(read[name], part, name)
+
+
+def _not_in(read: Any, told: Any, path: str) -> Iterator[str]:
+    if isinstance(told, list) and isinstance(read, list):
+        for place, (ours, theirs) in enumerate(zip(read, told, strict=False)):
+            yield from _not_in(ours, theirs, f"{path}.{place}")
+    elif isinstance(told, dict) and isinstance(read, dict):
+        for name, value in told.items():
+            if name not in read and name not in OLD_FIELDS:
+                yield f"{path}.{name}"
+            yield from _not_in(read.get(name), value, f"{path}.{name}")
 
 
 def is_plain(tokenizer: Tokenizer) -> bool:
     """Whether a tokenizer went through `plain`; `encode_special_tokens` is lost when one is copied."""
-    switched_off = (tokenizer.padding, tokenizer.truncation, tokenizer.post_processor)
-    return switched_off == (None, None, None) and bool(tokenizer.encode_special_tokens)
+    switched_off = [tokenizer.padding, tokenizer.truncation, tokenizer.post_processor]
+    switched_off += [getattr(tokenizer.model, name, None) for name in BY_CHANCE]
+    return all(each is None for each in switched_off) and bool(tokenizer.encode_special_tokens)
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:
     """The same tokenizer with padding, truncation and special tokens switched off, as the reference semantics want.
 
+    So is what cuts texts by chance while a teacher is trained: a BPE's dropout, a Unigram's sampling.
     A Unigram model still takes its special pieces for tokens inside a text: they are in its lattice.
     """
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.post_processor = None
     tokenizer.encode_special_tokens = True
+    for name in BY_CHANCE:
+        if getattr(tokenizer.model, name, None) is not None:
+            setattr(tokenizer.model, name, None)
     return tokenizer
 
 

@@ -232,7 +232,7 @@ def teacher_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def distilled_folder(teacher_folder) -> Path:
     """all-MiniLM-L6-v2 distilled to 256 dimensions by the code as it is; kept until that code changes."""
-    runtime = [CHECKOUT / "edge_potion" / f"{name}.py" for name in ("static_model", "tokens", "folders")]
+    runtime = [CHECKOUT / "edge_potion" / f"{name}.py" for name in ("model_folder", "static_model", "tokens")]
     folder = _made_from("distilled", *sorted((CHECKOUT / "trainer").glob("*.py")), *runtime)
     if not folder.exists():
         from edge_potion import distil

@@ -80,8 +80,12 @@ def test_a_model_that_is_not_there(load, tmp_path):
 def test_a_folder_that_holds_no_static_model(tmp_path, teacher_folder):
     with pytest.raises(ModelFormatError, match=r"holds no model.safetensors; .*edge-potion distill"):
         StaticModel.from_pretrained(tmp_path)
+    with pytest.raises(ModelFormatError, match=r"begins with the module Transformer, .*edge-potion distill"):
+        StaticModel.from_pretrained(teacher_folder)
+    bare = Path(shutil.copytree(teacher_folder, tmp_path / "bare"))
+    (bare / "modules.json").unlink()
     with pytest.raises(ModelFormatError, match=r"'embeddings' \(Model2Vec\) or 'embedding.weight' .* was expected"):
-        StaticModel.from_pretrained(teacher_folder)  # a transformer: foreign tensors
+        StaticModel.from_pretrained(bare)  # foreign tensors
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
@@ -150,7 +154,7 @@ def test_a_dtype_that_numpy_does_not_have(hand_folder):
     import torch
     from safetensors.torch import save_file as save_torch
 
-    save_torch({"embeddings": torch.ones((32, 8), dtype=torch.bfloat16)}, hand_folder / "model.safetensors")
+    save_torch({"embeddings": torch.ones((32, 8)).to(torch.float8_e4m3fn)}, hand_folder / "model.safetensors")
     with pytest.raises(ModelFormatError, match=r"model.safetensors"):
         StaticModel.from_pretrained(hand_folder)
 
