@@ -30,6 +30,7 @@ __all__ = [
     "dense_layer",
     "read_model",
     "static_home",
+    "tensors_of",
     "write_model_files",
 ]
 
@@ -156,7 +157,7 @@ def _read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
 
     A mapping of another length than the tokenizer's `tokens` is refused before it makes a small file a large table.
     """
-    found = _tensors(file)
+    found = tensors_of(file)
     is_st_layout = "embedding.weight" in found
     rows = found.get("embedding.weight", found.get("embeddings"))
     if rows is None:
@@ -187,7 +188,7 @@ def _read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
     return table, is_st_layout
 
 
-def _tensors(file: Path) -> dict[str, np.ndarray]:
+def tensors_of(file: Path) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file; bfloat16, which numpy does not know, as float32."""
     from safetensors import SafetensorError, deserialize, safe_open
 
@@ -271,7 +272,7 @@ def dense_layer(step: Step) -> DenseLayer:
         raise ModelFormatError(
             f"{file} is missing; nothing pickled is loaded, so the module must be saved as safetensors"
         )
-    found = {name: tensor.astype(np.float32) for name, tensor in _tensors(file).items() if tensor.dtype.kind == "f"}
+    found = {name: tensor.astype(np.float32) for name, tensor in tensors_of(file).items() if tensor.dtype.kind == "f"}
     shape = (step.config.get("out_features"), step.config.get("in_features"))
     has_bias, has_residual = step.config.get("bias", True), step.config.get("use_residual", False)
     wanted: dict[str, tuple[Any, ...]] = {"linear.weight": shape}

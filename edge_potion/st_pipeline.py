@@ -29,6 +29,7 @@ __all__ = [
 log = logging.getLogger("edge_potion")
 
 MODULES_FILE = "modules.json"
+USUAL_POOLING = "1_Pooling"
 SETTINGS_FILE = "config_sentence_transformers.json"
 # Old names that sentence-transformers still looks for, in its order.
 TRANSFORMER_FILES = (
@@ -114,6 +115,7 @@ REFUSED_MODULES: Mapping[str, str] = {
     "CLIPModel": "it is for images",
     "SparseAutoEncoder": "its vectors are sparse",
     "SparseStaticEmbedding": "its vectors are sparse",
+    "MLMTransformer": "its vectors are sparse",
     "SpladePooling": "its vectors are sparse",
     "MultiVectorMask": "it gives a vector a token",
     "HierarchicalTokenPooling": "it gives a vector a token",
@@ -196,7 +198,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     Raises:
         ModelFormatError: a file is damaged, or states a module, a key or a value that we cannot follow; names it.
     """
-    steps = [_step(folder, entry) for entry in _entries(folder)]
+    steps = [_step(folder, entry) for entry in _entries(folder)] or _steps_by_name(folder)
     return _with_settings(folder, steps)
 
 
@@ -234,6 +236,15 @@ def _inside(path: object) -> str:
     if ".." in parts or any(sign in str(path) for sign in ("\\", ":", "\0")) or str(path).startswith("/"):
         raise ValueError(f"the path {path!r} of a module leaves the folder")
     return PurePosixPath(*parts).as_posix()
+
+
+def _steps_by_name(folder: Path) -> list[Step]:
+    """What a folder that lost its modules.json still says: how a transformer is pooled."""
+    if not (folder / USUAL_POOLING / "config.json").is_file():
+        return []
+    log.warning("%s has a %s and no modules.json; it is taken for a transformer and that", folder, USUAL_POOLING)
+    kinds = {"Transformer": "", "Pooling": USUAL_POOLING}
+    return [_step(folder, {"type": f"{OF_THE_LIBRARY}models.{kind}", "path": kinds[kind]}) for kind in kinds]
 
 
 def _step(folder: Path, entry: Mapping[str, Any]) -> Step:

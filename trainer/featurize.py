@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError, RecipeError
+from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import file_written_whole, read_json
 
 from .recipe import FeaturizeRecipe
 from .shards import MANIFEST, Shard, count_name, shard_files, write_shard
-from .special_tokens import special_tokens
 from .teacher import Teacher, teacher_digest
 
 __all__ = ["featurize"]
@@ -59,7 +58,7 @@ def featurize(
         "sentences_sha256": corpus_digest,
         **asdict(recipe),
     }
-    told = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": teacher.width}
+    told = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": teacher.pooled_width(recipe.pooling)}
     done = _already_there(out, made_from, told)
     if done:
         log.info("features: going on after %d whole shards", len(done))
@@ -109,14 +108,9 @@ def _already_there(out: Path, made_from: dict[str, object], told: dict[str, obje
 def _featurize_shard(
     teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe
 ) -> dict[str, int]:
-    around = special_tokens(teacher.tokenizer)
-    longest = min(recipe.max_tokens, teacher.longest or recipe.max_tokens)
-    inside = longest - len(around.before) - len(around.after)
-    if inside < 1:
-        raise RecipeError(f"max_tokens is {longest}, which {teacher.name}'s special tokens fill; more were expected")
-    ids = [encoding.ids[:inside] for encoding in teacher.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    has_tokens = np.array([bool(row) for row in ids])
-    whole = [around.around(row) for row in ids if row]
+    sequences = teacher.sequences(texts, recipe.max_tokens)
+    has_tokens = np.array([bool(row) for row in sequences])
+    whole = [row for row in sequences if row]
     encode = partial(teacher.vectors, pooling=recipe.pooling, precision=recipe.precision)
     vectors = encode(whole)  # (n, H) f32
     for place in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):

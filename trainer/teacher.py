@@ -1,29 +1,37 @@
-"""The teacher: load a transformers encoder from a folder or the hub, and pool its token vectors."""
+"""The teacher: load a transformers encoder from a folder or the hub; texts -> ids -> pooled token vectors."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import find_folder, read_json
+from edge_potion.errors import InputError, ModelFormatError, RecipeError
+from edge_potion.folders import files_of, find_folder
+from edge_potion.st_pipeline import Pipeline, Step, read_pipeline
+from edge_potion.tokens import sound
 
+from .pooling import Pooling, mean_of_tokens, own_pooling
 from .special_tokens import special_tokens
+from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
 __all__ = ["Teacher", "find_teacher", "licence_of", "load_teacher", "teacher_digest", "torch_device"]
 
 log = logging.getLogger("edge_potion")
 
-# Weights as safetensors only: nothing pickled is ever loaded.
-TEACHER_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "README.md", "1_Pooling/*")
+# Weights as safetensors only: nothing pickled is ever loaded. What modules.json names is fetched too.
+OWN_FOLDER = "0_Transformer"  # where old sentence-transformers kept the transformer
+ENDINGS = ("*.json", "*.safetensors", "*.txt", "*.model")
+TEACHER_FILES = (*ENDINGS, "README.md", "1_Pooling/*.json", *(f"{OWN_FOLDER}/{ending}" for ending in ENDINGS))
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_LIMIT = 10**9  # transformers writes a number far beyond for a tokenizer that has none
 # Padded tokens a batch: on two CPU cores 1,500 sentences took 6.5 s at 2,048 and 8.3 s at 8,192 (caches); a GPU wants
 # more to be busy, and all-MiniLM-L6-v2's or mxbai's states of 32,768 tokens fit any.
 CPU_TOKENS, GPU_TOKENS = 2048, 32_768
@@ -41,6 +49,10 @@ class Teacher:
         licence: from its card, "" when it has none.
         device: torch device, "cpu" or "cuda".
         folder: where its files lie.
+        pipeline: what sentence-transformers would do with a text.
+        most_tokens: where sentence-transformers would cut a text, special tokens included; None where nothing says.
+        keeps_end: whether it would keep the last tokens of a text, and not the first.
+        prompt_tokens: how many tokens its default prompt takes at the start, special ones included; 0 without one.
     """
 
     model: Any
@@ -50,6 +62,10 @@ class Teacher:
     revision: str
     licence: str
     device: str
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    most_tokens: int | None = None
+    keeps_end: bool = False
+    prompt_tokens: int = 0
 
     @property
     def width(self) -> int:
@@ -58,7 +74,12 @@ class Teacher:
 
     @property
     def longest(self) -> int | None:
-        """How many tokens it has positions for, special ones included; None where its configuration does not say."""
+        """How many tokens of a text it reads, special ones included; None where nothing says."""
+        limits = [limit for limit in (self._positions, self.most_tokens) if limit is not None]
+        return min(limits, default=None)
+
+    @property
+    def _positions(self) -> int | None:
         import torch
 
         positions = getattr(self.model.config, "max_position_embeddings", None)
@@ -67,6 +88,27 @@ class Teacher:
         tables = (each for each in self.model.modules() if isinstance(each, torch.nn.Embedding))
         offset = next((each.padding_idx for each in tables if each.num_embeddings == positions), None)
         return positions if offset is None else positions - offset - 1  # RoBERTa counts from its padding id on
+
+    def sequences(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Teacher ids of each text, special tokens around them, its default prompt before it; [] without a token.
+
+        Args:
+            texts: N texts.
+            max_tokens: where to cut, special tokens included, if the teacher does not cut before.
+
+        Raises:
+            RecipeError: no room is left beside the special tokens.
+        """
+        around = special_tokens(self.tokenizer)
+        longest = min(max_tokens, self.longest or max_tokens)
+        inside = longest - len(around.before) - len(around.after)
+        if inside < 1:
+            raise RecipeError(f"max_tokens is {longest}, which {self.name}'s special tokens fill; more were expected")
+        kept = slice(-inside, None) if self.keeps_end else slice(inside)
+        prompt = self.pipeline.prompt
+        with sound(f"the tokenizer of teacher {self.name} cannot tokenize"):
+            encodings = self.tokenizer.encode_batch_fast([prompt + text for text in texts], add_special_tokens=False)
+        return [around.around(encoding.ids[kept]) if encoding.ids else [] for encoding in encodings]
 
     def vectors(
         self,
@@ -81,22 +123,23 @@ class Teacher:
         Args:
             sequences: N sequences of teacher ids, special tokens among them where they are wanted.
             pooling: "whole", the mean over the sequence; "tokens", over all but the special tokens around the text;
-                "model", the teacher's own pooling.
+                "model", what the teacher's own modules do.
             precision: of the arithmetic, the name of a torch dtype; the weights stay float32.
             show_progress: a bar on stderr.
 
         Returns:
-            (N, H) float32, in the order given; NaN where the teacher gives it, zeros where nothing is left to pool.
+            (N, W) float32, in the order given; NaN where the teacher gives it, zeros where nothing is left to pool. W
+            is that of `pooled_width`.
 
         Raises:
-            ModelFormatError: pooling="model", and the teacher's is another than the mean or the first token.
+            ModelFormatError: pooling="model", and the teacher has a module that cannot be followed.
         """
         import torch
         from tqdm import tqdm
 
-        share_of = self._pooling(pooling)
+        chosen = self._pooling(pooling)
         order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
-        pooled = np.empty((len(sequences), self.width), np.float32)  # (N, H)
+        pooled = np.empty((len(sequences), chosen.width), np.float32)  # (N, W)
         kind = torch.device(self.device).type
         with (
             torch.inference_mode(),
@@ -107,30 +150,41 @@ class Teacher:
                 ids, mask = _padded([sequences[place] for place in places])  # (B, L) int64, twice
                 ids, mask = ids.to(self.device), mask.to(self.device)
                 states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, L, H)
-                share = share_of(mask)  # (B, L) f32
                 with torch.autocast(kind, enabled=False):
-                    pooled[places] = torch.bmm(share[:, None, :], states)[:, 0].cpu().numpy()
+                    pooled[places] = chosen.pool(states, mask).cpu().numpy()
                 bar.update(len(places))
         return pooled
 
-    def _pooling(self, pooling: str) -> Callable[[Any], Any]:
-        """A function from the mask (B, L) of a batch to the share (B, L) float32 of each token in its vector."""
-        import torch
+    def pooled_width(self, pooling: str) -> int:
+        """W, the width of what `vectors` gives by `pooling`."""
+        return self._pooling(pooling).width
 
-        if pooling == "model":
-            pooling = _own_pooling(self.folder)
+    def _pooling(self, pooling: str) -> Pooling:
+        return {"whole": lambda: self._whole, "tokens": lambda: self._tokens, "model": lambda: self._own}[pooling]()
+
+    @cached_property
+    def _whole(self) -> Pooling:
+        self._tell_what_is_left_out("a token's vector")
+        return mean_of_tokens(self.width)
+
+    @cached_property
+    def _tokens(self) -> Pooling:
+        self._tell_what_is_left_out('pooling = "tokens"')
         around = special_tokens(self.tokenizer)
-        before, after = (len(around.before), len(around.after)) if pooling == "tokens" else (0, 0)
+        return mean_of_tokens(self.width, len(around.before), len(around.after))
 
-        def share(mask: Any) -> Any:
-            places = torch.arange(mask.shape[1], device=mask.device)
-            if pooling == "first":
-                return (places == 0).float().expand(mask.shape)
-            ends = mask.sum(dim=1, keepdim=True) - after  # (B, 1)
-            counted = ((places >= before) & (places < ends)).float()
-            return counted / counted.sum(dim=1, keepdim=True).clamp(min=1)
+    def _tell_what_is_left_out(self, by: str) -> None:
+        """Say what of the teacher's modules does not count where its token vectors are averaged."""
+        usual = ("Pooling", "Normalize", "Dropout")
+        if left_out := [step.kind for step in self.pipeline.steps[1:] if step.kind not in usual]:
+            log.warning("teacher %s: %s is of its Transformer alone, without %s", self.name, by, ", ".join(left_out))
 
-        return share
+    @cached_property
+    def _own(self) -> Pooling:
+        usual = Step("Pooling", self.folder, {"pooling_mode": [_usual_mode(self.model)]})
+        return own_pooling(
+            self.pipeline.steps[1:] or [usual], self.width, self.prompt_tokens, self.pipeline.truncate_dim
+        )
 
 
 def load_teacher(
@@ -153,11 +207,15 @@ def load_teacher(
 
     device = torch_device(device)
     folder = find_teacher(name, revision, trust_remote_code)
-    tokenizer = _read_tokenizer(folder, trust_remote_code)
+    pipeline = read_pipeline(folder)
+    home = _transformer_home(folder, pipeline)
+    told = pipeline.steps[0].config if pipeline.steps else {}
+    fast = read_tokenizer(home, told.get("processor_kwargs") or {}, trust_remote_code)
+    tokenizer = own_copy(fast, bool(told.get("do_lower_case")), home)
     try:
         # float32 whatever the file holds: transformers would take a float16 file's own type.
         model = AutoModel.from_pretrained(
-            folder, trust_remote_code=trust_remote_code, use_safetensors=True, dtype=torch.float32
+            home, trust_remote_code=trust_remote_code, use_safetensors=True, dtype=torch.float32
         )
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
         reason = str(failure).strip().split("\n")[0]
@@ -165,6 +223,7 @@ def load_teacher(
     _check_fit(model, tokenizer, str(name))
     model = model.to(device).eval()
     log.info("teacher %s: %d dimensions, on %s", name, model.config.hidden_size, device)
+    limit = told.get("max_seq_length") or fast.model_max_length
     return Teacher(
         model=model,
         tokenizer=tokenizer,
@@ -173,6 +232,10 @@ def load_teacher(
         revision="" if Path(name).is_dir() else folder.name,  # a hub snapshot's folder is named after its commit
         licence=licence_of(folder),
         device=device,
+        pipeline=pipeline,
+        most_tokens=limit if limit < NO_LIMIT else None,
+        keeps_end=fast.truncation_side == "left",
+        prompt_tokens=prompt_tokens_of(tokenizer, pipeline.prompt, fast.all_special_ids),
     )
 
 
@@ -198,37 +261,47 @@ def find_teacher(name: str | Path, revision: str | None = None, trust_remote_cod
 def teacher_digest(folder: Path) -> str:
     """Twelve hex digits that change with what decides a teacher's vectors: weights, tokenizer, configuration, code."""
     digest = hashlib.sha256()
-    matched = {file for pattern in (*TEACHER_FILES, "*.py") for file in folder.glob(pattern) if file.is_file()}
-    for file in sorted(matched - {folder / "README.md"}):
+    for file in files_of(folder, (*TEACHER_FILES, "*.py")):
+        if file == folder / "README.md":
+            continue
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()[:12]
 
 
-def _own_pooling(folder: Path) -> str:
-    """ "mean" or "first", as sentence-transformers would pool; the mean where nothing says otherwise."""
-    modules = folder / "modules.json"
-    try:
-        steps = [str(step["type"]).rpartition(".")[2] for step in json.loads(modules.read_text(encoding="utf-8"))]
-    except FileNotFoundError:
-        steps = []
-    except (OSError, ValueError, TypeError, KeyError) as failure:
-        raise ModelFormatError(f"{modules} is no list of sentence-transformers modules ({failure})") from failure
-    if strange := set(steps) - {"Transformer", "Pooling", "Normalize"}:
+def _transformer_home(folder: Path, pipeline: Pipeline) -> Path:
+    """The folder that holds the transformer's own files.
+
+    Raises:
+        ModelFormatError: the model does not begin with one, or it is one that cannot be loaded as it is.
+    """
+    if pipeline.steps and pipeline.steps[0].kind != "Transformer":
         raise ModelFormatError(
-            f'{folder}: the teacher ends in {", ".join(sorted(strange))}, which pooling = "model" cannot follow; '
-            'use pooling = "tokens"'
+            f"{folder} begins with the module {pipeline.steps[0].kind}, and a Transformer was expected of a teacher"
         )
-    file = folder / "1_Pooling" / "config.json"
-    config = read_json(file) if file.is_file() else {"pooling_mode": "mean"}
-    old_style = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-    modes = config.get("pooling_mode") or old_style
-    mode = modes if isinstance(modes, str) else "+".join(map(str, modes))
-    known = {"mean": "mean", "pooling_mode_mean_tokens": "mean", "cls": "first", "pooling_mode_cls_token": "first"}
-    if mode not in known:
-        raise ModelFormatError(f'{file}: the teacher pools by {mode}; mean or cls was expected, or pooling = "tokens"')
-    return known[mode]
+    home = pipeline.steps[0].folder if pipeline.steps else folder
+    if not pipeline.steps:
+        if not (folder / "config.json").is_file() and (folder / OWN_FOLDER / "config.json").is_file():
+            home = folder / OWN_FOLDER
+        if pipeline.settings:
+            log.warning("%s: without a modules.json, its config_sentence_transformers.json means nothing", folder)
+    if (home / "adapter_config.json").is_file():
+        raise ModelFormatError(f"{home} holds an adapter (adapter_config.json); merge it into its model first")
+    for file in sorted(home.glob("*.json")):
+        with file.open("rb") as stream:
+            if stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+                raise ModelFormatError(
+                    f"{file} begins with a byte-order mark, which transformers does not read; save it as UTF-8 without"
+                )
+    return home
+
+
+def _usual_mode(model: Any) -> str:
+    """How sentence-transformers pools a transformer that comes without modules.json."""
+    architectures = getattr(model.config, "architectures", None) or [""]
+    is_causal = architectures[0].endswith("ForCausalLM") and getattr(model.config, "is_causal", True)
+    return "lasttoken" if is_causal else "mean"
 
 
 def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
@@ -243,20 +316,6 @@ def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if highest >= known:
         raise ModelFormatError(f"{name}: its tokenizer gives ids up to {highest}, and the model knows {known}")
-
-
-def _read_tokenizer(folder: Path, trust_remote_code: bool) -> Tokenizer:
-    from transformers import AutoTokenizer
-
-    try:
-        fast = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        tokenizer = Tokenizer.from_str(fast.backend_tokenizer.to_str())  # our own copy: transformers keeps changing its
-    except (OSError, ValueError, AttributeError) as failure:
-        reason = str(failure).strip().split("\n")[0]
-        raise ModelFormatError(f"{folder} has no fast tokenizer that transformers loads ({reason})") from failure
-    tokenizer.no_padding()  # some tokenizer.json pad every text to a fixed length
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def licence_of(folder: Path) -> str:

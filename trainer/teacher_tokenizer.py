@@ -1,0 +1,59 @@
+"""The teacher's tokenizer: transformers' own, and the copy of its inside that we keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from edge_potion.errors import ModelFormatError
+from edge_potion.tokens import sound
+
+__all__ = ["own_copy", "prompt_tokens_of", "read_tokenizer"]
+
+
+def read_tokenizer(home: Path, options: Mapping[str, Any], trust_remote_code: bool) -> Any:
+    """transformers' own tokenizer, with what the folder says of how to load it."""
+    from transformers import AutoTokenizer
+
+    known = {key: options[key] for key in ("model_max_length", "truncation_side") if key in options}
+    try:
+        return AutoTokenizer.from_pretrained(home, trust_remote_code=trust_remote_code, **known)
+    except (OSError, ValueError, AttributeError, TypeError) as failure:
+        reason = str(failure).strip().split("\n")[0]
+        raise ModelFormatError(f"{home} has no fast tokenizer that transformers loads ({reason})") from failure
+
+
+def own_copy(fast: Any, lower_case: bool, home: Path) -> Tokenizer:
+    """A copy of a fast tokenizer's inside, as transformers keeps changing its own, with padding and truncation off."""
+    if not hasattr(fast, "backend_tokenizer"):
+        raise ModelFormatError(f"{home} has no fast tokenizer that transformers loads ({type(fast).__name__} is slow)")
+    content = json.loads(fast.backend_tokenizer.to_str())
+    if lower_case and not _lowers_case(content["normalizer"]):
+        after = [content["normalizer"]] if content["normalizer"] else []
+        content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *after]}
+    with sound(f"{home} has no fast tokenizer that the `tokenizers` library reads"):
+        tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.no_padding()  # some tokenizer.json pad every text to a fixed length
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _lowers_case(normalizer: Any) -> bool:
+    """Whether a normalizer of a tokenizer.json lower-cases already."""
+    if not isinstance(normalizer, dict):
+        return False
+    inner = any(map(_lowers_case, normalizer.get("normalizers", ())))
+    return normalizer.get("type") == "Lowercase" or normalizer.get("lowercase") is True or inner
+
+
+def prompt_tokens_of(tokenizer: Tokenizer, prompt: str, special: Sequence[int]) -> int:
+    """As sentence-transformers counts them: all that the prompt alone gives, but for a special one at the end."""
+    if not prompt:
+        return 0
+    with sound("the teacher's tokenizer cannot tokenize its prompt"):
+        ids = tokenizer.encode(prompt).ids
+    return len(ids) - (ids[-1:] != [] and ids[-1] in special)
