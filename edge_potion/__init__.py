@@ -20,20 +20,18 @@ if TYPE_CHECKING:
         ProviderError,
         RecipeError,
     )
-    from edge_potion.exporters.export import export
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import StaticModel
-    from edge_potion.trainer.distill import distil
-    from edge_potion.trainer.pipeline import train
+    from edge_potion.verbs import distil, export, train
 
     __version__: str
 
 _HOME_OF = {
     "EdgeModel": "edge_potion.runtime",
     "StaticModel": "edge_potion.static_model",
-    "distil": "edge_potion.trainer.distill",
-    "export": "edge_potion.exporters.export",
-    "train": "edge_potion.trainer.pipeline",
+    "distil": "edge_potion.verbs",
+    "export": "edge_potion.verbs",
+    "train": "edge_potion.verbs",
     "EdgePotionError": "edge_potion.errors",
     "FallBackError": "edge_potion.errors",
     "InputError": "edge_potion.errors",

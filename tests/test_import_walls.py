@@ -85,7 +85,7 @@ def test_rooms_never_import_what_is_behind_their_walls(room):
 
 def test_only_the_door_and_the_lazy_names_reach_the_rooms():
     for file in sorted((CHECKOUT / "edge_potion").glob("*.py")):
-        if file.name in ("cli.py", "cli_training.py", "__init__.py"):
+        if file.name in ("cli.py", "cli_training.py", "verbs.py"):
             continue
         text = file.read_text(encoding="utf-8")
         assert "edge_potion.trainer" not in text and "edge_potion.exporters" not in text, file.name

@@ -1,0 +1,109 @@
+"""The verbs that need an extra, as thin functions: they can be named, listed and looked at in every install.
+
+Each calls the function of its name, whose room is imported then; a test holds the signatures to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_potion.bundle import Bundle
+    from edge_potion.static_model import StaticModel
+    from edge_potion.trainer.pipeline import TrainedModel
+    from edge_potion.trainer.recipe import DistilRecipe, Recipe
+    from edge_potion.trainer.teacher import Teacher
+
+__all__ = ["distil", "export", "train"]
+
+
+def distil(
+    teacher: str | Path | Teacher,
+    recipe: DistilRecipe | None = None,
+    *,
+    words: Iterable[str] = (),
+    revision: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    show_progress: bool = False,
+) -> StaticModel:
+    """Turn a transformers encoder into a static model, without any text: `edge_potion.trainer.distill.distil`.
+
+    Raises:
+        MissingExtraError: the extra `train` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.trainer.distill import distil as call
+
+    return call(
+        teacher,
+        recipe,
+        words=words,
+        revision=revision,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        show_progress=show_progress,
+    )
+
+
+def export(
+    model: StaticModel | str | Path,
+    out: str | Path,
+    *,
+    quantize: str | Sequence[str] = ("int8",),
+    graphs: str | Sequence[str] = "all",
+    token_embeddings: bool = False,
+    mobile_tokens: int | None = None,
+    revision: str | None = None,
+) -> Bundle:
+    """Write a bundle, a model folder with ONNX graphs: `edge_potion.exporters.export.export`.
+
+    Raises:
+        MissingExtraError: the extra `export` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.exporters.export import export as call
+
+    return call(
+        model,
+        out,
+        quantize=quantize,
+        graphs=graphs,
+        token_embeddings=token_embeddings,
+        mobile_tokens=mobile_tokens,
+        revision=revision,
+    )
+
+
+def train(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    teacher: str | Path | None = None,
+    corpus: str | Path | Sequence[str | Path] = (),
+    features: str | Path | None = None,
+    from_stage: int | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    show_progress: bool = False,
+) -> TrainedModel:
+    """Run a whole recipe, or what is left of it: `edge_potion.trainer.pipeline.train`.
+
+    Raises:
+        MissingExtraError: the extra `train` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.trainer.pipeline import train as call
+
+    return call(
+        recipe,
+        out,
+        teacher=teacher,
+        corpus=corpus,
+        features=features,
+        from_stage=from_stage,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        show_progress=show_progress,
+    )
