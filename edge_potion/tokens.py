@@ -117,14 +117,14 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
 
 @contextmanager
 def sound(what: str) -> Iterator[None]:
-    """A block that calls `tokenizers` with what a stranger wrote: whatever it raises becomes a ModelFormatError.
+    """A block that runs `tokenizers` on what a stranger wrote: whatever it raises becomes a ModelFormatError.
 
     It raises bare Exception, and where its native code panics a PanicException, which is no Exception and would pass
-    every handler of a server.
+    every handler of a server. The same goes for other libraries that have no errors of their own for it.
     """
     try:
         yield
-    except EdgePotionError:
+    except (EdgePotionError, MemoryError):
         raise
     except BaseException as failure:
         if not isinstance(failure, Exception) and type(failure).__name__ != "PanicException":

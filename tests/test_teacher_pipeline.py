@@ -250,3 +250,45 @@ def test_averaging_token_vectors_says_what_it_leaves_out(bert_teacher, tmp_path,
     for _ in range(2):
         assert teacher.vectors(teacher.sequences(["cat"], 128), pooling="tokens").shape == (1, HIDDEN)
     assert caplog.text.count("without Dense") == 1
+
+
+def without_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def with_half_its_weights(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def with_more_layers(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
+
+
+def with_a_size_in_words(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "six"}))
+
+
+def with_a_tokenizer_that_panics(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"] = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (without_tokenizer, "holds no tokenizer"),  # transformers would make one up that knows no word
+        (with_half_its_weights, "no encoder that transformers loads"),
+        (with_more_layers, r"lacks 16 of the model's weights, encoder\.layer\.1"),  # and random ones in their place
+        (with_a_size_in_words, "hidden_size"),
+        (with_a_tokenizer_that_panics, "no fast tokenizer"),
+    ],
+)
+def test_a_teacher_that_is_not_whole_is_one_line(bert_teacher, broken, reason):
+    broken(bert_teacher)
+    with pytest.raises(ModelFormatError, match=reason) as told:
+        load_teacher(bert_teacher, device="cpu")
+    assert "\n" not in str(told.value)

@@ -14,17 +14,19 @@ from edge_potion.tokens import sound
 
 __all__ = ["own_copy", "prompt_tokens_of", "read_tokenizer"]
 
+VOCABULARIES = ("tokenizer.json", "*vocab*", "*.model", "*.bpe", "*.tiktoken")  # files that words come from
+
 
 def read_tokenizer(home: Path, options: Mapping[str, Any], trust_remote_code: bool) -> Any:
     """transformers' own tokenizer, with what the folder says of how to load it."""
     from transformers import AutoTokenizer
 
     known = {key: options[key] for key in ("model_max_length", "truncation_side") if key in options}
-    try:
+    # Without any of these, transformers makes a tokenizer that knows no word.
+    if not trust_remote_code and not any(True for ending in VOCABULARIES for _ in home.glob(ending)):
+        raise ModelFormatError(f"{home} holds no tokenizer: none of {', '.join(VOCABULARIES)}")
+    with sound(f"{home} has no fast tokenizer that transformers loads"):
         return AutoTokenizer.from_pretrained(home, trust_remote_code=trust_remote_code, **known)
-    except (OSError, ValueError, AttributeError, TypeError) as failure:
-        reason = str(failure).strip().split("\n")[0]
-        raise ModelFormatError(f"{home} has no fast tokenizer that transformers loads ({reason})") from failure
 
 
 def own_copy(fast: Any, lower_case: bool, home: Path) -> Tokenizer:
