@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_potion.trainer.teacher import load_teacher
+
 from .conftest import LoopbackHub, hub_environment, run_script, served
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -61,8 +63,35 @@ class Hub(LoopbackHub):
 
 
 @pytest.fixture
-def hub(hand_folder, bundle, bert_teacher) -> Iterator[type[Hub]]:
-    repos = {"us/static": hand_folder, "us/bundle": bundle.folder, "us/teacher": bert_teacher}
+def elsewhere(hand_tokenizer, hand_table, bert_teacher, tmp_path) -> dict[str, Path]:
+    """A static model and a teacher of sentence-transformers whose modules lie in folders of any name."""
+    import sentence_transformers as st
+    import torch
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, StaticEmbedding, Transformer
+
+    static = StaticEmbedding(hand_tokenizer, embedding_weights=hand_table)
+    modules = {
+        "us/projected": [static, Dense(8, 3, activation_function=torch.nn.Identity())],
+        "us/clever": [Transformer(str(bert_teacher)), Pooling(6, "cls"), Dense(6, 4)],
+    }
+    repos = {}
+    for name, chain in modules.items():
+        repos[name] = tmp_path / name
+        st.SentenceTransformer(modules=chain, device="cpu").save_pretrained(str(repos[name]), create_model_card=False)
+        entries = json.loads((repos[name] / "modules.json").read_text())
+        for entry in entries[1:]:
+            new = f"parts/of-{entry['idx']}"
+            (repos[name] / "parts").mkdir(exist_ok=True)
+            (repos[name] / entry["path"]).rename(repos[name] / new)
+            (repos[name] / new / "pytorch_model.bin").write_bytes(b"pickled")
+            entry["path"] = new
+        (repos[name] / "modules.json").write_text(json.dumps(entries))
+    return repos
+
+
+@pytest.fixture
+def hub(hand_folder, bundle, bert_teacher, elsewhere) -> Iterator[type[Hub]]:
+    repos = {"us/static": hand_folder, "us/bundle": bundle.folder, "us/teacher": bert_teacher, **elsewhere}
     with served(type("ThisHub", (Hub,), {"repos": repos})) as hub:
         yield hub
 
@@ -97,6 +126,24 @@ card = distil("us/teacher", device="cpu").card
 print(card.config["edge_potion"]["teacher"], card.config["edge_potion"]["teacher_revision"])
 """
     assert run(hub, tmp_path, script) == f"us/teacher {COMMIT}"
+
+
+def test_what_modules_json_names_is_downloaded_and_nothing_pickled(hub, tmp_path, elsewhere):
+    script = """
+from edge_potion import EdgeModel, StaticModel
+from edge_potion.trainer.teacher import load_teacher
+model = StaticModel.from_pretrained("us/projected")
+edge = EdgeModel.from_pretrained("us/projected", precision="float32")
+print(abs(model.encode("the cat") - edge.encode("the cat")).max() < 1e-6)
+teacher = load_teacher("us/clever", device="cpu")
+print(teacher.vectors(teacher.sequences(["cat"], 128), pooling="model").tolist())
+"""
+    agrees, vector = run(hub, tmp_path, script).split("\n")
+    teacher = load_teacher(elsewhere["us/clever"], device="cpu")
+    wanted = teacher.vectors(teacher.sequences(["cat"], 128), pooling="model")
+    assert agrees == "True"
+    assert json.loads(vector)[0] == pytest.approx(wanted[0].tolist(), abs=1e-6) and wanted.shape == (1, 4)
+    assert not [path for path in hub.asked if path.endswith(".bin")]
 
 
 @pytest.mark.parametrize(
