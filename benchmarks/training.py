@@ -135,7 +135,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _compare_contrast(teacher: Teacher, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    student = distil(teacher, DistilRecipe(dims=DIMS, vocabulary_size=1))
+    student = distil(teacher, DistilRecipe(dims=DIMS, vocabulary_size=None))
     write_pairs(_first_rows(open_features(arguments.features), arguments.rows, scratch), student, scratch)
     pairs = open_pairs(scratch)
     warm_up = replace(pairs, starts=pairs.starts[: WARM_UP_ROWS + 1], targets=pairs.targets[:WARM_UP_ROWS])

@@ -18,7 +18,7 @@ import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
 from edge_potion.cli_benchmark import benchmark
-from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, train
+from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, recipe, train
 from edge_potion.errors import EdgePotionError, InputError
 from edge_potion.folders import BUILT_IN, origin_of, scores_of
 
@@ -75,7 +75,7 @@ def main() -> None:
         sys.exit(1 if error.errno == EPIPE else f"error: cannot write the result: {error.strerror}")
 
 
-for command in (distill, train, featurize):
+for command in (distill, train, featurize, recipe):
     app.command()(command)
 
 

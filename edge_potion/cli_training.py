@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["RevisionOption", "distill", "evaluate", "featurize", "train"]
+__all__ = ["RevisionOption", "distill", "evaluate", "featurize", "recipe", "train"]
 
 RecipeOption = Annotated[
     str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
@@ -137,6 +137,26 @@ def featurize(
         show_progress=True,
     )
     print(folder)
+
+
+def recipe(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a recipe, or a .toml file; without one, what ships is listed."),
+    ] = None,
+) -> None:
+    """Print a recipe with every key, what it means, and its default: a file to begin your own with.
+
+    Example: edge-potion recipe potion-256d > mine.toml
+    """
+    from edge_potion.trainer.recipe import explained, load_recipe, shipped_recipes
+
+    if name is not None:
+        print(explained(load_recipe(name)), end="")
+        return
+    for each, words in shipped_recipes().items():
+        print(f"{each:20} {words}")
+    print("next: edge-potion recipe potion-256d > mine.toml; edge-potion train --recipe mine.toml", file=sys.stderr)
 
 
 def evaluate(

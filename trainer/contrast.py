@@ -111,12 +111,10 @@ def contrast(
     (folder / WORK).mkdir(exist_ok=True)
     trained = Student.of(student.table, recipe.token_weights, device)
     batch = min(recipe.batch_size, len(split.training))
+    if batch < recipe.batch_size:
+        log.warning("batch_size: %d were asked for, and there are %d sentences to train on", recipe.batch_size, batch)
     steps_an_epoch = len(split.training) // batch  # a smaller last batch would have an easier loss: it is left out
     steps = steps_an_epoch * recipe.epochs
-    looks = {
-        round(steps_an_epoch * look / recipe.evaluations) for look in range(1, recipe.epochs * recipe.evaluations + 1)
-    }
-
     best = trained.folded()
     progress = _resume(folder / CHECKPOINT, trained, best)
     curves = Curves(folder, after_step=progress.step)
@@ -144,13 +142,19 @@ def contrast(
                 )
             if progress.step % STEPS_PER_LINE == 0:
                 curves.add(step=progress.step, epoch=progress.step / steps_an_epoch, rate=rate, loss=loss)
-            if progress.step in looks:
+            if _is_looked_at(progress.step, steps_an_epoch, recipe.evaluations):
                 progress = _evaluate(trained, best, pairs, goals, split.held_out, recipe, progress, curves)
                 bar.set_postfix(validation=f"{progress.best_loss:.4f}")
                 _save(folder / CHECKPOINT, trained, best, progress)
     curves.draw(title)
     log.info("best validation loss %.4f at step %d of %d", progress.best_loss, progress.best_step, steps)
     return Fit(best.cpu().numpy(), progress)
+
+
+def _is_looked_at(step: int, steps_an_epoch: int, evaluations: int) -> bool:
+    """Whether the held-out rows are looked at after a step: `evaluations` times an epoch, at even distances."""
+    nearest = round(step * evaluations / steps_an_epoch)
+    return any(round(steps_an_epoch * look / evaluations) == step for look in range(max(nearest - 1, 1), nearest + 2))
 
 
 def split_rows(count: int, recipe: ContrastRecipe) -> Split:

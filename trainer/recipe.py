@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import re
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -27,10 +28,57 @@ __all__ = [
     "PcaRecipe",
     "PowerRecipe",
     "Recipe",
+    "explained",
     "fingerprint",
     "load_recipe",
+    "shipped_recipes",
     "to_toml",
 ]
+
+
+LARGEST_FILE = 2**20  # bytes of a recipe
+LONGEST_NAME = 1024  # characters of a teacher's or data set's
+# Beyond these nobody asks by intent, and some could not be counted to.
+MOST_SENTENCES = 10**10
+MOST_CHARACTERS = 10**6
+MOST_DIMS = 2**16
+MOST_PIECES = 10**8
+MOST_TOKENS = 2**20
+MOST_EPOCHS = 10_000
+MOST_LOOKS = 10_000
+LARGEST_SEED = 2**63 - 1
+# What people call a key elsewhere.
+SYNONYMS = {
+    **dict.fromkeys(("lr", "lr_rate", "rate", "step_size", "learningrate"), "learning_rate"),
+    **dict.fromkeys(("epoch", "num_epochs", "n_epochs", "num_train_epochs", "passes"), "epochs"),
+    **dict.fromkeys(("bs", "batch", "batchsize", "batches", "per_device_train_batch_size"), "batch_size"),
+    **dict.fromkeys(("dim", "dimension", "dimensions", "width", "pca_dims", "hidden_dim", "embedding_dim"), "dims"),
+    **dict.fromkeys(("vocab", "vocab_size", "vocabulary", "vocabulary_quantization"), "vocabulary_size"),
+    **dict.fromkeys(("sif", "apply_zipf", "zipf"), "sif_coefficient"),
+    **dict.fromkeys(("temp", "tau", "scale"), "temperature"),
+    **dict.fromkeys(("num_sentences", "n_sentences", "samples", "num_samples", "rows"), "sentences"),
+    **dict.fromkeys(("random_seed", "random_state", "rng"), "seed"),
+    **dict.fromkeys(("max_length", "max_seq_length", "seq_length", "max_len"), "max_tokens"),
+    **dict.fromkeys(("dtype", "torch_dtype", "fp16", "bf16"), "precision"),
+    **dict.fromkeys(("pool", "pooling_mode"), "pooling"),
+    **dict.fromkeys(("power", "exp", "gamma"), "exponent"),
+    **dict.fromkeys(("early_stopping", "early_stopping_patience"), "patience"),
+    **dict.fromkeys(("evals", "eval_steps", "num_evaluations"), "evaluations"),
+    **dict.fromkeys(("dataset", "data_set", "data", "path", "corpus_name"), "source"),
+    **dict.fromkeys(("config", "config_name", "name", "language"), "subset"),
+    **dict.fromkeys(("val_rows", "validation", "validation_size", "eval_rows"), "validation_rows"),
+    **dict.fromkeys(("loss_fn", "objective", "criterion"), "loss"),
+    **dict.fromkeys(("weights", "use_weights", "learn_weights"), "token_weights"),
+    **dict.fromkeys(("shard_size", "rows_per_shard"), "shard_rows"),
+    **dict.fromkeys(("min_length", "min_chars"), "min_characters"),
+    **dict.fromkeys(("max_chars",), "max_characters"),
+    **dict.fromkeys(("distill", "distillation", "model2vec"), "distil"),
+    **dict.fromkeys(("featurise", "features"), "featurize"),
+    **dict.fromkeys(("bornagain", "self_distillation", "born-again"), "born_again"),
+    **dict.fromkeys(("contrastive", "training", "train"), "contrast"),
+    **dict.fromkeys(("model", "teacher_name", "base_model"), "teacher"),
+}
+WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -53,10 +101,12 @@ class CorpusRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("sentences", self.sentences, 1)
-        _at_least("min_characters", self.min_characters, 1)
-        _at_least("max_characters", self.max_characters, self.min_characters)
-        _between("seed", self.seed, 0, 2**63)
+        _plain_words("source", self.source)
+        _plain_words("subset", self.subset)
+        _count("sentences", self.sentences, 1, MOST_SENTENCES)
+        _count("min_characters", self.min_characters, 1, MOST_CHARACTERS)
+        _count("max_characters", self.max_characters, self.min_characters, MOST_CHARACTERS)
+        _count("seed", self.seed, 0, LARGEST_SEED)
 
 
 @dataclass(frozen=True)
@@ -67,7 +117,8 @@ class DistilRecipe:
         dims: D, width of the table after PCA; the teacher's width when that is smaller. 512 in the recipe, whose
             last stage halves it; `edge-potion distill`, which ends here, asks for 256.
         vocabulary_size: V, how many tokens: the teacher's own and, up to this number, the most frequent words of the
-            corpus that are not among them; None takes every word that is given.
+            corpus that are not among them; of a WordPiece teacher with more tokens, those that the most frequent words
+            take. None takes every token and every word that is given.
         sif_coefficient: a in the SIF weight a / (a + p(rank)) of a row, with Zipf's p; None leaves rows as they are.
     """
 
@@ -76,9 +127,9 @@ class DistilRecipe:
     sif_coefficient: float | None = 1e-4
 
     def __post_init__(self) -> None:
-        _at_least("dims", self.dims, 1)
+        _count("dims", self.dims, 1, MOST_DIMS)
         if self.vocabulary_size is not None:
-            _at_least("vocabulary_size", self.vocabulary_size, 1)
+            _count("vocabulary_size", self.vocabulary_size, 1, MOST_PIECES)
         if self.sif_coefficient is not None and not 0 < self.sif_coefficient < 1:
             raise RecipeError(f"sif_coefficient is {self.sif_coefficient}; a number between 0 and 1 was expected")
 
@@ -103,8 +154,8 @@ class FeaturizeRecipe:
     def __post_init__(self) -> None:
         _one_of("pooling", self.pooling, ("tokens", "model"))
         _one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
-        _at_least("max_tokens", self.max_tokens, 3)
-        _at_least("shard_rows", self.shard_rows, 1)
+        _count("max_tokens", self.max_tokens, 3, MOST_TOKENS)
+        _count("shard_rows", self.shard_rows, 1, MOST_SENTENCES)
 
 
 @dataclass(frozen=True)
@@ -144,10 +195,12 @@ class ContrastRecipe:
         _one_of("loss", self.loss, ("contrastive", "soft", "cosine", "mse"))
         _between("temperature", self.temperature, 1e-3, 1e3)
         _between("learning_rate", self.learning_rate, 1e-9, 1e3)
-        _at_least("epochs", self.epochs, self.fewest_epochs)
-        for name, least in (("batch_size", 2), ("evaluations", 1), ("patience", 1), ("seed", 0)):
-            _at_least(name, getattr(self, name), least)
-        _at_least("validation_rows", self.validation_rows, 2)
+        _count("epochs", self.epochs, self.fewest_epochs, MOST_EPOCHS)
+        _count("batch_size", self.batch_size, 2, MOST_SENTENCES)
+        _count("evaluations", self.evaluations, 1, MOST_LOOKS)
+        _count("patience", self.patience, 1, MOST_EPOCHS * MOST_LOOKS)
+        _count("validation_rows", self.validation_rows, 2, MOST_SENTENCES)
+        _count("seed", self.seed, 0, LARGEST_SEED)
 
 
 @dataclass(frozen=True)
@@ -171,7 +224,11 @@ class BornAgainRecipe(ContrastRecipe):
 
 @dataclass(frozen=True)
 class PowerRecipe:
-    """Power normalization of the table: sign(E) * |E|^exponent; an exponent of 1 leaves it as it is."""
+    """Power normalization of the table: sign(E) * |E|^exponent.
+
+    Attributes:
+        exponent: above 0, up to 1, which leaves the table as it is.
+    """
 
     exponent: float = 0.7
 
@@ -182,17 +239,28 @@ class PowerRecipe:
 
 @dataclass(frozen=True)
 class PcaRecipe:
-    """PCA of the table to the width that ships."""
+    """PCA of the table to the width that ships.
+
+    Attributes:
+        dims: that width, at most the one of the distilled table.
+    """
 
     dims: int = 256
 
     def __post_init__(self) -> None:
-        _at_least("dims", self.dims, 1)
+        _count("dims", self.dims, 1, MOST_DIMS)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All stages, in the order they run, and the teacher they begin with (a hub id; `--teacher` gives another)."""
+    """All stages, in the order they run, and what they begin with.
+
+    Attributes:
+        teacher: hub id or folder of a sentence-transformer; `--teacher` gives another.
+
+    Raises:
+        RecipeError: a stage asks for what one before it does not give.
+    """
 
     teacher: str = "mixedbread-ai/mxbai-embed-large-v1"
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
@@ -203,6 +271,19 @@ class Recipe:
     power: PowerRecipe = field(default_factory=PowerRecipe)
     pca: PcaRecipe = field(default_factory=PcaRecipe)
 
+    def __post_init__(self) -> None:
+        _plain_words("teacher", self.teacher)
+        if self.pca.dims > self.distil.dims:
+            raise RecipeError(
+                f"[pca] dims is {self.pca.dims}, and the table that it reduces has [distil] dims = {self.distil.dims}; "
+                "ask for fewer in [pca], or more in [distil]"
+            )
+        if self.corpus.sentences < self.contrast.batch_size:
+            raise RecipeError(
+                f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [contrast] batch_size = "
+                f"{self.contrast.batch_size}; ask for more sentences, or a smaller batch"
+            )
+
 
 def load_recipe(name: str | Path) -> Recipe:
     """A recipe that ships, by name ("potion-256d"), or one from a TOML file.
@@ -210,20 +291,78 @@ def load_recipe(name: str | Path) -> Recipe:
     Raises:
         RecipeError: no such recipe, no TOML, an unknown key (the nearest known one is named) or an impossible value.
     """
-    shipped = files(__package__).joinpath("recipes")
     file = Path(name)
+    if file.suffix != ".toml" and str(name) not in shipped_recipes():
+        raise RecipeError(f"there is no recipe {name}; name a .toml file, or one of {', '.join(shipped_recipes())}")
     try:
-        if file.suffix == ".toml":
-            text = file.expanduser().read_text(encoding="utf-8")
-        else:
-            text = shipped.joinpath(f"{name}.toml").read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        content = tomllib.loads(_text_of(file.expanduser()) if file.suffix == ".toml" else _shipped_text(str(name)))
     except FileNotFoundError as failure:
-        known = sorted(entry.name.removesuffix(".toml") for entry in shipped.iterdir() if entry.name.endswith(".toml"))
-        raise RecipeError(f"there is no recipe {name}; name a .toml file, or one of {', '.join(known)}") from failure
-    except (OSError, ValueError) as failure:  # ValueError: no UTF-8, or no TOML
+        raise RecipeError(
+            f"there is no recipe {name}; name a .toml file, or one of {', '.join(shipped_recipes())}"
+        ) from failure
+    except (OSError, ValueError, RuntimeError) as failure:  # ValueError: no UTF-8, or no TOML; RuntimeError: no home
         raise RecipeError(f"recipe {name} cannot be read as TOML ({failure})") from failure
+    except RecursionError as failure:
+        raise RecipeError(f"recipe {name} cannot be read as TOML (it is nested too deeply)") from failure
     return _section(Recipe, content, str(name))
+
+
+def shipped_recipes() -> dict[str, str]:
+    """The recipes that ship: the first sentence of each, by name."""
+    entries = (Path(entry.name) for entry in files(__package__).joinpath("recipes").iterdir())
+    found = {name: _shipped_text(name) for name in sorted(entry.stem for entry in entries if entry.suffix == ".toml")}
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in found.items()}
+
+
+def explained(recipe: Recipe) -> str:
+    """A recipe as TOML that `load_recipe` reads back, with what each key means, and its default where it has another.
+
+    The words are those of the docstrings in this file.
+    """
+    lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
+    for each in fields(Recipe):
+        section, usual = getattr(recipe, each.name), getattr(Recipe(), each.name)
+        if not is_dataclass(section):
+            continue
+        meanings = _meanings(type(section))
+        lines += [*_comment((type(section).__doc__ or "").split("\n")[0]), f"[{each.name}]"]
+        for key in (inner.name for inner in fields(section)):
+            lines += [*_comment(meanings.get(key, "")), _with_default(key, section, usual)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _shipped_text(name: str) -> str:
+    return files(__package__).joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _text_of(file: Path) -> str:
+    """The text of a recipe's file; ValueError where it is larger than any recipe."""
+    with file.open("rb") as stream:
+        content = stream.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"it is larger than {LARGEST_FILE:,} bytes")
+    return content.decode("utf-8-sig")
+
+
+def _meanings(kind: type[Any]) -> dict[str, str]:
+    """What each attribute of a section is, from its docstring and those of the sections that it is made from."""
+    meanings: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        listed = (each.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+        for names, words in re.findall(r"^ {8}(\w[\w, ]*): (.+(?:\n {9,}.+)*)", listed, re.MULTILINE):
+            meanings.update(dict.fromkeys(names.split(", "), " ".join(words.split())))
+    return meanings
+
+
+def _comment(words: str) -> list[str]:
+    words = re.sub(r"\bNone\b", "false", words)  # TOML has no word for it
+    return textwrap.wrap(words, 100, initial_indent="# ", subsequent_indent="#   ") if words else []
+
+
+def _with_default(key: str, section: Any, usual: Any) -> str:
+    value, default = getattr(section, key), getattr(usual, key)
+    return f"{key} = {_toml_value(value)}" + (f"  # by default {_toml_value(default)}" if value != default else "")
 
 
 def to_toml(recipe: Any) -> str:
@@ -248,8 +387,7 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0)
-            raise RecipeError(f"{where}: there is no {key!r}; did you mean {near[0]!r}?")
+            raise RecipeError(f"{where}: there is no {key!r}; {_meant(key, kind)}")
         default = getattr(defaults, key)
         if is_dataclass(default):
             if not isinstance(value, dict):
@@ -265,12 +403,29 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {failure}") from None
 
 
+def _meant(key: str, kind: type[Any]) -> str:
+    """What a key that is not there may have meant: one of this section, or of another."""
+    word = key.lower().replace("-", "_")
+    word = SYNONYMS.get(word, word)
+    known = {each.name for each in fields(kind)}
+    if word in known:
+        return f"did you mean {word!r}?"
+    keys = {each.name: set(asdict(getattr(Recipe(), each.name))) for each in fields(Recipe) if each.name != "teacher"}
+    homes = [f"[{name}]" for name, of_section in keys.items() if word in of_section]
+    if homes:
+        return f"{', '.join(homes)} {'has' if len(homes) == 1 else 'have'} {word!r}"
+    if word in keys or word == "teacher":
+        return f"{word!r} stands at the top of a recipe"
+    near = difflib.get_close_matches(word, sorted(known), n=1) or difflib.get_close_matches(word, sorted(keys), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+
+
 def _value(value: Any, default: Any, where: str) -> Any:
     """A TOML value, which must be of the type of the default; a whole number may stand for a float."""
-    if isinstance(default, float) and type(value) is int:
+    if isinstance(default, float) and type(value) is int and abs(value) <= LARGEST_SEED:
         return float(value)
     if type(value) is not type(default):
-        raise RecipeError(f"{where} is {value!r}; a {type(default).__name__} was expected")
+        raise RecipeError(f"{where} is {value!r}; {WORDS_OF_TYPES[type(default)]} was expected")
     return value
 
 
@@ -281,7 +436,7 @@ def _toml_value(value: object) -> str:
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
+    if not least <= value <= most:  # NaN is not either
         raise RecipeError(f"{name} is {value}; a number from {least:g} to {most:g} was expected")
 
 
@@ -290,6 +445,15 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise RecipeError(f"{name} is {value!r}; one of {', '.join(known)} was expected")
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise RecipeError(f"{name} is {value}; at least {least} was expected")
+def _count(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise RecipeError(
+            f"{name} is {value}; at least {least} was expected"
+            if value < least
+            else f"{name} is {value:.4g}; at most {most:,} was expected"
+        )
+
+
+def _plain_words(name: str, value: str) -> None:
+    if not value.isprintable() or len(value) > LONGEST_NAME:
+        raise RecipeError(f"{name} is {value[:40]!r}; a name without control characters was expected")

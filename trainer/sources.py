@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from edge_potion.errors import InputError
+from edge_potion.errors import InputError, RecipeError
+from edge_potion.folders import read_json
+from edge_potion.st_pipeline import read_pipeline
 
 from .recipe import FeaturizeRecipe, Recipe
 from .run_folder import Made
 from .shards import open_features
-from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device
+from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device, transformer_home
+from .vocabulary import check_size
 
 __all__ = ["FEATURIZED", "Sources", "find_sources"]
 
@@ -86,7 +89,13 @@ def find_sources(
     name = str(teacher or recipe.teacher)
     folder = find_teacher(name, revision, trust_remote_code)
     found_teacher = Made(name, folder, teacher_digest(folder))
+    width = _check_teacher(recipe, folder)
     shards = _found_features(Path(features).expanduser(), found_teacher) if features else None
+    if shards and width and (found := shards.record.get("dims")) and found < min(recipe.distil.dims, width):
+        raise RecipeError(
+            f"the features in {shards.folder} have {found} dimensions, and the student of [distil] dims = "
+            f"{recipe.distil.dims} would have more; ask for {found} in the recipe, or take other features"
+        )
     corpus_recipe, featurize = recipe.corpus, recipe.featurize
     if files:
         texts = Made("corpus", files[0].parent, _digest(files))
@@ -101,6 +110,29 @@ def find_sources(
     short_name = folder.resolve().name if Path(name).is_dir() else name
     used = replace(recipe, teacher=short_name, corpus=corpus_recipe, featurize=featurize)
     return Sources(used, found_teacher, texts, files, shards, device, revision, trust_remote_code, show_progress)
+
+
+def _check_teacher(recipe: Recipe, folder: Path) -> int | None:
+    """The width of a teacher's token vectors, once it is sure that it can give what the recipe asks; None if not told.
+
+    Raises:
+        RecipeError: it cannot; says why, before any work.
+    """
+    home = transformer_home(folder, read_pipeline(folder))
+    if (home / "tokenizer.json").is_file():
+        check_size(read_json(home / "tokenizer.json"), recipe.distil.vocabulary_size)
+    width = read_json(home / "config.json").get("hidden_size") if (home / "config.json").is_file() else None
+    if type(width) is not int:
+        return None
+    if recipe.pca.dims > width:
+        raise RecipeError(
+            f"[pca] dims is {recipe.pca.dims}, and the teacher's token vectors have {width} values; ask for no more"
+        )
+    if recipe.distil.dims > width:
+        log.warning(
+            "[distil] dims is %d, and the teacher's token vectors have %d values: these", recipe.distil.dims, width
+        )
+    return width
 
 
 def _found_features(folder: Path, teacher: Made) -> Made:

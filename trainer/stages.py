@@ -5,6 +5,7 @@ Stages that make a model keep it in `model/` of their folder, so that any of the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_potion.errors import RecipeError
 from edge_potion.static_model import StaticModel
 
 from .contrast import Goal, contrast
@@ -37,6 +39,8 @@ from .sources import Sources
 from .vocabulary import frequent_words
 
 __all__ = ["Stages", "model_of"]
+
+log = logging.getLogger("edge_potion")
 
 SENTENCES = "sentences.txt"
 MODEL = "model"
@@ -71,6 +75,9 @@ class Stages:
 
     def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Made, corpus: Made) -> Facts:
         """Have the teacher encode the corpus."""
+        longest = self.sources.loaded_teacher.longest
+        if longest is not None and longest < recipe.max_tokens:
+            log.warning("[featurize] max_tokens is %d, and the teacher cuts at %d", recipe.max_tokens, longest)
         sentences = corpus.folder / SENTENCES
         return featurize(
             self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.show_progress
@@ -88,6 +95,7 @@ class Stages:
     def born_again(self, folder: Path, recipe: BornAgainRecipe, distilled: Made, pairs: Made, first: Made) -> Facts:
         """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
         if recipe.epochs == 0:
+            log.info("4-born-again: left out, as its epochs are 0")
             _followed_by(model_of(first), model_of(first).table, recipe).save(folder / MODEL)
             return {}
         data = open_pairs(pairs.folder)
@@ -106,6 +114,8 @@ class Stages:
     def pca(self, folder: Path, recipe: PcaRecipe, before: Made) -> Facts:
         """Reduce the table to the width that ships."""
         model = model_of(before)
+        if recipe.dims > model.dim:
+            raise RecipeError(f"[pca] dims is {recipe.dims}, and the table before it has {model.dim}; ask for as many")
         table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
         _followed_by(model, table, recipe).save(folder / MODEL)
         return {"dims": table.shape[1]}

@@ -55,4 +55,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
         facts = ", ".join(f"{key} {value}" for key, value in row.items() if key not in ("stage", *NOT_SHOWN) and value)
         score = f"{row['agreement']:.4f}" if "agreement" in row else ""
         lines.append(f"{row['stage']:13} {row['seconds']:8.1f} {row['peak_memory_mb'] or 0:8} {score:>9}  {facts}")
+    lines.append(
+        "agreement: how the model's cosines of held-out sentences go with the teacher's (Pearson, 1 is the same)"
+    )
     return "\n".join(lines)

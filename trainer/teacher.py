@@ -22,7 +22,15 @@ from .pooling import Pooling, mean_of_tokens, own_pooling
 from .special_tokens import special_tokens
 from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
-__all__ = ["Teacher", "find_teacher", "licence_of", "load_teacher", "teacher_digest", "torch_device"]
+__all__ = [
+    "Teacher",
+    "find_teacher",
+    "licence_of",
+    "load_teacher",
+    "teacher_digest",
+    "torch_device",
+    "transformer_home",
+]
 
 log = logging.getLogger("edge_potion")
 
@@ -208,7 +216,7 @@ def load_teacher(
     device = torch_device(device)
     folder = find_teacher(name, revision, trust_remote_code)
     pipeline = read_pipeline(folder)
-    home = _transformer_home(folder, pipeline)
+    home = transformer_home(folder, pipeline)
     told = pipeline.steps[0].config if pipeline.steps else {}
     fast = read_tokenizer(home, told.get("processor_kwargs") or {}, trust_remote_code)
     tokenizer = own_copy(fast, bool(told.get("do_lower_case")), home)
@@ -274,7 +282,7 @@ def teacher_digest(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _transformer_home(folder: Path, pipeline: Pipeline) -> Path:
+def transformer_home(folder: Path, pipeline: Pipeline) -> Path:
     """The folder that holds the transformer's own files.
 
     Raises:

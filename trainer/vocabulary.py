@@ -1,4 +1,4 @@
-"""The student's vocabulary: the teacher's pieces without `[unused*]`, then the words of a corpus by falling frequency.
+"""The student's vocabulary: the teacher's pieces that a text can reach, its added words, and the words of a corpus.
 
 Words go into the WordPiece vocabulary itself, never into `added_tokens`, so that the text graph and every other
 WordPiece implementation find them.
@@ -10,22 +10,24 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tokenizers import Tokenizer
 
-from edge_potion.errors import InputError
-from edge_potion.tokens import plain
+from edge_potion.errors import InputError, RecipeError
+from edge_potion.tokens import plain, sound
 
 from .special_tokens import special_tokens
 
-__all__ = ["Vocabulary", "build_vocabulary", "frequent_words"]
+__all__ = ["Vocabulary", "build_vocabulary", "check_size", "frequent_words"]
 
 log = logging.getLogger("edge_potion")
 
 UNUSED = re.compile(r"\[unused\d+\]")
 LONGEST_WORD = 24  # characters; longer "words" in a corpus are addresses and noise
+MOST_NAMED = 10  # words in a line of the log
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,23 @@ def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> list[str]:
 def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | None = None) -> Vocabulary:
     """Drop what no text can reach from the teacher's vocabulary, and fill in `words`.
 
+    Words that were added to a WordPiece teacher become pieces like any other; those that its pre-tokenizer splits are
+    left out, named and counted. Special tokens stay what they are.
+
     Args:
         teacher: adds special tokens; padding and truncation off.
         words: candidates by falling frequency. One that the normalizer changes, the pre-tokenizer splits, or that
             is longer than 24 characters is skipped and counted.
-        size: words go in until the vocabulary holds this many tokens; None takes them all.
+        size: words go in until the vocabulary holds this many tokens; None takes them all. Of a WordPiece teacher with
+            more pieces, special tokens, the letters of the words, and the pieces of the first words stay, and where
+            there are no words the first pieces.
 
     Raises:
         InputError: words for a tokenizer other than WordPiece.
+        RecipeError: `size` is what `check_size` refuses.
     """
     content = json.loads(teacher.to_str())
+    check_size(content, size)
     special = special_tokens(teacher)
     if content["model"]["type"] != "WordPiece":
         if words:
@@ -88,7 +97,11 @@ def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | 
         return Vocabulary(student, [special.around([token]) for token in range(count)], [], Counter())
 
     old_ids = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
-    pieces = {piece: token for piece, token in old_ids if not UNUSED.fullmatch(piece)}
+    unreachable = _unreachable(teacher, [piece for piece, _ in old_ids if UNUSED.fullmatch(piece)])
+    pieces = {piece: token for piece, token in old_ids if piece not in unreachable}
+    pieces.update(_added_pieces(teacher, content, set(pieces)))
+    if size is not None and size < len(pieces):
+        pieces = _most_used(pieces, teacher, content, words, size)
     room = len(words) if size is None else max(size - len(pieces), 0)
     added, skipped = _usable(words, teacher, set(pieces), room)
     new_ids = {piece: token for token, piece in enumerate([*pieces, *added])}
@@ -103,6 +116,77 @@ def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | 
     if added or skipped:
         log.info("vocabulary: %d pieces, %d words added, skipped: %s", len(pieces), len(added), dict(skipped))
     return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, added, skipped)
+
+
+def check_size(content: Mapping[str, Any], size: int | None) -> None:
+    """Raise RecipeError where the vocabulary of a tokenizer.json cannot be cut to `size`."""
+    model, kind = content["model"], content["model"].get("type", "WordPiece")
+    tokens = max([len(model["vocab"]), *(added["id"] + 1 for added in content["added_tokens"])])
+    if size is not None and size < tokens and kind != "WordPiece":
+        raise RecipeError(
+            f"vocabulary_size is {size}, and the teacher's {kind} tokenizer has {tokens} tokens, which hang together "
+            "and cannot be left out; ask for as many, or set vocabulary_size = false"
+        )
+    special = len(_special_pieces(content))
+    if size is not None and size <= special:
+        raise RecipeError(f"vocabulary_size is {size}, and the teacher has {special} special tokens; ask for more")
+
+
+def _special_pieces(content: Mapping[str, Any]) -> set[str]:
+    special = {token["content"] for token in content["added_tokens"] if token["special"]}
+    return {*special, str(content["model"].get("unk_token"))} & set(content["model"]["vocab"])
+
+
+def _unreachable(teacher: Tokenizer, pieces: Sequence[str]) -> set[str]:
+    """Those of `pieces` that no text is cut into, as BERT's pre-tokenizer cuts "[unused7]" at its brackets."""
+    words = plain(Tokenizer.from_str(teacher.to_str()))
+    with sound("the teacher's tokenizer cannot tokenize its own pieces"):
+        found = words.encode_batch_fast(list(pieces), add_special_tokens=False)
+    return {piece for piece, one in zip(pieces, found, strict=True) if one.ids != [teacher.token_to_id(piece)]}
+
+
+def _added_pieces(teacher: Tokenizer, content: dict[str, Any], taken: set[str]) -> dict[str, int]:
+    """The words that were added to a teacher, as pieces: the word as its normalizer makes it, and its id."""
+    words = {token["content"]: token["id"] for token in content["added_tokens"] if not token["special"]}
+    pieces: dict[str, int] = {}
+    left_out = []
+    for word, token in words.items():
+        text = teacher.normalizer.normalize_str(word) if teacher.normalizer else word
+        cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
+        if len(cut) != 1 or cut[0][0] != text or not text:
+            left_out.append(word)
+        elif text not in taken:
+            pieces[text] = token
+    if left_out:
+        more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+        log.warning(
+            "vocabulary: %d of %d words added to the teacher are left out, as its pre-tokenizer splits them: %s",
+            len(left_out),
+            len(words),
+            ", ".join(left_out[:MOST_NAMED]) + more,
+        )
+    return pieces
+
+
+def _most_used(
+    pieces: dict[str, int], teacher: Tokenizer, content: dict[str, Any], words: Iterable[str], size: int
+) -> dict[str, int]:
+    """`size` of the pieces, in their order: what must stay, the letters of `words`, then what the first words take."""
+    prefix = content["model"].get("continuing_subword_prefix", "##")
+    kept = dict.fromkeys(piece for piece in pieces if piece in _special_pieces(content))
+    words = list(words)
+    letters = {letter for word in words for letter in word}
+    by_need = [piece for piece in pieces if piece.removeprefix(prefix) in letters]
+    with sound("the teacher's tokenizer cannot tokenize the corpus' words"):
+        found = teacher.encode_batch_fast(words, add_special_tokens=False)
+    names = {token: piece for piece, token in pieces.items()}
+    by_need += [names[token] for one in found for token in one.ids if token in names]
+    for piece in (*by_need, *pieces):
+        if len(kept) == size:
+            break
+        kept.setdefault(piece)
+    log.info("vocabulary: %d of the teacher's %d pieces are kept, as was asked", len(kept), len(pieces))
+    return {piece: token for piece, token in pieces.items() if piece in kept}
 
 
 def _usable(words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int) -> tuple[list[str], Counter[str]]:
