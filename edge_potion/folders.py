@@ -38,6 +38,7 @@ HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 MODEL_FILES = (
     "config.json",
     "config_sentence_transformers.json",
+    "golden.bin",
     "golden.json",
     "manifest.json",
     "model.safetensors",
@@ -52,7 +53,7 @@ MODEL_FILES = (
 GRAPH_FILES = ("onnx/*.onnx",)
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|golden\.json|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
+    r"config\.json|golden\.(bin|json)|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
     r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )

@@ -26,12 +26,13 @@ from edge_potion.tokens import tokenize
 __all__ = ["golden_of", "write_golden"]
 
 
-def golden_of(model: StaticModel, *, without_nul: bool = False, max_tokens: int | Unset | None = UNSET) -> Golden:
-    """The oracle's answers, without NUL for what takes none, cut at the model's limit unless `max_tokens` is given."""
+def golden_of(model: StaticModel, *, max_tokens: int | Unset | None = UNSET) -> Golden:
+    """The oracle's answers, cut at the model's limit unless `max_tokens` is given.
+
+    No golden text holds NUL, so that they can be joined by it.
+    """
     limit = model.card.max_tokens if isinstance(max_tokens, Unset) else max_tokens
     texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
-    if without_nul:
-        texts = [text.replace("\0", "") for text in texts]
     ids = tokenize(model.tokenizer, texts, limit)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
@@ -47,6 +48,7 @@ def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_to
         "short_text": SHORT_TEXT,
         "long_text": LONG_TEXT,
         "short_length": SHORT_LENGTH,
+        "unit_length": golden.unit_length,
         "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
         "texts": list(golden.texts),
         "ids": list(golden.ids),
