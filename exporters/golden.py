@@ -1,4 +1,4 @@
-"""Makes golden.json: the oracle's answers for the golden texts that ship with edge-potion."""
+"""Makes golden.json and golden.bin: the oracle's answers for the golden texts that ship with edge-potion."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from edge_potion.golden import (
     Golden,
     Tolerance,
 )
+from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes
 from edge_potion.static_model import UNSET, StaticModel, Unset
 from edge_potion.tokens import tokenize
 
@@ -40,7 +41,8 @@ def golden_of(model: StaticModel, *, max_tokens: int | Unset | None = UNSET) -> 
 
 
 def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
-    """Write golden.json for a bundle that holds `precisions` and cuts at `max_tokens`."""
+    """Write golden.json and golden.bin for a bundle that holds `precisions` and cuts at `max_tokens`."""
+    tolerance = {precision: TOLERANCES[precision] for precision in precisions}
     content = {
         "format": GOLDEN_FORMAT,
         "normalize": golden.normalize,
@@ -49,13 +51,14 @@ def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_to
         "long_text": LONG_TEXT,
         "short_length": SHORT_LENGTH,
         "unit_length": golden.unit_length,
-        "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
+        "tolerance": {precision: _asked_for(each) for precision, each in tolerance.items()},
         "texts": list(golden.texts),
         "ids": list(golden.ids),
         "known_tokens": golden.known.tolist(),
         "vectors": [[float(f"{value:.8g}") for value in row] for row in golden.vectors],
     }
     (folder / GOLDEN_FILE).write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
+    (folder / GOLDEN_BINARY).write_bytes(golden_bytes(golden, tolerance, max_tokens))
 
 
 def _asked_for(tolerance: Tolerance) -> Mapping[str, float]:
