@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from edge_potion import golden_binary
 from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import ParityError
 from edge_potion.golden import check_parity
@@ -42,10 +43,15 @@ each was run on the golden texts before it was written. `{fixed}*` take one text
 |---|---:|
 {sizes}
 
+An app needs one `.ort` file. {choice}
+
 `{operators}` lists the operators and types that all of them need. A build of ONNX Runtime that has no others:
 
     ./build.sh --config MinSizeRel --minimal_build --disable_exceptions --disable_ml_ops \\
         --include_ops_by_config {operators} --enable_reduced_operator_type_support
+
+`../golden.bin` is for a check on the device, without JSON: texts, the vectors that they should have, and by how much a
+vector may stray. `edge-potion verify` does that check for every `.ort` file here.
 
 What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) and CoreML (iOS):
 
@@ -56,7 +62,22 @@ What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) an
 {details}
 
 {said}
+
+## What golden.bin holds
+
+```
+{format}
+```
 """
+
+TEXT_CHOICE = (
+    "Take `text*.ort`, which starts from text; `_quantized` is the smallest. The others are for apps that have a "
+    "tokenizer already, and `fixed*` for NNAPI or CoreML, where the table at the end says that they are worth trying."
+)
+IDS_CHOICE = (
+    "These start from token ids, so the app needs the tokenizer too; `_quantized` is the smallest. `fixed*` is for "
+    "NNAPI or CoreML, where the table at the end says that they are worth trying."
+)
 
 
 def fixed_graph(pooling: Pooling, metadata: Mapping[str, str], max_tokens: int) -> onnx.ModelProto:
@@ -130,6 +151,8 @@ def write_mobile(
         fixed=FIXED,
         max_tokens=max_tokens,
         operators=OPERATORS,
+        choice=TEXT_CHOICE if "text" in graphs else IDS_CHOICE,
+        format="\n".join((golden_binary.__doc__ or "").strip().splitlines()[2:]),
         version=onnxruntime.__version__,
         sizes="\n".join(f"| `{name}` | {size / 1e6:.2f} |" for name, size in sizes.items()),
         verdicts="\n".join(f"| `{name}` | {verdict.told} |" for name, verdict in verdicts.items()),
