@@ -156,9 +156,8 @@ def _of_rounded_values(model: StaticModel, precisions: Sequence[str]) -> list[st
     finer = order[order.index(held) + 1 :] if held in order else []
     if not (names := [precision for precision in precisions if precision in finer]):
         return []
-    return [
-        f"the graphs at {' and '.join(names)} hold the values of an {held} table, which was rounded when it was made"
-    ]
+    table = f"{'an' if held == 'int8' else 'a'} {held} table"
+    return [f"the graphs at {' and '.join(names)} hold the values of {table}, which was rounded when it was made"]
 
 
 def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -> None:

@@ -80,7 +80,7 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
     from yaml import safe_dump  # huggingface-hub brings it
 
     card = model.card
-    found = _plain(_header(card.readme))
+    found = _header(card.readme)
     teacher = without_folders(origin_of(card.config).get("teacher", ""))
     base = found.get("base_model", "")
     if isinstance(base, str) and (base in NO_NAMES or base != without_folders(base)):  # a folder of its maker
@@ -94,7 +94,7 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
         ),
     }
     return PAGE.format(
-        header=safe_dump(header, sort_keys=False, allow_unicode=True),
+        header=safe_dump(_plain(header), sort_keys=False, allow_unicode=True),
         name=markdown(card.name),
         dim=model.dim,
         tokens=len(model.table),
