@@ -25,8 +25,8 @@ __all__ = [
 # u8 weights times int8 rows are summed in pairs into int16 by AVX2 kernels; 127 * 127 * 2 still fits.
 LARGEST_ROW_WEIGHT = 127
 DIGIT_BASE = LARGEST_ROW_WEIGHT + 1  # of row weights that need more than one digit
-# Rows down to 10^-11 of the largest; less, a float32 sum of both would not see.
-MOST_DIGITS = 5
+# Rows down to 10^-6 of the largest, of which a float32 sum of both sees little more; each digit costs time in a call.
+MOST_DIGITS = 3
 LARGEST_INT8 = 127  # symmetric: -128 would have no positive twin
 # Columns differ by about as much (PCA sorts them by variance). Whole numbers keep the sums exact in float64.
 LARGEST_COLUMN_WEIGHT = 8
