@@ -1,6 +1,6 @@
 """golden.json: texts, their ids, the float32 oracle's vectors and tolerances; and holding other vectors to them.
 
-No text that is compared holds NUL, which stands between texts where they are joined. Files of edge-potion 0.1.0 hold
+No text that is compared holds NUL, which stands between texts where they are joined. Older files hold
 two such texts; every reader leaves them out, so that one check has one count: 216 texts.
 """
 
@@ -103,7 +103,7 @@ def read_golden(folder: Path) -> Golden:
         vectors = np.array(content["vectors"], np.float32)  # (N, D)
         known = np.array(content["known_tokens"], np.int64)  # (N,)
         tolerance = {precision: Tolerance(**bounds) for precision, bounds in content["tolerance"].items()}
-        unit_length = content.get("unit_length", UNIT_LENGTH)  # files of 0.1.0 do not tell
+        unit_length = content.get("unit_length", UNIT_LENGTH)  # older files do not tell
         fits = (
             isinstance(texts, list)
             and len(texts) == len(ids) == len(vectors) == len(known) > 0

@@ -29,8 +29,7 @@ from .conftest import run_in_peer
 PRECISIONS = ["int8", "float16", "float32"]
 LEAST = {"int8": 0.995, "float16": 0.99999, "float32": 0.999999}
 UNEVEN = 10.0 ** -np.arange(7)  # of the rows of a table: from 1 to a millionth
-# Of the built-in table, exported at every precision by edge-potion 0.1.0: initializers and nodes of its graphs, and the
-# int8 vectors of the golden texts.
+# Of the built-in table, as exported before row weights had digits: initializers and nodes of its graphs.
 AS_EVER = {
     "bag.onnx": "d5532efdf3894cd7ba4861cf8915e755d9df31a40bd81694a96e21b8eaed087d",
     "bag_fp16.onnx": "2e794fbaa84bc7de65e07d34b96464d22075b81b7a0bbd81dcb607f95879e27c",

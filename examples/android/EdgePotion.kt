@@ -50,7 +50,7 @@ fun checkDevice(model: EdgePotion, goldenJson: String): Boolean {
     val texts = golden.getJSONArray("texts")
     val known = golden.getJSONArray("known_tokens")
     val vectors = golden.getJSONArray("vectors")
-    // NUL parts texts: every check leaves out those that hold one, as files of edge-potion 0.1.0 do.
+    // NUL parts texts: every check leaves out those that hold one, as older files do.
     val places = (0 until texts.length()).filter { '\u0000' !in texts.getString(it) }
     val vectorsFound = model.embed(places.map { texts.getString(it) })
     val mayBeOff = golden.optDouble("unit_length", 1e-3)

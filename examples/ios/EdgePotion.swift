@@ -48,7 +48,7 @@ public func checkDevice(_ model: EdgePotion, goldenJson: Data) throws -> Bool {
     let golden = try JSONDecoder().decode(Golden.self, from: goldenJson)
     guard let bounds = golden.tolerance["int8"], let least = bounds["cosine"], let leastShort = bounds["short_cosine"]
     else { return false }
-    // NUL parts texts: every check leaves out those that hold one, as files of edge-potion 0.1.0 do.
+    // NUL parts texts: every check leaves out those that hold one, as older files do.
     let places = golden.texts.indices.filter { !golden.texts[$0].unicodeScalars.contains("\0") }
     let found = try model.embed(places.map { golden.texts[$0] })
     return places.indices.allSatisfy { row in

@@ -9,7 +9,7 @@ const UNIT_LENGTH = 1e-3; // by how much a unit length may be off, where golden.
 /** {passed, texts, least, why}; embed(texts) gives vectors one after another. */
 export async function check(embed) {
   const golden = await read();
-  // Files of edge-potion 0.1.0 hold texts with NUL, which parts texts; every check leaves them out.
+  // Older files hold texts with NUL, which parts texts; every check leaves them out.
   const places = golden.texts.flatMap((text, place) => (text.includes("\0") ? [] : [place]));
   const vectors = await embed(places.map((place) => golden.texts[place]));
   const columns = golden.vectors[0].length;
