@@ -33,6 +33,7 @@ class Bundle:
         max_tokens: where a text is cut; None means never.
         normalize: whether vectors have unit length.
         sums: what each file was when it was exported, by its path in the folder; empty where nothing tells.
+        remarks: from `export`, a line each: what the bundle lacks that one might think it has.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Bundle:
     max_tokens: int | None
     normalize: bool
     sums: Mapping[str, FileSum] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def check(self, file: Path) -> Path:
         """A file of the bundle, once it is sure that it is what was exported.

@@ -20,6 +20,7 @@ from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
 from edge_potion.cli_benchmark import benchmark
 from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, recipe, train
 from edge_potion.errors import EdgePotionError, InputError
+from edge_potion.escaping import terminal
 from edge_potion.folders import BUILT_IN, origin_of, scores_of
 
 app = typer.Typer(
@@ -105,6 +106,7 @@ def export(
     from edge_potion.exporters.graph_builder import IR_VERSION, OPSET
     from edge_potion.exporters.mobile import DETAILS, MOBILE
 
+    logging.getLogger("edge_potion.export").setLevel(logging.ERROR)  # what it warns of is told below
     precisions = [PRECISION_WORDS.get(word, word) for word in _words(quantize)]
     bundle = write_bundle(
         model,
@@ -119,7 +121,12 @@ def export(
     if mobile:
         page = (bundle.folder / MOBILE / "README.md").read_text(encoding="utf-8")
         print(f"\n{page.partition(DETAILS)[0].strip()}\n\n{bundle.folder / MOBILE / 'README.md'} has the details")
-    print(f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts")
+    for remark in bundle.remarks:
+        print(f"note: {terminal(remark)}")
+    print(
+        f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts and on every "
+        "token that a text can have"
+    )
 
 
 @app.command()
@@ -206,7 +213,8 @@ def verify(
 ) -> None:
     """Check a bundle's files, and whether this machine computes what it should: the first thing to run on a new device.
 
-    Replays golden.json through every graph and precision. One line each; exit code 1 where one strays.
+    Replays golden.json through every graph and precision, and through the .ort files of mobile/ on the CPU, and asks of
+    each vector its direction and its length. One line each; exit code 1 where one strays.
 
     Example: edge-potion verify my-bundle --provider openvino
     """
@@ -216,7 +224,7 @@ def verify(
     failed = False
     for verdict in replay(find_folder(model), provider):
         failed |= verdict.passed is False
-        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:15}  {verdict.told}", flush=True)
+        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:20}  {terminal(verdict.told)}", flush=True)
     sys.exit(failed)
 
 
@@ -244,19 +252,19 @@ def info(
 def _print_bundle(bundle: Bundle) -> None:
     origin = origin_of(bundle.config)
     limit = "never cut" if bundle.max_tokens is None else f"cut at {bundle.max_tokens} tokens"
-    print(
-        f"{bundle.folder}: {bundle.dim} dimensions, {'normalized' if bundle.normalize else 'not normalized'}, {limit}"
-    )
+    lengths = "normalized" if bundle.normalize else "not normalized"
+    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}")
     for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
         if origin.get(key):
-            print(f"{key.replace('_', ' ')}: {origin[key]}")
+            print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")
     for dims, scores in scores_of(bundle.config).items():
-        print(f"scores at {dims} dimensions: " + ", ".join(f"{kind} {score}" for kind, score in scores.items()))
+        told = ", ".join(f"{kind} {score}" for kind, score in scores.items())
+        print(terminal(f"scores at {dims} dimensions: {told}"))
     for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
         print(f"{file.stat().st_size / 1e6:8.2f} MB  {precision:8}  {graph:7} {file.relative_to(bundle.folder)}")
     tables = bundle.folder / "model.safetensors"
     if tables.is_file():
-        dtype = bundle.config.get("embedding_dtype", "")
+        dtype = terminal(bundle.config.get("embedding_dtype", ""))
         print(f"{tables.stat().st_size / 1e6:8.2f} MB  {dtype:8}  table   {tables.name}")
 
 

@@ -42,6 +42,7 @@ HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 MODEL_FILES = (
     "config.json",
     "config_sentence_transformers.json",
+    "golden.bin",
     "golden.json",
     "manifest.json",
     "model.safetensors",
@@ -57,7 +58,7 @@ GRAPH_FILES = ("onnx/*.onnx",)
 WEIGHTS_AND_WORDS = ("*.json", "*.safetensors", "*.txt", "*.model")  # of a module's folder: nothing pickled, no code
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|golden\.json|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
+    r"config\.json|golden\.(bin|json)|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
     r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from edge_potion.bundle import PRECISIONS, Bundle, open_bundle
 from edge_potion.errors import ModelFormatError, ParityError, ProviderError
-from edge_potion.golden import check_parity, cosines, read_golden
+from edge_potion.golden import Golden, check_parity, cosines, read_golden
 from edge_potion.manifest import check_files
+from edge_potion.ort_files import OrtFile, ort_files, run_golden
 from edge_potion.providers import candidates
 from edge_potion.runtime import EdgeModel
 
 __all__ = ["Verdict", "verify"]
 
-NEEDED = ("config.json", "golden.json", "model.safetensors", "tokenizer.json")  # where they are there
+NEEDED = ("config.json", "golden.bin", "golden.json", "model.safetensors", "tokenizer.json")  # where they are there
 CARD = "README.md"
 
 
@@ -24,7 +28,7 @@ class Verdict:
     """The outcome of one check.
 
     Attributes:
-        what: "files", or graph and precision.
+        what: "files", or graph and precision, with ".ort" where it is a file of mobile/.
         passed: None where it could not be tried here.
         told: one line.
     """
@@ -35,7 +39,8 @@ class Verdict:
 
 
 def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
-    """Check the files, then replay golden.json through every graph and precision on `provider`, one after another.
+    """Check the files, then replay golden.json through every graph and precision on `provider`, one after another, and
+    through the .ort files of mobile/, where there are any, on the CPU.
 
     Raises:
         ModelFormatError: the folder is no bundle.
@@ -46,25 +51,52 @@ def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
     yield _files(bundle)
     golden = read_golden(folder)
     for graph, precision in sorted(bundle.graphs, key=lambda item: list(PRECISIONS).index(item[1])):
-        what = f"{graph} {precision}"
-        # NUL stands between the texts of that graph, and never in one.
-        replayed = golden.at([at for at, text in enumerate(golden.texts) if graph != "text" or "\0" not in text])
-        try:
-            model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph)
-            vectors = model.encode(replayed.texts)
-            if precision not in replayed.tolerance:
-                raise ModelFormatError(f"golden.json tells no tolerance for {precision}")
-            check_parity(replayed, vectors, precision, what)
-        except ProviderError as reason:
-            yield Verdict(what, None, f"not tried: {reason}")
-        except (ParityError, ModelFormatError) as reason:
-            yield Verdict(what, False, str(reason))
-        except Exception as failure:  # whatever ONNX Runtime raises here is what this device does with the graph
-            words = str(failure).strip().splitlines() or ["no reason given"]
-            yield Verdict(what, False, f"{type(failure).__name__}: {words[0][:300]}")
+        run = partial(_graph_vectors, folder, golden, graph, precision, provider)
+        yield _replayed(f"{graph} {precision}", precision, run)
+    for held in ort_files(folder):
+        what = f"{held.graph} {held.precision} .ort"
+        if provider != "cpu":
+            yield Verdict(what, None, "not tried: .ort files are replayed on the cpu alone")
         else:
-            least = cosines(vectors, replayed.vectors).min()
-            yield Verdict(what, True, f"{len(vectors)} texts on {model.provider}, least cosine {least:.6f}")
+            yield _replayed(what, held.precision, partial(_ort_vectors, bundle, held, golden))
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """Vectors (N, D) of the golden texts, and where they were computed."""
+
+    golden: Golden
+    vectors: np.ndarray
+    provider: str
+
+
+def _graph_vectors(folder: Path, golden: Golden, graph: str, precision: str, provider: str) -> _Replayed:
+    model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph)
+    return _Replayed(golden, model.encode(golden.texts), model.provider)
+
+
+def _ort_vectors(bundle: Bundle, held: OrtFile, golden: Golden) -> _Replayed:
+    bundle.check(held.file)
+    golden, vectors = run_golden(held, golden)
+    return _Replayed(golden, vectors, "cpu")
+
+
+def _replayed(what: str, precision: str, run: Callable[[], _Replayed]) -> Verdict:
+    """What becomes of the golden texts, on one line."""
+    try:
+        replayed = run()
+        if precision not in replayed.golden.tolerance:
+            raise ModelFormatError(f"golden.json tells no tolerance for {precision}")
+        check_parity(replayed.golden, replayed.vectors, precision, what)
+    except ProviderError as reason:
+        return Verdict(what, None, f"not tried: {reason}")
+    except (ParityError, ModelFormatError) as reason:
+        return Verdict(what, False, str(reason))
+    except Exception as failure:  # whatever ONNX Runtime raises here is what this device does with the graph
+        words = str(failure).strip().splitlines() or ["no reason given"]
+        return Verdict(what, False, f"{type(failure).__name__}: {words[0][:300]}")
+    least = cosines(replayed.vectors, replayed.golden.vectors).min()
+    return Verdict(what, True, f"{len(replayed.vectors)} texts on {replayed.provider}, least cosine {least:.6f}")
 
 
 def _files(bundle: Bundle) -> Verdict:
@@ -72,8 +104,9 @@ def _files(bundle: Bundle) -> Verdict:
     folder, sums = bundle.folder, bundle.sums
     if not sums:
         return Verdict("files", None, "not tried: the bundle has no manifest.json; export it again to get one")
-    graphs = [file.relative_to(folder).as_posix() for file in bundle.graphs.values()]
-    unnamed = [name for name in (*NEEDED, *graphs) if (folder / name).exists() and name not in sums]
+    graphs = [*bundle.graphs.values(), *(held.file for held in ort_files(folder))]
+    names = [file.relative_to(folder).as_posix() for file in graphs]
+    unnamed = [name for name in (*NEEDED, *names) if (folder / name).exists() and name not in sums]
     if unnamed:
         return Verdict("files", False, f"manifest.json does not name {', '.join(unnamed)}")
     here = [name for name in sums if (folder / name).exists()]

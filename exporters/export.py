@@ -9,32 +9,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
-from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import origin_of, refuse_unwritable, written_whole
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
+from edge_potion.ort_files import FIXED, LONGEST_FIXED
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.tokens import check_count
 
 from .golden import golden_of, write_golden
-from .mobile import FIXED, fixed_graph, write_mobile
-from .model_card import bundle_card
+from .mobile import fixed_graph, write_mobile
+from .model_card import bundle_card, model_name, without_folders
 from .pooling import Pooling
-from .quantize import PackedTable, file_tensors, pack
+from .quantize import PackedTable, file_tensors, pack, row_agreement
+from .reachable import reachable_rows
 from .text_graph import text_graph
 from .text_tables import characters_of, pieces_of
 from .token_graph import bag_graph, tokens_graph
 
 __all__ = ["export"]
 
-log = logging.getLogger("edge_potion")
+log = logging.getLogger("edge_potion.export")
 
-LONGEST_FIXED = 8192  # tokens of a graph of fixed shape: more is no phone's
 LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
 
@@ -63,12 +65,14 @@ def export(
         revision: branch, tag or commit, when `model` is a hub id.
 
     Returns:
-        The bundle, run over the golden texts and within tolerance of the oracle.
+        The bundle, within tolerance of the oracle on the golden texts and on every token that a text can have; its
+        `remarks` say, a line each, what is not in it.
 
     Raises:
         InputError: an unknown precision or graph, no such model, or a folder that cannot be written.
         ModelFormatError: the model cannot be read, or is too large for one ONNX file.
-        ParityError: the exported graphs stray from the oracle; nothing is left behind.
+        ParityError: the exported graphs stray from the oracle, or a row of the table cannot be held at a precision;
+            nothing is left behind.
         MissingExtraError: onnxruntime is not installed.
     """
     wants_all = graphs == "all"
@@ -84,8 +88,11 @@ def export(
     is_itself = not isinstance(model, StaticModel) and out == Path(model).expanduser().resolve()
     if is_itself or ((out / "model.safetensors").is_file() and not is_bundle(out)):
         raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
+    is_folder = not isinstance(model, StaticModel) and Path(model).expanduser().is_dir()
     if not isinstance(model, StaticModel):
         model = StaticModel.from_pretrained(model, revision)
+    model = _as_shipped(model, model_name(model.card, has_own_name=not is_folder))
+    remarks = []
     if "text" in graphs:
         try:
             pieces_of(model.tokenizer)
@@ -93,12 +100,18 @@ def export(
         except ModelFormatError as reason:
             if not wants_all:
                 raise
-            log.warning("without the graph that starts from text: %s", reason)
+            remarks.append(f"without the graph that starts from text: {reason}")
             graphs.remove("text")
+    remarks += _of_rounded_values(model, quantize)
+    for remark in remarks:
+        log.warning("%s", remark)
     golden = golden_of(model)
+    reachable = reachable_rows(model)
     with written_whole(out) as folder:
-        packed = {precision: pack(model.table, precision) for precision in quantize}
-        write_model_files(folder, _with_bundle_config(model), file_tensors(model.table, quantize[0]))
+        packed = {precision: pack(model.table, precision, reachable, model.card.normalize) for precision in quantize}
+        for table in packed.values():
+            _hold_rows(model, table, reachable)
+        write_model_files(folder, model, file_tensors(model.table, quantize[0]))
         (folder / "onnx").mkdir()
         for precision, table in packed.items():
             for graph in graphs:
@@ -106,7 +119,7 @@ def export(
                 onnx.save(made, folder / graph_file(graph, precision))
         _write_tokenizer_companions(folder, model)
         write_golden(golden, folder, quantize, model.card.max_tokens)
-        _run(folder, model, golden, quantize, graphs)
+        _run(folder, golden, quantize, graphs)
         if mobile_tokens is not None:
             fixed = {
                 precision: fixed_graph(
@@ -119,9 +132,52 @@ def export(
             write_mobile(folder, model, fixed, graphs, mobile_tokens)
         sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
         sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
-        (folder / "README.md").write_text(bundle_card(model, sizes), encoding="utf-8")
+        (folder / "README.md").write_text(bundle_card(model, sizes, remarks), encoding="utf-8")
         write_manifest(folder)
-    return open_bundle(out)
+    return replace(open_bundle(out), remarks=tuple(remarks))
+
+
+def _as_shipped(model: StaticModel, name: str) -> StaticModel:
+    """The model as a bundle tells of it: under a name of its own, and with no path of the machine that exports it.
+
+    fastembed and transformers.js read `pad_token_id` from config.json; its row counts for nothing.
+    """
+    config = {"tokenizer_name": name, **model.card.config, "pad_token_id": model.pad_id or 0}
+    config["tokenizer_name"] = without_folders(config["tokenizer_name"])
+    if isinstance(origin := config.get("edge_potion"), dict) and "teacher" in origin:
+        config["edge_potion"] = {**origin, "teacher": without_folders(origin["teacher"])}
+    return replace(model, card=replace(model.card, name=name, config=config))
+
+
+def _of_rounded_values(model: StaticModel, precisions: Sequence[str]) -> list[str]:
+    """One line where a graph is finer than the table that it is made from."""
+    held = model.card.config.get("embedding_dtype")
+    order = list(PRECISIONS)
+    finer = order[order.index(held) + 1 :] if held in order else []
+    if not (names := [precision for precision in precisions if precision in finer]):
+        return []
+    table = f"{'an' if held == 'int8' else 'a'} {held} table"
+    return [f"the graphs at {' and '.join(names)} hold the values of {table}, which was rounded when it was made"]
+
+
+def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -> None:
+    """Hold every row that a text can reach to the oracle, as the text of that one token.
+
+    Raises:
+        ParityError: one strays; names the worst.
+    """
+    agreement = row_agreement(model.table, packed, model.card.normalize)
+    strays = np.flatnonzero(reachable & ~agreement.is_held)
+    if not len(strays):
+        return
+    worst = int(strays[np.lexsort((-agreement.lengths[strays], agreement.cosines[strays]))[0]])
+    share = float(np.abs(model.table[worst]).max() / (np.abs(model.table[reachable]).max() or 1))
+    raise ParityError(
+        f"the table at {packed.precision} strays from the oracle in {len(strays)} rows: worst is the token "
+        f"{str(model.tokenizer.id_to_token(worst))[:40]!r} (row {worst}, {share:.1g} of the largest), with a cosine of "
+        f"{agreement.cosines[worst]:.6f} and a length off by {agreement.lengths[worst]:.2g}; export with --quantize "
+        f"{'float16' if packed.precision == 'int8' else 'none'}, or train the row"
+    )
 
 
 def _check_choices(kind: str, chosen: Sequence[str], known: list[str]) -> None:
@@ -155,7 +211,7 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
     """The card, as metadata_props: what a lone .onnx file says of itself."""
     origin = origin_of(model.card.config)
     return {
-        "name": Path(model.card.name).name,
+        "name": model.card.name,
         **{key: origin.get(key, "") for key in ("teacher", "teacher_revision", "recipe_fingerprint")},
         "graph": graph,
         "precision": precision,
@@ -164,12 +220,6 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
         "max_tokens": json.dumps(model.card.max_tokens),
         "edge_potion_version": edge_potion.__version__,
     }
-
-
-def _with_bundle_config(model: StaticModel) -> StaticModel:
-    """fastembed and transformers.js read `pad_token_id` from config.json; its row counts for nothing."""
-    config = {**model.card.config, "pad_token_id": model.pad_id or 0}
-    return replace(model, card=replace(model.card, config=config))
 
 
 def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:
@@ -192,11 +242,9 @@ def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:
         (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _run(folder: Path, model: StaticModel, golden: Golden, precisions: Sequence[str], graphs: Sequence[str]) -> None:
+def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequence[str]) -> None:
     """Run every graph over the golden texts, on the CPU, and hold it to the oracle."""
     for graph in graphs:
-        if graph == "text":  # NUL stands between its texts, and never in one
-            golden = golden_of(model, without_nul=True)
         for precision in precisions:
             runner = EdgeModel.from_pretrained(folder, provider="cpu", precision=precision, graph=graph)
             check_parity(golden, runner.encode(golden.texts), precision, f"{graph} at {precision}")

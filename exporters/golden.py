@@ -1,4 +1,4 @@
-"""Makes golden.json: the oracle's answers for the golden texts that ship with edge-potion."""
+"""Makes golden.json and golden.bin: the oracle's answers for the golden texts that ship with edge-potion."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from edge_potion.golden import (
     Golden,
     Tolerance,
 )
+from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes
 from edge_potion.static_model import UNSET, StaticModel, Unset
 from edge_potion.tokens import tokenize
 
 __all__ = ["golden_of", "write_golden"]
 
 
-def golden_of(model: StaticModel, *, without_nul: bool = False, max_tokens: int | Unset | None = UNSET) -> Golden:
-    """The oracle's answers, without NUL for what takes none, cut at the model's limit unless `max_tokens` is given."""
+def golden_of(model: StaticModel, *, max_tokens: int | Unset | None = UNSET) -> Golden:
+    """The oracle's answers, cut at the model's limit unless `max_tokens` is given.
+
+    No golden text holds NUL, so that they can be joined by it.
+    """
     limit = model.card.max_tokens if isinstance(max_tokens, Unset) else max_tokens
     texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
-    if without_nul:
-        texts = [text.replace("\0", "") for text in texts]
     ids = tokenize(model.tokenizer, texts, limit)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
@@ -39,7 +41,8 @@ def golden_of(model: StaticModel, *, without_nul: bool = False, max_tokens: int 
 
 
 def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
-    """Write golden.json for a bundle that holds `precisions` and cuts at `max_tokens`."""
+    """Write golden.json and golden.bin for a bundle that holds `precisions` and cuts at `max_tokens`."""
+    tolerance = {precision: TOLERANCES[precision] for precision in precisions}
     content = {
         "format": GOLDEN_FORMAT,
         "normalize": golden.normalize,
@@ -47,13 +50,15 @@ def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_to
         "short_text": SHORT_TEXT,
         "long_text": LONG_TEXT,
         "short_length": SHORT_LENGTH,
-        "tolerance": {precision: _asked_for(TOLERANCES[precision]) for precision in precisions},
+        "unit_length": golden.unit_length,
+        "tolerance": {precision: _asked_for(each) for precision, each in tolerance.items()},
         "texts": list(golden.texts),
         "ids": list(golden.ids),
         "known_tokens": golden.known.tolist(),
         "vectors": [[float(f"{value:.8g}") for value in row] for row in golden.vectors],
     }
     (folder / GOLDEN_FILE).write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
+    (folder / GOLDEN_BINARY).write_bytes(golden_bytes(golden, tolerance, max_tokens))
 
 
 def _asked_for(tolerance: Tolerance) -> Mapping[str, float]:

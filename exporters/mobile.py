@@ -10,26 +10,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
-from edge_potion.bundle import GRAPHS, PRECISIONS
-from edge_potion.calls import FEEDS
-from edge_potion.golden import Golden, check_parity
+from edge_potion import golden_binary
+from edge_potion.bundle import PRECISIONS
+from edge_potion.errors import ParityError
+from edge_potion.golden import check_parity
+from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files, run_golden
 from edge_potion.static_model import StaticModel
-from edge_potion.tokens import TokenIds
 
 from .golden import golden_of
 from .graph_builder import GraphBuilder
+from .ort_order import write_in_order
 from .pooling import Pooling
 
-__all__ = ["DETAILS", "FIXED", "MOBILE", "fixed_graph", "write_mobile"]
+__all__ = ["DETAILS", "MOBILE", "fixed_graph", "write_mobile"]
 
-MOBILE = "mobile"  # folder in a bundle
-FIXED = "fixed"  # stem of the graph of fixed shape, beside the stems in GRAPHS
 DETAILS = "## The checker in its own words"
 OPERATORS = "required_operators.config"
 
@@ -44,10 +43,15 @@ each was run on the golden texts before it was written. `{fixed}*` take one text
 |---|---:|
 {sizes}
 
+An app needs one `.ort` file. {choice}
+
 `{operators}` lists the operators and types that all of them need. A build of ONNX Runtime that has no others:
 
     ./build.sh --config MinSizeRel --minimal_build --disable_exceptions --disable_ml_ops \\
         --include_ops_by_config {operators} --enable_reduced_operator_type_support
+
+`../golden.bin` is for a check on the device, without JSON: texts, the vectors that they should have, and by how much a
+vector may stray. `edge-potion verify` does that check for every `.ort` file here.
 
 What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) and CoreML (iOS):
 
@@ -58,7 +62,22 @@ What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) an
 {details}
 
 {said}
+
+## What golden.bin holds
+
+```
+{format}
+```
 """
+
+TEXT_CHOICE = (
+    "Take `text*.ort`, which starts from text; `_quantized` is the smallest. The others are for apps that have a "
+    "tokenizer already, and `fixed*` for NNAPI or CoreML, where the table at the end says that they are worth trying."
+)
+IDS_CHOICE = (
+    "These start from token ids, so the app needs the tokenizer too; `_quantized` is the smallest. `fixed*` is for "
+    "NNAPI or CoreML, where the table at the end says that they are worth trying."
+)
 
 
 def fixed_graph(pooling: Pooling, metadata: Mapping[str, str], max_tokens: int) -> onnx.ModelProto:
@@ -106,7 +125,7 @@ def write_mobile(
         stage = Path(scratch)
         for precision, graph in fixed.items():
             onnx.save(graph, out / f"{FIXED}{PRECISIONS[precision]}.onnx")
-        for file in [*(folder / "onnx").glob("*.onnx"), *out.glob("*.onnx")]:
+        for file in [*sorted((folder / "onnx").glob("*.onnx")), *sorted(out.glob("*.onnx"))]:
             shutil.copy(file, stage)
             verdicts[file.name] = _verdict(file)
         with redirect_stdout(io.StringIO()):  # it prints what it does; stdout is for results
@@ -117,16 +136,23 @@ def write_mobile(
                 target_platform="arm",  # leaves out layouts that only x86-64 has
                 enable_type_reduction=True,
             )
-    (out / "required_operators_and_types.config").rename(out / OPERATORS)
-    for name, stem in [*((name, GRAPHS[name]) for name in graphs), (FIXED, FIXED)]:
-        for precision in fixed:
-            file = out / f"{stem}{PRECISIONS[precision]}.ort"
-            _hold_to_oracle(file, name, precision, model, max_tokens)
+    told = out / "required_operators_and_types.config"
+    (out / OPERATORS).write_text(_without_comments(told), encoding="utf-8")
+    told.unlink()
+    made = ort_files(folder)
+    missing = {(name, precision) for name in (*graphs, FIXED) for precision in fixed}
+    if missing := missing - {(held.graph, held.precision) for held in made}:
+        raise ParityError(f"onnxruntime {onnxruntime.__version__} made no .ort file of {sorted(missing)}")
+    for held in made:
+        write_in_order(held.file)
+        _hold_to_oracle(held, model, max_tokens)
     sizes = {file.name: file.stat().st_size for file in sorted(out.iterdir())}
     page = PAGE.format(
         fixed=FIXED,
         max_tokens=max_tokens,
         operators=OPERATORS,
+        choice=TEXT_CHOICE if "text" in graphs else IDS_CHOICE,
+        format="\n".join((golden_binary.__doc__ or "").strip().splitlines()[2:]),
         version=onnxruntime.__version__,
         sizes="\n".join(f"| `{name}` | {size / 1e6:.2f} |" for name, size in sizes.items()),
         verdicts="\n".join(f"| `{name}` | {verdict.told} |" for name, verdict in verdicts.items()),
@@ -158,32 +184,17 @@ def _verdict(file: Path) -> _Verdict:
     return _Verdict(told, "\n".join(f"    {line}" for line in lines))
 
 
-def _hold_to_oracle(file: Path, graph: str, precision: str, model: StaticModel, max_tokens: int) -> None:
+def _hold_to_oracle(held: OrtFile, model: StaticModel, max_tokens: int) -> None:
     """Run an .ort file on the golden texts."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     limit = model.card.max_tokens
-    if graph == FIXED:
+    if held.graph == FIXED:
         limit = max_tokens if limit is None else min(limit, max_tokens)
-    golden = golden_of(model, without_nul=graph == "text", max_tokens=limit)
-    calls = _fixed_feeds(golden, max_tokens) if graph == FIXED else _feeds(graph, golden)
-    vectors = np.concatenate([session.run(None, feeds)[0] for feeds in calls])
-    check_parity(golden, vectors, precision, file.name)
+    golden, vectors = run_golden(held, golden_of(model, max_tokens=limit))
+    check_parity(golden, vectors, held.precision, held.file.name)
 
 
-def _feeds(graph: str, golden: Golden) -> list[dict[str, np.ndarray]]:
-    if graph == "text":
-        return [{"text": np.frombuffer("\0".join(golden.texts).encode(), np.uint8)}]
-    lengths = np.array([len(ids) for ids in golden.ids], np.int64)
-    flat = np.array([token for ids in golden.ids for token in ids], np.int64)
-    return [FEEDS[graph](TokenIds(flat, lengths), np.arange(len(lengths)))]
-
-
-def _fixed_feeds(golden: Golden, max_tokens: int) -> list[dict[str, np.ndarray]]:
-    feeds: list[dict[str, Any]] = []
-    for ids in golden.ids:
-        grid, mask = np.zeros((2, 1, max_tokens), np.int32)
-        grid[0, : len(ids)], mask[0, : len(ids)] = ids, 1
-        feeds.append({"input_ids": grid, "attention_mask": mask})
-    return feeds
+def _without_comments(file: Path) -> str:
+    """What ONNX Runtime's tool wrote, but for the paths on this machine that it begins with."""
+    return "".join(
+        line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("#")
+    )

@@ -7,6 +7,7 @@ Runtime 1.32). It holds PAD, the number of a row of zeros behind the table, wher
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from onnx import TensorProto
@@ -15,7 +16,7 @@ from edge_potion.providers import KEY_NODES
 from edge_potion.static_model import NORM_EPS
 
 from .graph_builder import GraphBuilder
-from .quantize import PackedTable
+from .quantize import DIGIT_BASE, PackedTable
 
 __all__ = ["Pooling", "take"]
 
@@ -46,16 +47,31 @@ class Pooling:
         """D."""
         return int(self.packed.rows.shape[1])
 
+    @cached_property
+    def digits(self) -> int:
+        """k, the digits of an int8 table's row weights: 1, but for tables of uneven rows."""
+        return len(self.packed.row_digits)
+
+    @property
+    def _is_row_scaled(self) -> bool:
+        """Whether the rows of a float table have powers of two of their own."""
+        return self.packed.precision != "int8" and bool((self.packed.row_weights != 1).any())
+
     def rows(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L, D) table rows, at the table's own dtype."""
         zeros = np.zeros((1, self.dim), self.packed.rows.dtype)
         table = graph.table("table_rows", lambda: np.concatenate([self.packed.rows, zeros]))
         return graph.op("Gather", table, grid, name=TABLE_NODE)
 
-    def weights(self, graph: GraphBuilder, grid: str) -> str:
-        """(B, L) uint8 row weights of an int8 table."""
-        weights = graph.table("row_weights", lambda: np.append(self.packed.row_weights, np.uint8(0)))
-        return take(graph, weights, grid)
+    def digit(self, graph: GraphBuilder, grid: str, place: int) -> str:
+        """(B, L) uint8: a digit of the row weights of an int8 table, 0 for the highest."""
+        name = "row_weights" if place == 0 else f"row_weights_{place}"
+        return take(graph, graph.table(name, lambda: np.append(self.packed.row_digits[place], np.uint8(0))), grid)
+
+    def factors(self, graph: GraphBuilder, grid: str) -> str:
+        """(B, L) float32: row weights that are no single digit."""
+        factors = graph.table("row_factors", lambda: np.append(self.packed.row_weights, 0).astype(np.float32))
+        return take(graph, factors, grid)
 
     def sentence_embedding(self, graph: GraphBuilder, grid: str) -> str:
         """(B, D) float32: normalized, or the mean over the known tokens."""
@@ -70,16 +86,31 @@ class Pooling:
         """(B, L - 1, D) float32: the row of each token, without the PAD column."""
         first = [graph.int64([0]), graph.int64([-1]), graph.int64([1])]  # all but the last column
         rows = graph.cast(graph.op("Slice", self.rows(graph, grid), *first), TensorProto.FLOAT)
-        if self.packed.precision == "int8":
-            weights = graph.cast(graph.op("Slice", self.weights(graph, grid), *first), TensorProto.FLOAT)
+        if self.packed.precision == "int8" or self._is_row_scaled:
+            has_one_digit = self.packed.precision == "int8" and self.digits == 1
+            weights = self.digit(graph, grid, 0) if has_one_digit else self.factors(graph, grid)
+            weights = graph.cast(graph.op("Slice", weights, *first), TensorProto.FLOAT)
             rows = graph.op("Mul", rows, graph.op("Unsqueeze", weights, graph.int64([2])))
         return graph.op("Mul", rows, graph.constant(self.packed.column_weights * np.float32(self.packed.scale)))
 
     def _int_sums(self, graph: GraphBuilder, grid: str) -> str:
-        """(B, D) float32, whole numbers: exact sums, rounded once, so the bits are the same on every machine."""
-        weights = graph.op("Unsqueeze", self.weights(graph, grid), graph.int64([1]))  # (B, 1, L) u8
-        sums = graph.op("MatMulInteger", weights, self.rows(graph, grid), name=POOL_NODE)  # (B, 1, D) i32
-        sums = graph.cast(graph.op("Squeeze", sums, graph.int64([1])), TensorProto.FLOAT)
+        """(B, D) float32, whole numbers: exact sums, rounded once, so the bits are the same on every machine.
+
+        Of k digits the sums are put together from the highest down, rounded once a digit. In float32, for int64 is
+        narrowed by OpenVINO and unknown to WebGPU; a power of two changes no bit, and the order is fixed.
+        """
+        digits = [self.digit(graph, grid, place) for place in range(self.digits)]
+        digits = [graph.op("Unsqueeze", digit, graph.int64([1])) for digit in digits]  # (B, 1, L) u8
+        weights = digits[0] if self.digits == 1 else graph.op("Concat", *digits, axis=1)  # (B, k, L)
+        parts = graph.op("MatMulInteger", weights, self.rows(graph, grid), name=POOL_NODE)  # (B, k, D) i32
+        if self.digits == 1:
+            sums = graph.cast(graph.op("Squeeze", parts, graph.int64([1])), TensorProto.FLOAT)
+        else:
+            parts = graph.cast(parts, TensorProto.FLOAT)
+            sums = graph.op("Gather", parts, graph.int64(0), axis=1)  # (B, D)
+            for place in range(1, self.digits):
+                sums = graph.op("Mul", sums, graph.constant(DIGIT_BASE, np.float32))
+                sums = graph.op("Add", sums, graph.op("Gather", parts, graph.int64(place), axis=1))
         return graph.op("Mul", sums, graph.constant(self.packed.column_weights, np.float32))
 
     def _float_sums(self, graph: GraphBuilder, grid: str) -> str:
@@ -87,6 +118,8 @@ class Pooling:
         rows = self.rows(graph, grid)
         if self.packed.precision != "float32":
             rows = graph.cast(rows, TensorProto.FLOAT)  # after the Gather: before it, the whole table would expand
+        if self._is_row_scaled:
+            rows = graph.op("Mul", rows, graph.op("Unsqueeze", self.factors(graph, grid), graph.int64([2])))
         return graph.op("ReduceSum", rows, graph.int64([1]), keepdims=0, name=POOL_NODE)
 
     def _known_tokens(self, graph: GraphBuilder, grid: str) -> str:
@@ -108,8 +141,9 @@ def _unit_length(graph: GraphBuilder, sums: str, *, exact: bool) -> str:
     """`sums` (B, D) float32 over its norm; zeros stay zeros.
 
     `exact` is for whole numbers: their squares add up in float64 without rounding below 2^53, in whatever order a
-    machine adds them, so that every machine gives the same bits. Beyond (hundreds of heavy tokens) orders may differ
-    in the last bit of a float64, which the rounding to float32 hides but for about one norm in 10^8.
+    machine adds them, so that every machine gives the same bits. Beyond (hundreds of heavy tokens, or row weights of
+    several digits) orders may differ in the last bit of a float64, which the rounding to float32 hides but for about
+    one norm in 10^8.
     """
     if exact:
         wide = graph.cast(sums, TensorProto.DOUBLE)

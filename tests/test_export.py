@@ -20,6 +20,7 @@ from edge_potion.tokens import open_tokenizer
 PROMISED = [
     "README.md",
     "config.json",
+    "golden.bin",
     "golden.json",
     "manifest.json",
     "model.safetensors",

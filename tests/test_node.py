@@ -62,11 +62,17 @@ def model() -> StaticModel:
 
 @pytest.fixture(scope="module")
 def graphs(model, tmp_path_factory) -> dict[str, Path]:
-    """The text graph of the built-in model at every precision."""
+    """The text graph of the built-in model at every precision, and at int8 with rows of very different sizes."""
     files = {precision: tmp_path_factory.mktemp("text") / precision for precision in ("int8", "float16", "float32")}
     for precision, file in files.items():
         pooling = Pooling(pack(model.table, precision), model.dropped_ids, model.card.normalize)
         file.write_bytes(text_graph(pooling, model.tokenizer, model.card.max_tokens, {}).SerializeToString())
+    sizes = 10.0 ** -np.random.default_rng(4).integers(0, 9, len(model.table))
+    uneven = pack(model.table * sizes[:, None].astype(np.float32), "int8")
+    assert len(uneven.row_digits) > 2
+    files["uneven int8"] = files["int8"].with_name("uneven")
+    graph = text_graph(Pooling(uneven, model.dropped_ids, model.card.normalize), model.tokenizer, 512, {})
+    files["uneven int8"].write_bytes(graph.SerializeToString())
     return files
 
 
@@ -91,10 +97,11 @@ def by_javascript(runtime: str, graph: Path, tmp_path: Path) -> dict[str, np.nda
     }
 
 
+@pytest.mark.parametrize("table", ["int8", "uneven int8"])
 @pytest.mark.parametrize("runtime", ["node", "web"])
-def test_int8_vectors_in_javascript_are_those_of_python_bit_for_bit(runtime, model, graphs, tmp_path):
-    found = by_javascript(runtime, graphs["int8"], tmp_path)
-    for name, expected in by_python(graphs["int8"]).items():
+def test_int8_vectors_in_javascript_are_those_of_python_bit_for_bit(runtime, table, model, graphs, tmp_path):
+    found = by_javascript(runtime, graphs[table], tmp_path)
+    for name, expected in by_python(graphs[table]).items():
         assert expected.shape == (INPUTS[name].count(0) + 1, model.table.shape[1])
         np.testing.assert_array_equal(found[name].view(np.uint32), expected.view(np.uint32), name)
 

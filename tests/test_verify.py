@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import onnx
 import onnx.numpy_helper
 import pytest
 
-from edge_potion import ModelFormatError
+from edge_potion import ModelFormatError, export
 from edge_potion.manifest import MANIFEST, write_manifest
 from edge_potion.verify import verify
 
@@ -82,6 +83,67 @@ def test_a_machine_that_computes_something_else_is_found_by_the_vectors_alone(co
     assert done.returncode == 1
     assert done.stdout.splitlines()[0].startswith("ok")
     assert all("strays from the oracle" in line for line in done.stdout.splitlines()[1:])
+
+
+def scale_output(file: Path, factor: float) -> None:
+    """A broken normalization: the graph's vectors, times a factor."""
+    model = onnx.load(file)
+    (last,) = (node for node in model.graph.node if "sentence_embedding" in node.output)
+    last.output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(factor), "factor"))
+    model.graph.node.append(onnx.helper.make_node("Mul", ["before", "factor"], ["sentence_embedding"]))
+    onnx.save(model, file)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.99, 1.005, 3])
+@pytest.mark.parametrize("name", ["text_quantized", "bag_fp16", "model", "model_quantized"])
+def test_vectors_of_another_length_than_one_fail_in_every_graph_and_precision(name, factor, copy):
+    scale_output(copy / "onnx" / f"{name}.onnx", factor)
+    write_manifest(copy)
+    (failed,) = [verdict for verdict in verify(copy) if not verdict.passed]
+    assert "strays from the oracle" in failed.told and ("length of a vector off by" in failed.told or name == "model")
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_ort_files_are_replayed_too(normalize, hand_model, tmp_path):
+    model = replace(hand_model, card=replace(hand_model.card, normalize=normalize))
+    folder = export(model, tmp_path / "out", quantize=["int8", "float16"], mobile_tokens=4).folder
+    verdicts = {verdict.what: verdict for verdict in verify(folder)}
+    graphs = {f"{graph} {precision}" for graph in ("text", "bag", "tokens") for precision in ("int8", "float16")}
+    fixed = {f"fixed {precision} .ort" for precision in ("int8", "float16")}
+    assert set(verdicts) == {"files", *graphs, *(f"{graph} .ort" for graph in graphs), *fixed}
+    assert all(verdict.passed for verdict in verdicts.values())
+    count = int(verdicts["fixed int8 .ort"].told.split()[0])
+    assert 50 < count < 216  # the golden texts of at most four tokens
+    # A file that is another one, one that is damaged, and one that no manifest names.
+    mobile = folder / "mobile"
+    (mobile / "bag_quantized.ort").write_bytes((mobile / "model_quantized.ort").read_bytes())
+    content = bytearray((mobile / "fixed_fp16.ort").read_bytes())
+    content[: len(content) // 2] = bytes(len(content) // 2)
+    (mobile / "fixed_fp16.ort").write_bytes(content)
+    write_manifest(folder)
+    done = said_of(folder)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    failed = [line.split()[1:4] for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert failed == [["bag", "int8", ".ort"], ["fixed", "float16", ".ort"]]
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["files"]["mobile/text_fp16.ort"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert "manifest.json does not name mobile/text_fp16.ort" in next(verify(folder)).told
+
+
+def test_an_ort_file_whose_vectors_have_another_length_fails(hand_model, tmp_path):
+    from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
+
+    folder = export(hand_model, tmp_path / "out", graphs="text", mobile_tokens=4).folder
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    shutil.copy(folder / "onnx" / "text_quantized.onnx", stage)
+    scale_output(stage / "text_quantized.onnx", 3)
+    convert_onnx_models_to_ort(stage, output_dir=folder / "mobile", optimization_styles=[OptimizationStyle.Fixed])
+    write_manifest(folder)
+    (failed,) = [verdict for verdict in verify(folder) if not verdict.passed]
+    assert failed.what == "text int8 .ort" and "length of a vector off by 2" in failed.told
 
 
 def test_a_bundle_without_a_manifest_is_replayed_all_the_same(copy):

@@ -1,13 +1,15 @@
-// Holds this device's vectors to those in the model's golden.json, by the cosines that edge-potion asks for at int8.
+// Holds this device's vectors to those in the model's golden.json, by the cosines and lengths that edge-potion asks for
+// at int8.
 import { Told } from "./errors.js";
 
 const FILE = "model/golden.json";
 const FORMAT = 1;
+const UNIT_LENGTH = 1e-3; // by how much a unit length may be off, where golden.json does not tell
 
 /** {passed, texts, least, why}; embed(texts) gives vectors one after another. */
 export async function check(embed) {
   const golden = await read();
-  // A NUL would part a text in two, and this page takes it out.
+  // Older files hold texts with NUL, which parts texts; every check leaves them out.
   const places = golden.texts.flatMap((text, place) => (text.includes("\0") ? [] : [place]));
   const vectors = await embed(places.map((place) => golden.texts[place]));
   const columns = golden.vectors[0].length;
@@ -15,9 +17,8 @@ export async function check(embed) {
     const why = `the model's vectors do not have ${columns} numbers`;
     return { passed: false, texts: places.length, least: NaN, why };
   }
-  const cosines = places.map((place, row) =>
-    cosine(vectors.subarray(row * columns, (row + 1) * columns), golden.vectors[place]),
-  );
+  const found = (row) => vectors.subarray(row * columns, (row + 1) * columns);
+  const cosines = places.map((place, row) => cosine(found(row), golden.vectors[place]));
   const least = (some) => some.reduce((a, b) => (a < b || Number.isNaN(a) ? a : b), 1); // a NaN stays what it is
   const isShort = (row) => golden.known_tokens[places[row]] < golden.short_text;
   const sorted = [...cosines].sort((a, b) => a - b);
@@ -27,10 +28,21 @@ export async function check(embed) {
     ["the median cosine", median, bounds.median_cosine],
     ["a cosine", least(cosines.filter((_, row) => !isShort(row))), bounds.cosine],
     ["a short text's cosine", least(cosines.filter((_, row) => isShort(row))), bounds.short_cosine],
-  ].filter(([, found, bound]) => !(found >= bound));
-  const why = strays.map(([name, found, bound]) => `${name} is ${found.toFixed(5)}, below ${bound}`).join(", ");
-  return { passed: !strays.length, texts: places.length, least: least(cosines), why };
+  ]
+    .filter(([, some, bound]) => !(some >= bound))
+    .map(([name, some, bound]) => `${name} is ${some.toFixed(5)}, below ${bound}`);
+  const lengths = places.map((_, row) => length(found(row)));
+  const wanted = places.map((place) => length(golden.vectors[place]));
+  const bound = golden.normalize ? (golden.unit_length ?? UNIT_LENGTH) : bounds.norm;
+  // A vector that has no unit length is measured by its own, or by a share of the longest where it is short.
+  const floor = golden.short_length * Math.max(...wanted);
+  const measure = (row) => (golden.normalize ? 1 : Math.max(wanted[row], floor));
+  const off = lengths.find((own, row) => !(Math.abs(own - wanted[row]) <= bound * measure(row)));
+  if (off !== undefined) strays.push(`a vector's length is ${off.toFixed(5)}, and ${bound} is what it may be off`);
+  return { passed: !strays.length, texts: places.length, least: least(cosines), why: strays.join(", ") };
 }
+
+const length = (vector) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
 
 async function read() {
   const answer = await fetch(new URL(FILE, import.meta.url)).catch(() => null);
