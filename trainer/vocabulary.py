@@ -134,7 +134,12 @@ def check_size(content: Mapping[str, Any], size: int | None) -> None:
 
 def _special_pieces(content: Mapping[str, Any]) -> set[str]:
     special = {token["content"] for token in content["added_tokens"] if token["special"]}
-    return {*special, str(content["model"].get("unk_token"))} & set(content["model"]["vocab"])
+    return {*special, str(content["model"].get("unk_token"))} & set(_pieces_in(content["model"]["vocab"]))
+
+
+def _pieces_in(vocabulary: Any) -> list[str]:
+    """The pieces of a model's vocabulary: a Unigram's is a list of pieces and scores."""
+    return [each if isinstance(each, str) else each[0] for each in vocabulary]
 
 
 def _unreachable(teacher: Tokenizer, pieces: Sequence[str]) -> set[str]:
