@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edge_potion import RecipeError
+from edge_potion.trainer.contrast import _is_looked_at
 from edge_potion.trainer.postprocess import power_normalized
-from edge_potion.trainer.recipe import DistilRecipe, PowerRecipe, Recipe, fingerprint, load_recipe, to_toml
+from edge_potion.trainer.recipe import (
+    DistilRecipe,
+    PowerRecipe,
+    Recipe,
+    explained,
+    fingerprint,
+    load_recipe,
+    shipped_recipes,
+    to_toml,
+)
 
 
 def test_the_shipped_default_is_the_published_recipe():
@@ -74,3 +88,98 @@ def test_power_normalization_by_hand():
     np.testing.assert_allclose(power_normalized(table, PowerRecipe(0.5)), [[0, 1, -2, 0.5]])
     assert np.array_equal(power_normalized(table, PowerRecipe(1.0)), table)
     assert power_normalized(table, PowerRecipe()).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[contrast]\nlr = 0.1", r"\[contrast\]: there is no 'lr'; did you mean 'learning_rate'\?"),
+        ("[distil]\nlr_rate = 0.1", r"there is no 'lr_rate'; \[contrast\], \[born_again\] have 'learning_rate'"),
+        ("[contrast]\nEpoch = 2", "there is no 'Epoch'; did you mean 'epochs'"),
+        ("[born_again]\nbatch-size = 2", "there is no 'batch-size'; did you mean 'batch_size'"),
+        ("lr = 0.1", r"there is no 'lr'; \[contrast\], \[born_again\] have 'learning_rate'"),
+        ("[distil]\nvocab_size = 5", "did you mean 'vocabulary_size'"),
+        ("[pca]\nexponent = 0.5", r"\[power\] has 'exponent'"),
+        ("[contrast]\nteacher = 'x'", "'teacher' stands at the top of a recipe"),
+        ("[corpus]\nzzz = 1", "there is no 'zzz'; there are max_characters, "),
+        ("[contrast]\nepochs = 1e3", "epochs is 1000.0; a whole number was expected"),
+        ("[contrast]\ntemperature = nan", "temperature is nan; a number from 0.001 to 1000"),
+        ("[contrast]\nlearning_rate = inf", "learning_rate is inf"),
+        ("[distil]\nsif_coefficient = nan", "sif_coefficient is nan"),
+        ("[power]\nexponent = nan", "exponent is nan"),
+        ("[born_again]\nalpha = nan", "alpha is nan"),
+        ("[contrast]\ntoken_weights = 1", "token_weights is 1; true or false was expected"),
+        ("teacher = 3", "teacher is 3; words in quotes was expected"),
+        ('teacher = "a\\nb"', "a name without control characters"),
+        ('[corpus]\nsource = "a\\u0000"', "a name without control characters"),
+        ('[corpus]\nsubset = "\\u001b[2J"', "a name without control characters"),
+        (f"[corpus]\nsentences = {10**30}", "sentences is 1e.30; at most"),
+        (f"[featurize]\nmax_tokens = {10**9}", "at most 1,048,576"),
+        (f"[contrast]\nlearning_rate = {10**400}", "learning_rate is 1000"),
+        ("[born_again]\nepochs = 10001", "epochs is 1e.04; at most 10,000"),
+        ("[contrast]\nseed = -1", "seed is -1; at least 0"),
+        ("[distil]\ndims = 6\n[pca]\ndims = 512", r"\[pca\] dims is 512, .* has \[distil\] dims = 6"),
+        ("[pca]\ndims = 513", r"\[pca\] dims is 513, .* = 512"),
+        ("[corpus]\nsentences = 100", "sentences is 100, which fills no batch"),
+    ],
+)
+def test_what_a_recipe_cannot_mean_or_give_is_refused_before_it_runs(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(RecipeError, match=message) as told:
+        load_recipe(tmp_path / "mine.toml")
+    assert "\n" not in str(told.value)
+
+
+def test_a_byte_order_mark_and_the_ends_of_lines_of_windows_are_read(tmp_path):
+    (tmp_path / "mine.toml").write_bytes("\ufeff[pca]\r\ndims = 8\r\n".encode())
+    assert load_recipe(tmp_path / "mine.toml").pca.dims == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"# " + b"x" * 2**20, "larger than 1,048,576 bytes"),
+        ("[pca]\ndims = 8".encode("utf-16"), "cannot be read as TOML"),
+        (b"a = " + b"[" * 100_000, "cannot be read as TOML"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, reason):
+    (tmp_path / "mine.toml").write_bytes(content)
+    with pytest.raises(RecipeError, match=reason) as told:
+        load_recipe(tmp_path / "mine.toml")
+    assert "\n" not in str(told.value)
+
+
+def keys_of(recipe: Recipe) -> set[str]:
+    return {key for each in vars(recipe).values() if not isinstance(each, str) for key in vars(each)}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_is_explained_key_by_key_and_read_back(name, tmp_path):
+    recipe = load_recipe(name)
+    text = explained(recipe)
+    (tmp_path / "again.toml").write_text(text)
+    assert load_recipe(tmp_path / "again.toml") == recipe
+    lines = text.splitlines()
+    for place, line in enumerate(lines):
+        if "=" in line and not line.startswith("#"):
+            assert lines[place - 1].startswith("#"), f"{line} is not explained"
+    assert all(f"\n{key} = " in text for key in keys_of(recipe))
+
+
+def test_the_recipe_command_lists_and_prints(tmp_path):
+    command = [Path(sys.executable).parent / "edge-potion", "recipe"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[0] for line in listed.splitlines()] == list(shipped_recipes())
+    printed = subprocess.run([*command, "tiny"], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "mine.toml").write_text(printed)
+    assert load_recipe(tmp_path / "mine.toml") == load_recipe("tiny")
+    assert "dims = 6  # by default 512" in printed
+    wrong = subprocess.run([*command, "tyni"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1) and "potion-256d" in wrong.stderr
+
+
+def test_evaluations_are_at_even_distances_and_need_no_list_of_them():
+    for steps, evaluations, epochs in ((1, 1, 3), (3, 4, 2), (7, 3, 5), (195, 4, 2), (10, 25, 2), (527, 7, 3)):
+        wanted = {round(steps * look / evaluations) for look in range(1, epochs * evaluations + 1)} - {0}
+        assert wanted == {step for step in range(1, steps * epochs + 1) if _is_looked_at(step, steps, evaluations)}
