@@ -178,7 +178,8 @@ def _most_used(
 ) -> dict[str, int]:
     """`size` of the pieces, in their order: what must stay, the letters of `words`, then what the first words take."""
     prefix = content["model"].get("continuing_subword_prefix", "##")
-    kept = dict.fromkeys(piece for piece in pieces if piece in _special_pieces(content))
+    special = _special_pieces(content)
+    kept = dict.fromkeys(piece for piece in pieces if piece in special)
     words = list(words)
     letters = {letter for word in words for letter in word}
     by_need = [piece for piece in pieces if piece.removeprefix(prefix) in letters]
