@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import BUILT_IN, find_folder, read_json, written_whole
+from edge_potion.folders import BUILT_IN, find_folder, read_json
 from edge_potion.manifest import check_files, read_manifest
 from edge_potion.tokens import TokenIds, file_text, is_plain, open_tokenizer, pad_id, plain, tokenize, unk_id
+from edge_potion.writing import written_whole
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -12,7 +12,7 @@ import pytest
 
 import edge_potion.exporters.export as export_module
 from edge_potion import EdgeModel, InputError, ParityError, StaticModel, export
-from edge_potion.folders import file_written_whole, written_whole
+from edge_potion.writing import file_written_whole, written_whole
 
 
 def left_over(folder: Path) -> list[str]:
