@@ -153,7 +153,8 @@ def _make_workshop_in(place: Path, goal: Path, new: Path | None) -> IO[str]:
             if is_locked and (room / WRITER).exists():  # else swept before it was locked
                 return stream
         except BaseException:
-            stream.close()
+            with suppress(OSError):  # it would write what is left
+                stream.close()
             shutil.rmtree(room, ignore_errors=True)
             raise
         stream.close()
