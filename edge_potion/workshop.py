@@ -120,11 +120,12 @@ def files_of(folder: Path) -> Iterator[str]:
 
 def _make_workshop(goal: Path, new: Path | None) -> IO[str]:
     """A new workshop: its writer's file, open and locked."""
-    places = [goal] if os.path.ismount(goal) else [goal.parent]
     if goal.is_dir():
-        places.append(goal)
+        places = [goal] if os.path.ismount(goal) else [goal.parent, goal]
     elif goal.is_file():  # one that is mounted alone, say: its folder need not be writable
-        places.append(Path(tempfile.gettempdir()))
+        places = [goal.parent, Path(tempfile.gettempdir())]
+    else:
+        places = [goal.parent]
     for place in places[:-1]:
         try:
             return _make_workshop_in(place, goal, new)

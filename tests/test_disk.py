@@ -1,4 +1,4 @@
-"""Disks and deaths: what no file system promises, and processes that are killed at any step; by real mounts and kills."""
+"""Disks and deaths: what no file system promises, and kills at any step; by real mounts and real processes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,6 @@ from edge_potion import EdgeModel, InputError, StaticModel, export
 from edge_potion.static_model import write_model_files
 from edge_potion.workshop import TEMPORARY, sweep
 from edge_potion.writing import file_written_whole, refuse_unwritable, written_whole
-
-Mount = Callable[..., Path]
-
-
-@pytest.fixture
-def mount(tmp_path) -> Iterator[Mount]:
-    """Mounts something at a folder or file until the test is over."""
-    mounted: list[Path] = []
-
-    def mount(at: Path, *how: str | Path) -> Path:
-        done = subprocess.run(["mount", *how, at], capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-        mounted.append(at)
-        return at
-
-    yield mount
-    for at in reversed(mounted):
-        subprocess.run(["umount", "-l", at], check=True)
 
 
 @pytest.fixture
