@@ -336,7 +336,7 @@ def replace_file(new: Path, file: Path, room: Path) -> None:
 
 def _clock_and_owner(place: Path) -> tuple[float, int]:
     """The time now, and who we are, as the file system of `place` sees it: both may be another's on a network."""
-    with suppress(OSError), tempfile.TemporaryFile(dir=place) as probe:
+    with suppress(OSError), tempfile.TemporaryFile(prefix=TEMPORARY, dir=place) as probe:
         found = os.fstat(probe.fileno())
         return found.st_mtime, found.st_uid
     return time.time(), os.geteuid() if hasattr(os, "geteuid") else 0
@@ -351,19 +351,24 @@ def _sweep(left: Path, now: float, owner: int) -> None:
             left.rmdir()  # killed before anything was in it
             return
     writer = _writer_of(left)
-    if not writer:
-        if os.path.lexists(left / REPLACED):
-            log.warning("%s holds what a killed process had moved away; move it back, or remove it", left / REPLACED)
-        elif _is_old(left, now):
+    if not writer and os.path.lexists(left / REPLACED):
+        log.warning("%s holds what a killed process had moved away; move it back, or remove it", left / REPLACED)
+    elif not (left / WRITER).exists():  # an earlier version's
+        if _is_old(left, now):
             remove(left)
-        return
-    with (left / WRITER).open("r+", encoding="utf-8") as stream:
-        is_free = lock(stream)
-        is_dead = is_free and writer["machine"] == _machine()
-        if (is_dead or (is_free is not False and _is_old(left, now))) and _brought_back(left, writer):
-            _empty(left)
-            (left / WRITER).unlink()
-            left.rmdir()
+    else:
+        with (left / WRITER).open("r+", encoding="utf-8") as stream:
+            is_free = lock(stream)
+            # Without a word it was killed before it could write one.
+            is_dead = is_free and (writer["machine"] == _machine() if writer else _is_silent(left))
+            if (is_dead or (is_free is not False and _is_old(left, now))) and _brought_back(left, writer):
+                _empty(left)
+                (left / WRITER).unlink()
+                left.rmdir()
+
+
+def _is_silent(room: Path) -> bool:
+    return [each.name for each in room.iterdir()] == [WRITER]
 
 
 def _is_old(path: Path, now: float) -> bool:

@@ -322,6 +322,14 @@ def test_where_nobody_can_tell_who_lives_a_day_must_pass(writer, tmp_path, monke
     assert not left.exists()
 
 
+def test_what_was_killed_before_it_said_a_word_is_swept(tmp_path):
+    for name in ("empty", "silent"):
+        (tmp_path / f"{TEMPORARY}{name}.part").mkdir()
+    (tmp_path / f"{TEMPORARY}silent.part" / "writer.json").touch()
+    sweep(tmp_path)
+    assert not temporaries(tmp_path)
+
+
 def test_what_an_earlier_version_moved_away_is_never_deleted(hand_model, tmp_path, caplog):
     """It does not say which name it had."""
     shutil.move(hand_model.save(tmp_path / "hand"), tmp_path / f"{TEMPORARY}abc.old" / "replaced")
@@ -522,6 +530,7 @@ def test_many_processes_share_one_cache_though_some_are_killed(hand_folder, tmp_
     killed.kill()
     killed.communicate()
     assert all(process.communicate()[0] == b"done\n" for process in [start() for _ in range(2)])
+    assert [each.name for each in (tmp_path / "cache").iterdir() if each.name.startswith(".")] == []
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
