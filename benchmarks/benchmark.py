@@ -25,6 +25,7 @@ from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import find_folder, read_json
 from edge_potion.vector_files import read_texts
+from edge_potion.writing import file_written_whole
 
 from . import environments
 from .contestants import (
@@ -320,7 +321,7 @@ def _into_the_cache(file: Path) -> None:
 
 
 def _write(report: Mapping[str, Any], out: Path) -> None:
-    """report.json, what describes it, report.md and report.html, each beside and then renamed."""
+    """report.json, what describes it, report.md and report.html, each whole or not there."""
     from .benchmark_markdown import as_markdown
     from .benchmark_page import as_page
 
@@ -331,6 +332,5 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
         "report.schema.json": lambda: (ROOM / "report.schema.json").read_text(encoding="utf-8"),
     }
     for name, show in shown.items():
-        beside = out / f".{name}.part"
-        beside.write_text(show(), encoding="utf-8")
-        beside.replace(out / name)
+        with file_written_whole(out / name) as beside:
+            beside.write_text(show(), encoding="utf-8")

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.exporters.export import export
-from edge_potion.folders import BUILT_IN, read_json, written_whole
+from edge_potion.folders import BUILT_IN, read_json
 from edge_potion.manifest import write_manifest
 from edge_potion.static_model import StaticModel
+from edge_potion.writing import written_whole
 
 from .evaluate import evaluate
 

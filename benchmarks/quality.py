@@ -22,9 +22,9 @@ import numpy as np
 
 from edge_potion.bundle import PRECISIONS
 from edge_potion.exporters.export import export
-from edge_potion.folders import file_written_whole
 from edge_potion.static_model import StaticModel
 from edge_potion.trainer.shards import open_features
+from edge_potion.writing import file_written_whole
 
 from .ablation import PUBLISHED, train_variants
 from .evaluate import evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError
-from edge_potion.folders import file_written_whole
+from edge_potion.writing import file_written_whole
 
 __all__ = ["as_markdown", "as_table", "averages_markdown", "write_report"]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import sys
-import threading
 from pathlib import Path
 
 import edge_potion
@@ -17,6 +15,7 @@ from edge_potion.folders import MODEL_FILES, files_of
 from edge_potion.manifest import check_files
 from edge_potion.model_folder import static_home
 from edge_potion.static_model import StaticModel
+from edge_potion.workshop import open_workshop, sweep, take_name
 
 __all__ = ["bundle_of", "cache_folder"]
 
@@ -31,10 +30,14 @@ def bundle_of(folder: Path, precision: str) -> Bundle:
     Raises:
         ModelFormatError: the folder holds no static model, or a damaged one.
         MissingExtraError: the model has no graphs yet, and onnx is not installed; names the command to run elsewhere.
-        InputError: the cache cannot be written.
+        InputError: the cache cannot be written, and does not hold the bundle yet.
     """
     static_home(folder)  # says what is missing, before everything is read for the key
-    cached = cache_folder() / f"{_content_key(folder)}-{precision}"
+    try:
+        key = _content_key(folder)
+    except OSError as failure:
+        raise ModelFormatError(f"{folder} cannot be read ({failure})") from failure
+    cached = cache_folder() / f"{key}-{precision}"
     return _whole(cached) or _export_into_cache(folder, cached, precision)
 
 
@@ -44,7 +47,7 @@ def _whole(cached: Path) -> Bundle | None:
         bundle = open_bundle(cached) if is_bundle(cached) else None
         if bundle is not None:
             check_files(cached, bundle.sums, bundle.sums)
-    except ModelFormatError:
+    except (ModelFormatError, OSError):
         return None
     return bundle
 
@@ -52,26 +55,33 @@ def _whole(cached: Path) -> Bundle | None:
 def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
     model = StaticModel.from_pretrained(folder)  # before the export extra is missed: is it a model at all?
     log.info("%s has no graphs yet: exporting it once to %s", folder, cached)
-    # Its own name first: another thread or process may export the same model, and whoever is first stays.
-    own = cached.with_name(f"{cached.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        edge_potion.export(model, own, quantize=[precision])
-        if cached.exists() and _whole(cached) is None:
-            shutil.rmtree(cached)
-        try:
-            own.rename(cached)
-        except OSError:
-            if _whole(cached) is None:
-                raise
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        sweep(cached.parent)
+        # Beside it first: another thread or process may export the same model, and whoever is first stays.
+        with open_workshop(cached) as room:
+            edge_potion.export(model, room / cached.name, quantize=[precision])
+            return _whole(cached) or _with_name(room / cached.name, cached)
     except MissingExtraError as missing:
         raise MissingExtraError(
             f"{folder} holds no graphs of ours: run `edge-potion export {folder} --out BUNDLE` on a machine with "
             "pip install 'edge-potion[cpu,export]', and load BUNDLE"
         ) from missing
-    except OSError as failure:
-        raise InputError(f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE") from failure
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
+    except (OSError, InputError) as failure:
+        raise InputError(
+            f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE to a folder that can be written, or "
+            f"load what `edge-potion export {folder} --out BUNDLE` writes"
+        ) from failure
+
+
+def _with_name(own: Path, cached: Path) -> Bundle:
+    """What was exported, under its name in the cache, where something damaged may have it."""
+    try:
+        take_name(own, cached)
+    except OSError:
+        if bundle := _whole(cached):  # another was first
+            return bundle
+        raise
     return open_bundle(cached)
 
 
@@ -85,14 +95,21 @@ def _content_key(folder: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: $EDGE_POTION_CACHE, or the platform's cache folder."""
+    """Where what can be made again is kept: $EDGE_POTION_CACHE, or the platform's cache folder.
+
+    Raises:
+        InputError: the user has no home folder, and no other is named.
+    """
     named = os.environ.get("EDGE_POTION_CACHE")
-    if named:
-        return Path(named).expanduser()
+    try:
+        return Path(named).expanduser() if named else _platform_folder() / "edge-potion"
+    except RuntimeError as failure:
+        raise InputError(f"there is no folder for the cache ({failure}); set EDGE_POTION_CACHE") from failure
+
+
+def _platform_folder() -> Path:
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edge-potion"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

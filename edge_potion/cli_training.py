@@ -44,10 +44,10 @@ def distill(
 
     Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
     """
-    from edge_potion.folders import refuse_unwritable
     from edge_potion.trainer.distill import distil
     from edge_potion.trainer.recipe import DistilRecipe
     from edge_potion.vector_files import read_texts
+    from edge_potion.writing import refuse_unwritable
 
     refuse_unwritable(out)
     model = distil(

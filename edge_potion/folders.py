@@ -1,17 +1,11 @@
-"""Model folders: find one by path or hub id, read its JSON, and write one so that a folder that exists is complete."""
+"""Model folders: find one by path or hub id, and read its JSON. `writing` writes them."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import stat
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from errno import EEXIST, ENOENT, ENOTEMPTY
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +15,6 @@ __all__ = [
     "BUILT_IN",
     "HUB_ID",
     "MODEL_FILES",
-    "TEMPORARY",
-    "file_written_whole",
     "files_of",
     "find_folder",
     "origin_of",
@@ -30,9 +22,7 @@ __all__ = [
     "read_json",
     "read_json_list",
     "read_text",
-    "refuse_unwritable",
     "scores_of",
-    "written_whole",
 ]
 
 BUILT_IN = "potion-256d-minilm"  # the model that comes with the package, where none is named
@@ -56,18 +46,8 @@ MODEL_FILES = (
 )
 GRAPH_FILES = ("onnx/*.onnx",)
 WEIGHTS_AND_WORDS = ("*.json", "*.safetensors", "*.txt", "*.model")  # of a module's folder: nothing pickled, no code
-# What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
-OUR_FILES = re.compile(
-    r"config\.json|golden\.(bin|json)|manifest\.json|model\.safetensors|modules\.json|README\.md|recipe\.toml|tokenizer\.json"
-    r"|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
-    r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
-)
 LARGEST_JSON = 2**28  # bytes: a tokenizer of a million tokens has a tenth of it
 LARGEST_TEXT = 2**24  # of a README.md or recipe.toml
-TEMPORARY = ".edge-potion-"  # what temporary names begin with
-# Other processes may replace the same folder at the same moment.
-SWAP_TRIES = 20
-LOOKS = 3
 
 
 def find_folder(name: str | Path | None, revision: str | None = None, files: Sequence[str] = MODEL_FILES) -> Path:
@@ -189,155 +169,6 @@ def _json(file: Path) -> Any:
         return json.loads(content.decode(json.detect_encoding(content)))  # a byte-order mark tells UTF-16 too
     except (ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
         raise ModelFormatError(f"{file} cannot be read as JSON ({failure})") from failure
-
-
-def refuse_unwritable(folder: Path) -> Path:
-    """The absolute path of a folder that `written_whole` would write; for asking before hours of work.
-
-    Raises:
-        InputError: the name is taken by something that is no model of ours, or the place cannot be written to.
-    """
-    try:
-        folder = folder.expanduser().resolve()
-        if folder in _working_folders():
-            raise InputError(f"{folder} is the folder you are in, or holds it; name a new folder")
-        for tries_left in reversed(range(LOOKS)):
-            reason = _why_not_ours(folder)
-            if not reason:
-                break
-            if not tries_left:
-                raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
-            time.sleep(0.02)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent):
-            pass
-    except InputError:
-        raise
-    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
-        raise InputError(f"cannot write {folder}: {failure}") from failure
-    return folder
-
-
-def _working_folders() -> set[Path]:
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # it was removed under us
-        return set()
-    return {here, *here.parents}
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the name `folder` when the block ends well, and vanishes when it does not.
-
-    A model folder of ours that already has the name is replaced as a whole; any other folder with content is refused.
-
-    Raises:
-        InputError: what `refuse_unwritable` refuses, or writing fails on the way.
-    """
-    folder = refuse_unwritable(folder)
-    # Beside the goal, because a rename is atomic within one file system only.
-    beside = Path(tempfile.mkdtemp(prefix=TEMPORARY, suffix=".part", dir=folder.parent))
-    try:
-        yield beside
-        _set_permissions(beside, folder)
-        _take_name(beside, folder)
-    except OSError as failure:
-        raise InputError(f"cannot write {folder}: {failure}") from failure
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-@contextmanager
-def file_written_whole(file: Path) -> Iterator[Path]:
-    """A temporary file that takes the name `file`, or replaces it, when the block ends well.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
-    file = file.expanduser().resolve()
-    beside = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".part", dir=file.parent)
-        os.close(handle)
-        beside = Path(name)
-        yield beside
-        _set_permissions(beside, file)
-        beside.replace(file)
-    except OSError as failure:
-        raise InputError(f"cannot write {file}: {failure}") from failure
-    finally:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
-
-
-def _why_not_ours(folder: Path) -> str:
-    """Why a folder may not be replaced; "" when it may: it is not there, empty, or a model folder and nothing else."""
-    if not folder.is_dir():
-        return "is a file" if folder.exists() else ""
-    try:
-        names = sorted(_files_of(folder))
-    except FileNotFoundError:
-        return "is being replaced at this moment"
-    if not names:
-        return ""
-    try:
-        is_model = read_json(folder / "config.json").get("model_type") == "model2vec"
-    except ModelFormatError:
-        is_model = False
-    if not is_model:
-        return "holds something else than a static model"
-    foreign = next((name for name in names if not OUR_FILES.fullmatch(name)), None)
-    return f"holds {foreign!r} beside a static model" if foreign else ""
-
-
-def _files_of(folder: Path) -> Iterator[str]:
-    """Paths of everything in a folder that is no folder, links among them; OSError where something cannot be read."""
-
-    def refuse(failure: OSError) -> None:
-        raise failure
-
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        links = [name for name in folders if Path(root, name).is_symlink()]
-        yield from (Path(root, name).relative_to(folder).as_posix() for name in (*names, *links))
-
-
-def _take_name(beside: Path, folder: Path) -> None:
-    """Give `beside` the name `folder`; what had it is deleted only when that is done, and comes back when it is not."""
-    for tries_left in reversed(range(SWAP_TRIES)):
-        old = Path(tempfile.mkdtemp(prefix=TEMPORARY, suffix=".old", dir=folder.parent))
-        replaced = old / "replaced"
-        try:
-            if folder.exists():
-                folder.rename(replaced)
-                if reason := _why_not_ours(replaced):  # it came while we were writing
-                    raise InputError(f"{folder} exists and {reason}; choose another name or remove it")
-            beside.rename(folder)
-            return
-        except OSError as failure:
-            # Another process took the name, or the old folder, between two of our steps.
-            if failure.errno not in (ENOENT, EEXIST, ENOTEMPTY) or not tries_left or not beside.exists():
-                raise
-        finally:
-            if replaced.exists() and not folder.exists():
-                try:
-                    replaced.rename(folder)
-                except OSError:
-                    if not folder.exists():
-                        raise  # what was there stays in `old`
-            shutil.rmtree(old, ignore_errors=True)  # ours or another's whole folder has the name now
-        time.sleep(0.05)
-
-
-def _set_permissions(path: Path, goal: Path) -> None:
-    """Give a temporary file or folder what its goal has, or else the usual: it was made for its owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
-        inherited = each.stat().st_mode & stat.S_ISGID
-        each.chmod((0o777 if each.is_dir() else 0o666) & ~mask | inherited)
-    with suppress(FileNotFoundError):
-        path.chmod(stat.S_IMODE(goal.stat().st_mode))
 
 
 def origin_of(config: Mapping[str, Any]) -> dict[str, str]:

@@ -1,17 +1,17 @@
-"""manifest.json: size and SHA-256 of every file of a bundle, so that a damaged one is never run."""
+"""Sizes and SHA-256 of files, and manifest.json, which holds those of a bundle, so that a damaged one is never run."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from edge_potion.errors import ModelFormatError
 from edge_potion.folders import read_json
 
-__all__ = ["MANIFEST", "FileSum", "check_files", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "FileSum", "check_files", "damaged", "file_sum", "read_manifest", "told_sum", "write_manifest"]
 
 MANIFEST = "manifest.json"
 LONGEST_NAME = 255  # bytes; more, no file system takes
@@ -21,7 +21,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class FileSum:
-    """What a file was when the bundle was written.
+    """What a file was when it was written.
 
     Attributes:
         size_bytes: its length.
@@ -31,11 +31,40 @@ class FileSum:
     size_bytes: int
     sha256: str
 
+    def told(self) -> dict[str, int | str]:
+        """As JSON holds it."""
+        return {"bytes": self.size_bytes, "sha256": self.sha256}
+
+
+def file_sum(file: Path) -> FileSum:
+    """What a file is now; OSError where it cannot be read."""
+    return FileSum(file.stat().st_size, _sha256(file))
+
+
+def told_sum(told: object) -> FileSum | None:
+    """What a JSON object tells of a file; None where it does not."""
+    size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
+    if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):
+        return None
+    return FileSum(size, digest)
+
+
+def damaged(folder: Path, sums: Mapping[str, FileSum]) -> Iterator[str]:
+    """Names of the files that are missing, cannot be read, or are not what they were."""
+    for name, wanted in sums.items():
+        file = folder / name
+        try:
+            same = file.stat().st_size == wanted.size_bytes and _sha256(file) == wanted.sha256
+        except (OSError, ValueError):  # ValueError: a name that no file system takes
+            same = False
+        if not same:
+            yield name
+
 
 def write_manifest(folder: Path) -> None:
     """Write manifest.json for all files that `folder` holds now."""
     files = {
-        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        file.relative_to(folder).as_posix(): file_sum(file).told()
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != folder / MANIFEST
     }
@@ -70,10 +99,9 @@ def read_manifest(folder: Path) -> Mapping[str, FileSum]:
         too_long = len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME
         if leaves or too_long or name != path.as_posix() or name == ".":
             raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder or is no plain name")
-        size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
-        if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):
+        if (found := told_sum(told)) is None:
             raise ModelFormatError(f"{file} is damaged at {name!r}; export the bundle again")
-        sums[name] = FileSum(size, digest)
+        sums[name] = found
     return sums
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from edge_potion.errors import InputError, require
-from edge_potion.folders import file_written_whole
+from edge_potion.writing import file_written_whole
 
 __all__ = ["FORMATS", "print_jsonl", "read_texts", "write_vectors"]
 

@@ -15,13 +15,14 @@ import onnx
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
-from edge_potion.folders import origin_of, refuse_unwritable, written_whole
+from edge_potion.folders import origin_of
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.tokens import check_count
+from edge_potion.writing import refuse_unwritable, written_whole
 
 from .golden import golden_of, write_golden
 from .mobile import fixed_graph, write_mobile

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -179,6 +179,23 @@ def small_disk(tmp_path) -> Iterator[Path]:
         pytest.skip("only root may mount a file system, and nothing but a full one says ENOSPC as a full disk does")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)  # lazily: arrays may still be mapped from it
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., Path]]:
+    """Mounts something at a folder or file until the test is over."""
+    mounted: list[Path] = []
+
+    def mount(at: Path, *how: str | Path) -> Path:
+        done = subprocess.run(["mount", *how, at], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+        mounted.append(at)
+        return at
+
+    yield mount
+    for at in reversed(mounted):
+        subprocess.run(["umount", "-l", at], check=True)
 
 
 @pytest.fixture(params=["bpe", "byte-level bpe", "unigram"])

@@ -133,6 +133,58 @@ def test_a_run_goes_on_at_the_last_whole_shard(teacher, sentences_file, out, tmp
         assert (stopped / file.name).read_bytes() == file.read_bytes()
 
 
+@pytest.mark.parametrize("how", ["zeros", "half", "missing", "another's counts", "no counts"])
+def test_a_damaged_shard_is_featurized_again_and_no_other(teacher, sentences_file, out, tmp_path, monkeypatch, how):
+    featurize(teacher, sentences_file, out, RECIPE)
+    hurt = Path(shutil.copytree(out, tmp_path / "hurt"))
+    shard, counts = hurt / "train-00001.parquet", hurt / "shard-00001.json"
+    if how == "missing":
+        shard.unlink()
+    elif "counts" in how:
+        counts.write_bytes((hurt / "shard-00002.json").read_bytes() if how == "another's counts" else b"\0" * 20)
+    else:
+        shard.write_bytes(bytes(shard.stat().st_size) if how == "zeros" else shard.read_bytes()[:300])
+    sizes = []
+    real = type(teacher).vectors
+    monkeypatch.setattr(
+        type(teacher), "vectors", lambda self, ids, **more: sizes.append(len(ids)) or real(self, ids, **more)
+    )
+    assert featurize(teacher, sentences_file, hurt, RECIPE) == {"rows": 7, "skipped": {}}
+    assert sizes == [3]
+    for file in out.iterdir():
+        assert (hurt / file.name).read_bytes() == file.read_bytes()
+
+
+def test_features_that_were_damaged_on_their_way_are_refused_by_name(teacher, sentences_file, out):
+    featurize(teacher, sentences_file, out, RECIPE)
+    whole = open_features(out).digest()
+    shard = out / "train-00001.parquet"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + b"\0")
+    with pytest.raises(ModelFormatError, match=r"train-00001\.parquet is damaged: its checksum is not the one"):
+        open_features(out).digest()
+    shard.write_bytes(content)
+    assert open_features(out).digest() == whole
+    manifest = json.loads((out / "features.json").read_text())
+    (out / "features.json").write_text(json.dumps({**manifest, "shard_rows": 0}))
+    with pytest.raises(ModelFormatError, match="is damaged: it counts 7 sentences, 0 a shard"):
+        open_features(out)
+
+
+def test_shards_of_an_earlier_version_are_gone_on_with(teacher, sentences_file, out):
+    """Their counts tell no checksum."""
+    sentences_file.write_text("cat\ncats\n\u200d\na dog\ndogs a cat\n")
+    facts = featurize(teacher, sentences_file, out, RECIPE)
+    before = {file.name: file.stat().st_mtime_ns for file in shard_files(out)}
+    for file in out.glob("shard-*.json"):
+        counts = json.loads(file.read_text())
+        del counts["file"]
+        file.write_text(json.dumps(counts))
+    assert featurize(teacher, sentences_file, out, RECIPE) == facts == {"rows": 4, "skipped": {"no token": 1}}
+    assert {file.name: file.stat().st_mtime_ns for file in shard_files(out)} == before
+    assert len(open_features(out).digest()) == 12
+
+
 def test_features_of_another_teacher_corpus_or_recipe_are_not_gone_on_with(teacher, sentences_file, out):
     featurize(teacher, sentences_file, out, RECIPE)
     with pytest.raises(InputError, match="another kind: pooling is 'tokens' there and 'model' now"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from edge_potion import InputError, train
 from edge_potion.trainer import run_folder as run_folder_module
 from edge_potion.trainer.recipe import load_recipe
+from edge_potion.trainer.shards import shard_files
+from edge_potion.writing import written_whole
 
 from .conftest import DATA, bits
 
@@ -99,6 +102,152 @@ def test_a_stage_folder_may_be_a_link_to_another_disk(run_folder, tiny_run, smal
     train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu", from_stage=3)
     train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
     assert bits(run_folder) == bits(tiny_run)
+
+
+# What is whole by its name alone: a power loss leaves zeros, half a file or none; a disk that ages, another bit.
+DAMAGES = {
+    "zeros": lambda content: bytes(len(content)),
+    "half": lambda content: content[: len(content) // 2],
+    "another bit": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "missing": None,
+}
+DAMAGED = [
+    "0-corpus/sentences.txt",
+    "1-distil/model/model.safetensors",
+    "2-featurize/train-00001.parquet",
+    "2-featurize/shard-00003.json",
+    "2-pairs/targets.f16",
+    "2-pairs/pairs.json",
+    "3-contrast/model/config.json",
+    "4-born-again/log.jsonl",
+    "5-power/model/tokenizer.json",
+    "6-pca/model/recipe.toml",
+]
+
+
+def damage(file: Path, how: str) -> None:
+    if (change := DAMAGES[how]) is None:
+        file.unlink()
+    else:
+        file.write_bytes(change(file.read_bytes()))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_what_is_damaged_in_any_stage_is_made_again(run_folder, tiny_run, small_teacher, how):
+    for name in DAMAGED:
+        damage(run_folder / name, how)
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(tiny_run)
+    before = ages(run_folder)
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert ages(run_folder) == before
+
+
+@pytest.mark.parametrize("name", ["features.json", "train-00002.parquet"])
+def test_of_features_the_damaged_shard_alone_is_made_again(run_folder, tiny_run, small_teacher, monkeypatch, name):
+    """All of them where nobody knows any more what they were made from."""
+    from edge_potion.trainer import featurize as module
+
+    written = []
+    real = module.write_shard
+    monkeypatch.setattr(module, "write_shard", lambda *rest: written.append(rest[1]) or real(*rest))
+    damage(run_folder / "2-featurize" / name, "zeros")
+    before = ages(run_folder)
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert written == ([2] if "train" in name else list(range(len(shard_files(run_folder / "2-featurize")))))
+    assert [stage for stage, age in ages(run_folder).items() if age != before[stage]] == ["2-featurize"]
+    assert bits(run_folder) == bits(tiny_run)
+
+
+def test_a_stage_that_was_damaged_before_it_took_its_name_is_made_again(run_folder, tiny_run, small_teacher):
+    (run_folder / "2-pairs").rename(run_folder / ".2-pairs.part")
+    damage(run_folder / ".2-pairs.part" / "ids.i32", "zeros")
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(tiny_run)
+
+
+@pytest.mark.parametrize("how", ["zeros", "another bit"])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tiny_run, small_teacher, tmp_path, monkeypatch, caplog, how):
+    from edge_potion.trainer import contrast
+
+    real = contrast._save
+
+    def saved(file, *rest):
+        real(file, *rest)
+        content = file.read_bytes()
+        file.write_bytes(content[:-4096] + DAMAGES[how](content[-4096:]))  # the head says nothing of it
+        (file.parent.parent / "log.jsonl").write_bytes(b'{"step": 1, "loss": 1}\n\0\0\0}\n{"st')
+        raise KeyboardInterrupt
+
+    again = {"teacher": small_teacher, "corpus": [DATA], "device": "cpu"}
+    with monkeypatch.context() as patch:
+        patch.setattr(contrast, "_save", saved)
+        with pytest.raises(KeyboardInterrupt):
+            train("tiny", tmp_path / "run", **again)
+    train("tiny", tmp_path / "run", **again)
+    assert "checkpoint.safetensors is damaged (its checksum is another); training begins anew" in caplog.text
+    assert bits(tmp_path / "run") == bits(tiny_run)
+
+
+def test_a_damaged_record_is_mended_or_told(run_folder, tiny_run, small_teacher):
+    damage(run_folder / "run.json", "zeros")
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(tiny_run)
+    damage(run_folder / "2-pairs" / "stage.json", "zeros")
+    with pytest.raises(InputError, match=r"cannot be read as JSON .*2-pairs is yours, and remove it: it is made again"):
+        train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    shutil.rmtree(run_folder / "2-pairs")
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(tiny_run)
+
+
+def test_stages_of_an_earlier_version_are_taken_with_a_word(run_folder, small_teacher, caplog):
+    """It kept no checksums."""
+    for file in run_folder.glob("*/stage.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "files": sorted({name.split("/")[0] for name in record["files"]})}))
+    before = ages(run_folder)
+    (run_folder / "3-contrast").rename(run_folder / ".3-contrast.old")  # where that one was killed
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert ages(run_folder) == before
+    assert caplog.text.count("kept no checksums; it is taken as it is") == 8
+
+
+def test_a_run_of_a_lower_layer_goes_on(run_folder, tiny_run, small_teacher, tmp_path, mount):
+    """Its stages came with a container's image: none of their folders can be renamed."""
+    damage(run_folder / "3-contrast" / "model" / "config.json", "zeros")  # the stage becomes a part again
+    (run_folder / "5-power").rename(run_folder / ".5-power.part")  # killed just before it took its name
+    record = json.loads((run_folder / "6-pca" / "stage.json").read_text())
+    (run_folder / "6-pca" / "stage.json").write_text(json.dumps({**record, "fingerprint": "another"}))  # is replaced
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    mount(upper, "-t", "tmpfs", "tmpfs")
+    for name in ("top", "work"):
+        (upper / name).mkdir()
+    layers = f"lowerdir={run_folder},upperdir={upper}/top,workdir={upper}/work"
+    mount(run_folder, "-t", "overlay", "overlay", "-o", layers)
+    with pytest.raises(OSError, match="cross-device"):
+        (run_folder / "6-pca").rename(run_folder / "renamed")
+    power = (run_folder / ".5-power.part" / "stage.json").read_bytes()
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert bits(run_folder) == bits(tiny_run)
+    assert (run_folder / "5-power" / "stage.json").read_bytes() == power
+    assert sorted(each.name for each in run_folder.iterdir()) == sorted(each.name for each in tiny_run.iterdir())
+
+
+def test_a_run_works_where_nothing_can_be_locked(run_folder, tiny_run, small_teacher, monkeypatch, caplog):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(37, "No locks available")))
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu", from_stage=5)
+    assert bits(run_folder) == bits(tiny_run)
+    assert "no file can be locked here; see that no other process works in it" in caplog.text
+
+
+def test_what_another_process_writes_into_a_run_is_not_swept(run_folder, small_teacher):
+    """As `export my-run/model --out my-run/bundle` does."""
+    with written_whole(run_folder / "mine") as beside:
+        (beside / "config.json").write_text("{}")
+        train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert (run_folder / "mine" / "config.json").is_file()
 
 
 # Where a run is killed: the function, as its caller names it, and which of its calls in that process; then it goes on.

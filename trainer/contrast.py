@@ -6,9 +6,10 @@ same bits: the order of the sentences is a function of seed and epoch, and nothi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, RecipeError
-from edge_potion.folders import file_written_whole
 from edge_potion.static_model import StaticModel
+from edge_potion.writing import file_written_whole
 
 from .curves import Curves
 from .losses import LOSSES, own_target_share
@@ -215,11 +216,22 @@ def _save(file: Path, trained: Student, best: Any, progress: Progress) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    tensors = {name: tensor.cpu() for name, tensor in {**trained.tensors(), "best": best}.items()}
+    told = {"progress": json.dumps(asdict(progress))}
+    told["sha256"] = _sha256(tensors, told["progress"])
     with file_written_whole(file) as beside:
         try:
-            save_file({**trained.tensors(), "best": best}, beside, metadata={"progress": json.dumps(asdict(progress))})
+            save_file(tensors, beside, metadata=told)
         except SafetensorError as failure:  # a full disk, which is no OSError there
             raise InputError(f"cannot write {file} ({failure})") from failure
+
+
+def _sha256(tensors: Mapping[str, Any], progress: str) -> str:
+    digest = hashlib.sha256(progress.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _resume(file: Path, trained: Student, best: Any) -> Progress:
@@ -231,8 +243,11 @@ def _resume(file: Path, trained: Student, best: Any) -> Progress:
     try:
         with safe_open(file, framework="pt") as found:
             tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
-            progress = Progress(**json.loads(found.metadata()["progress"]))
-    except SafetensorError as failure:  # the machine lost power before the file was on its disk
+            told = found.metadata() or {}
+            progress = Progress(**json.loads(told["progress"]))
+        if told.get("sha256", "") not in ("", _sha256(tensors, told["progress"])):  # an earlier version kept none
+            raise ValueError("its checksum is another")
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as failure:
         log.warning("%s is damaged (%s); training begins anew", file.name, failure)
         return Progress()
     trained.load(tensors, progress.step)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_potion.errors import InputError, require
-from edge_potion.folders import file_written_whole
+from edge_potion.writing import file_written_whole
 
 from .recipe import CorpusRecipe
 

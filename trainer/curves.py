@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from edge_potion.folders import file_written_whole
+from edge_potion.writing import file_written_whole
 
 __all__ = ["Curves"]
 
@@ -25,8 +27,7 @@ class Curves:
         self.lines: list[dict[str, float]] = []
         file = folder / LOG
         if after_step and file.is_file():
-            whole = (line for line in file.read_text(encoding="utf-8").split("\n") if line.endswith("}"))
-            self.lines = [line for line in map(json.loads, whole) if line["step"] <= after_step]
+            self.lines = [line for line in _whole_lines(file) if line["step"] <= after_step]
         with file_written_whole(file) as beside:
             beside.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
 
@@ -56,3 +57,12 @@ class Curves:
         axes.legend()
         with file_written_whole(self.folder / PICTURE) as beside:
             figure.savefig(beside, format="png", dpi=110)
+
+
+def _whole_lines(file: Path) -> Iterator[dict[str, float]]:
+    """The lines that can be read: the last may be half, or zeros, where the machine lost power."""
+    for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and "step" in found:
+                yield found

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import file_written_whole, read_json
+from edge_potion.folders import read_json
+from edge_potion.writing import file_written_whole
 
 from .recipe import FeaturizeRecipe
-from .shards import MANIFEST, Shard, count_name, shard_files, write_shard
+from .shards import MANIFEST, Counts, Shard, count_files, read_counts, shard_files, write_counts, write_shard
 from .teacher import Teacher, teacher_digest
 
 __all__ = ["featurize"]
@@ -64,21 +65,18 @@ def featurize(
         log.info("features: going on after %d whole shards", len(done))
     skipped: Counter[str] = Counter()
     rows = 0
-    before = sum(sum(counts.values()) for counts in done.values())
+    before = sum(counts.rows + sum(counts.skipped.values()) for counts in done.values())
     with (
         sentences.open(encoding="utf-8", newline="\n") as lines,
         tqdm(total=total, initial=before, desc="featurize", unit=" texts", disable=not show_progress) as bar,
     ):
         for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
-            name = count_name(number)  # a shard of which all rows are skipped has counts and no other file
-            counts = done.get(name)
+            counts = done.get(number)
             if counts is None:
                 counts = _featurize_shard(teacher, texts, out, number, recipe)
-                with file_written_whole(out / name) as beside:
-                    beside.write_text(json.dumps(counts))
                 bar.update(len(texts))
-            rows += counts.get("rows", 0)
-            skipped.update({reason: count for reason, count in counts.items() if reason != "rows"})
+            rows += counts.rows
+            skipped.update(counts.skipped)
     if not rows:
         raise ModelFormatError(f"teacher {teacher.name} gave no finite vector for any of {total} sentences: {skipped}")
     if skipped:
@@ -86,9 +84,14 @@ def featurize(
     return {"rows": rows, "skipped": dict(skipped)}
 
 
-def _already_there(out: Path, made_from: dict[str, object], told: dict[str, object]) -> dict[str, dict[str, int]]:
+def _already_there(out: Path, made_from: dict[str, object], told: dict[str, object]) -> dict[int, Counts]:
     """The counts of the whole shards in `out`, which must be made from the same; writes the manifest when it is new."""
     file = out / MANIFEST
+    ours = count_files(out)
+    if (ours or file.is_file()) and _is_damaged(file):
+        log.warning("features: %s is damaged, and nobody knows what the shards were made from: all anew", file)
+        for each in (*shard_files(out), *ours.values(), file):
+            each.unlink(missing_ok=True)
     if not file.is_file():
         if shard_files(out):
             raise InputError(f"{out} holds shards without a {MANIFEST}; choose another folder")
@@ -102,12 +105,24 @@ def _already_there(out: Path, made_from: dict[str, object], told: dict[str, obje
             f"{out} holds features of another kind: {key} is {found.get(key)!r} there and {made_from[key]!r} now; "
             "choose another folder, or remove it"
         )
-    return {each.name: read_json(each) for each in out.glob("shard-*.json")}
+    done = {}
+    for number in ours:
+        counts = read_counts(out, number)
+        if counts is not None and counts.is_whole(out):
+            done[number] = counts
+        else:
+            log.warning("features: shard %d is damaged, and is made again", number)
+    return done
 
 
-def _featurize_shard(
-    teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe
-) -> dict[str, int]:
+def _is_damaged(manifest: Path) -> bool:
+    try:
+        return "sentences_sha256" not in read_json(manifest)
+    except ModelFormatError:
+        return True
+
+
+def _featurize_shard(teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe) -> Counts:
     sequences = teacher.sequences(texts, recipe.max_tokens)
     has_tokens = np.array([bool(row) for row in sequences])
     whole = [row for row in sequences if row]
@@ -125,10 +140,9 @@ def _featurize_shard(
             f"{recipe.precision}; a wider one may do"
         )
     kept = np.flatnonzero(has_tokens)[finite]
-    if len(kept):
-        write_shard(out, number, Shard([texts[place] for place in kept], vectors[finite]))
-    counts = {"rows": len(kept), "NaN or inf": len(whole) - len(kept), "no token": len(texts) - len(whole)}
-    return {reason: count for reason, count in counts.items() if count or reason == "rows"}
+    file = write_shard(out, number, Shard([texts[place] for place in kept], vectors[finite])) if len(kept) else None
+    skipped = {"NaN or inf": len(whole) - len(kept), "no token": len(texts) - len(whole)}
+    return write_counts(out, number, len(kept), {reason: count for reason, count in skipped.items() if count}, file)
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -18,10 +18,11 @@ from typing import IO
 
 import numpy as np
 
-from edge_potion.errors import InputError
-from edge_potion.folders import file_written_whole, read_json
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.folders import read_json
 from edge_potion.static_model import NORM_EPS, StaticModel
 from edge_potion.tokens import tokenize
+from edge_potion.writing import file_written_whole
 
 from .pca import Pca, fit_pca
 from .run_folder import WORK
@@ -129,15 +130,15 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
 
 def open_pairs(folder: Path) -> Pairs:
     """Map the arrays that `write_pairs` wrote; InputError when they are not whole."""
-    shape = read_json(folder / SHAPE)
-    rows, tokens, dims = shape["rows"], shape["tokens"], shape["dims"]
     try:
+        shape = read_json(folder / SHAPE)
+        rows, tokens, dims = shape["rows"], shape["tokens"], shape["dims"]
         return Pairs(
             np.memmap(folder / IDS, np.int32, "r", shape=(tokens,)),
             np.memmap(folder / STARTS, np.int64, "r", shape=(rows + 1,)),
             np.memmap(folder / TARGETS, np.float16, "r", shape=(rows, dims)),
         )
-    except (OSError, ValueError) as failure:
+    except (ModelFormatError, OSError, ValueError, KeyError, TypeError) as failure:
         raise InputError(f"{folder} is damaged ({failure}); remove it, and it is made again") from failure
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import edge_potion
-from edge_potion.folders import refuse_unwritable
 from edge_potion.static_model import StaticModel
+from edge_potion.writing import refuse_unwritable
 
 from .contrast import split_rows
 from .model_card import trained_card

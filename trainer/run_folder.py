@@ -1,7 +1,8 @@
 """A run's folder: its stages, each in a folder of its own that takes its name when it is whole, with a fingerprint.
 
 DIR/run.json             which teacher this run belongs to
-DIR/<n>-<stage>/         a finished stage: what it made, and stage.json: fingerprint, section, facts, seconds, memory
+DIR/<n>-<stage>/         a finished stage: what it made, and stage.json: fingerprint, section, facts, seconds, memory,
+                         and size and SHA-256 of each file, to which they are held whenever the stage is taken as done
 DIR/.<n>-<stage>.part/   a stage at work; a killed run goes on in it. Its work/ holds what need not outlive it
 """
 
@@ -9,17 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import edge_potion
-from edge_potion.errors import InputError
-from edge_potion.folders import TEMPORARY, file_written_whole, read_json
+from edge_potion.disk import lock, remove, synced
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.folders import read_json
+from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
+from edge_potion.workshop import TEMPORARY, sweep, take_name
+from edge_potion.writing import file_written_whole, is_litter
 
 from .memory import peak_memory_mb, reset_peak_memory
 from .recipe import fingerprint, to_toml
@@ -81,7 +86,7 @@ class Run:
         except (OSError, RuntimeError) as failure:  # RuntimeError: a loop of links
             raise InputError(f"cannot use {folder} as the run's folder: {failure}") from failure
         foreign = sorted(name for name in names if not name.startswith(TEMPORARY) and name != LOCK)
-        if foreign and "edge_potion" not in _read(self.folder / RUN_FILE):
+        if foreign and "edge_potion" not in _read(self.folder / RUN_FILE) and not self._holds_stages():
             raise InputError(f"{folder} holds {foreign[0]!r} and no run of ours; name a new folder")
 
     @contextmanager
@@ -101,15 +106,17 @@ class Run:
             raise InputError(f"from_stage is {from_stage}; a stage from 1 to {LAST} was expected")
         try:
             with _locked(self.folder / LOCK):
-                self._belong_to(teacher, from_stage)
                 self._clean()
+                self._belong_to(teacher, from_stage)
                 yield
                 self._note(teacher, None)
         except OSError as failure:
             raise InputError(f"cannot work in {self.folder}: {failure}") from failure
 
     def stage(self, name: str, make: Make, section: Any, *before: Made) -> Made:
-        """The stage `name`: as it is when its fingerprint matches, else made by `make`.
+        """The stage `name`: as it is when fingerprint and files are what they should be, else made by `make`.
+
+        Where a file is damaged, `make` is called with what is whole: of features, the damaged shards alone are new.
 
         Args:
             name: "<n>-<stage>"; n is its number.
@@ -125,36 +132,61 @@ class Run:
         toml = "" if section is None else to_toml(section)
         mark = fingerprint(name, str(VERSIONS[name]), toml, *(each.fingerprint for each in before))
         goal, part = self.folder / name, self.folder / f".{name}.part"
-        if _mark_of(goal / STAGE_FILE) == mark:
+        for place in (goal, part):  # in the part, when it was killed just before it took its name
+            if _mark_of(place / STAGE_FILE) != mark:
+                continue
+            damage = _damage_in(place)
+            if damage:
+                self._set_to_work(place, part, mark, damage)
+                break
             log.info("%s: done before", name)
+            if place == part:
+                remove(part / WORK)
+                _take_name(part, goal)
             return Made(name, goal, mark, _read(goal / STAGE_FILE))
         _refuse_foreign(goal)
-        if _mark_of(part / STAGE_FILE) == mark:  # it was killed just before it took its name
-            log.info("%s: done before", name)
-        else:
-            goes_on = _mark_of(part / AT_WORK) == mark
-            if not goes_on:
-                _remove(part)
-                (part / WORK).mkdir(parents=True)
-                _write(part / AT_WORK, {"fingerprint": mark})
-            log.info("%s: %s", name, "goes on" if goes_on else "begins")
-            begin = time.perf_counter()
-            reset_peak_memory()
-            facts = make(part, section, *before)
-            record = {
-                "fingerprint": mark,
-                "edge_potion_version": edge_potion.__version__,
-                "recipe": toml,
-                "seconds": round(time.perf_counter() - begin, 1),  # of this call, when it went on
-                "went_on": goes_on,
-                "peak_memory_mb": peak_memory_mb(),
-                **facts,
-                "files": sorted(each.name for each in part.iterdir() if each.name != WORK),
-            }
-            _write(part / STAGE_FILE, record)
-        _remove(part / WORK)
+        goes_on = _mark_of(part / AT_WORK) == mark
+        if not goes_on:
+            remove(part)
+            (part / WORK).mkdir(parents=True)
+            _write(part / AT_WORK, {"fingerprint": mark})
+        log.info("%s: %s", name, "goes on" if goes_on else "begins")
+        begin = time.perf_counter()
+        reset_peak_memory()
+        facts = make(part, section, *before)
+        record = {
+            "fingerprint": mark,
+            "edge_potion_version": edge_potion.__version__,
+            "recipe": toml,
+            "seconds": round(time.perf_counter() - begin, 1),  # of this call, when it went on
+            "went_on": goes_on,
+            "peak_memory_mb": peak_memory_mb(),
+            **facts,
+            "files": {name: file_sum(part / name).told() for name in _files_of(part)},
+        }
+        synced(part)
+        _write(part / STAGE_FILE, record)
+        remove(part / WORK)
         _take_name(part, goal)
         return Made(name, goal, mark, _read(goal / STAGE_FILE))
+
+    def _holds_stages(self) -> bool:
+        """Whether stages of ours are in the folder, as in one whose run.json was damaged."""
+        marks = ((self.folder / name / STAGE_FILE, self.folder / f".{name}.part" / AT_WORK) for name in VERSIONS)
+        return any(_mark_of(file) for files in marks for file in files)
+
+    def _set_to_work(self, place: Path, part: Path, mark: str, damage: Sequence[str]) -> None:
+        """Have a stage with damaged files go on with those that are whole."""
+        log.warning("%s: %s is damaged; what is damaged is made again", place.name, ", ".join(damage))
+        if place != part:
+            _refuse_foreign(place)
+            remove(part)
+            take_name(place, part)
+        for name in {name.split("/")[0] for name in damage}:  # of a model with a damaged file, nothing is of use
+            remove(part / name)
+        (part / WORK).mkdir(exist_ok=True)
+        _write(part / AT_WORK, {"fingerprint": mark})
+        (part / STAGE_FILE).unlink()
 
     def _belong_to(self, teacher: Made, from_stage: int | None) -> None:
         file = self.folder / RUN_FILE
@@ -168,7 +200,7 @@ class Run:
             for name in VERSIONS:
                 record = self.folder / name / STAGE_FILE
                 if max(int(name[0]), 1) >= from_stage:
-                    _remove(self.folder / f".{name}.part")
+                    remove(self.folder / f".{name}.part")
                     if record.is_file():  # what is ours in that folder is still ours
                         _write(record, {"files": _read(record).get("files", [])})
         self._note(teacher, from_stage)
@@ -178,34 +210,36 @@ class Run:
         _write(self.folder / RUN_FILE, {"edge_potion": known})
 
     def _clean(self) -> None:
-        """Remove what a killed run was writing."""
-        left = list(self.folder.glob(f"{TEMPORARY}*"))
+        """Remove what a killed run was writing, and give back their names to stages that it had moved away."""
+        sweep(self.folder)
         for name in VERSIONS:
-            left += [self.folder / f".{name}.old", *(self.folder / f".{name}.part").rglob(f"{TEMPORARY}*")]
-        for each in left:
-            _remove(each)
+            goal, old = self.folder / name, self.folder / f".{name}.old"  # by an earlier version
+            if os.path.lexists(old) and not os.path.lexists(goal):
+                take_name(old, goal)
+            remove(old)
+            # Nobody else writes into a part: the run's lock is ours.
+            for each in list((self.folder / f".{name}.part").rglob(f"{TEMPORARY}*")):
+                remove(each)
 
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two runs in one folder are the user's to avoid there
-        yield
-        return
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as failure:
-            raise InputError(f"another process is at work in {file.parent}; wait for it") from failure
+    with file.open("w") as stream:
+        is_ours = lock(stream)
+        if is_ours is False:
+            raise InputError(f"another process is at work in {file.parent}; wait for it")
+        if is_ours is None:
+            log.warning("%s: no file can be locked here; see that no other process works in it", file.parent)
         yield
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The object in a JSON file of ours; empty when there is none."""
-    with suppress(FileNotFoundError, NotADirectoryError):
+    """The object in a JSON file of ours; empty when there is none, or it is damaged."""
+    try:
         return read_json(file) if file.exists() else {}
-    return {}
+    except ModelFormatError as failure:
+        log.warning("%s", failure)
+        return {}
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
@@ -219,29 +253,36 @@ def _mark_of(file: Path) -> str:
     return ""
 
 
+def _files_of(part: Path) -> list[str]:
+    """Names of the files that a stage made."""
+    names = sorted(file.relative_to(part).as_posix() for file in part.rglob("*") if file.is_file())
+    return [name for name in names if name != STAGE_FILE and not name.startswith(f"{WORK}/") and not is_litter(name)]
+
+
+def _damage_in(place: Path) -> list[str]:
+    """Names of the files of a stage that are not what its stage.json says."""
+    files = _read(place / STAGE_FILE).get("files")
+    if not isinstance(files, dict):
+        log.warning("%s was made by a version that kept no checksums; it is taken as it is", place.name)
+        return []
+    sums = {name: told_sum(told) or FileSum(-1, "") for name, told in files.items()}
+    return list(damaged(place, sums))
+
+
 def _refuse_foreign(goal: Path) -> None:
     """A stage's folder will be replaced: what the user put into it must not go with it."""
     if not goal.is_dir():
         return
-    ours = {STAGE_FILE, *_read(goal / STAGE_FILE).get("files", ())}
-    foreign = sorted(each.name for each in goal.iterdir() if each.name not in ours)
+    try:
+        record = read_json(goal / STAGE_FILE) if (goal / STAGE_FILE).exists() else {}
+    except ModelFormatError as failure:
+        raise InputError(f"{failure}; see that nothing in {goal} is yours, and remove it: it is made again") from None
+    ours = {STAGE_FILE, *(name.split("/")[0] for name in record.get("files", ()))}
+    foreign = sorted(each.name for each in goal.iterdir() if each.name not in ours and not is_litter(each.name))
     if foreign:
         raise InputError(f"{goal} is made anew and holds {foreign[0]!r}, which is not ours; move that elsewhere first")
 
 
 def _take_name(part: Path, goal: Path) -> None:
     """Give a finished stage its name; an older one of that name goes. A kill in between is mended by the next call."""
-    old = goal.with_name(f".{goal.name}.old")
-    _remove(old)
-    if goal.exists() or goal.is_symlink():
-        goal.rename(old)
-    part.rename(goal)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, a link or a folder; nothing there is fine."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)
+    take_name(part, goal)

@@ -2,14 +2,16 @@
 
 A folder of shards holds `train-00000.parquet`, ... with columns `text` (string) and `vector` (list of H float16). Where
 pyarrow is not installed the files are `train-00000.safetensors` with `text` (bytes, uint8), `ends` (n,) int64 and
-`vector` (n, H) float16. Each file takes its name when it is whole.
+`vector` (n, H) float16. Each file takes its name when it is whole, and what it was then stands in its shard-00000.json.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,28 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.folders import file_written_whole, read_json
+from edge_potion.folders import read_json
+from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
+from edge_potion.writing import file_written_whole
 
-__all__ = ["MANIFEST", "Features", "Shard", "count_name", "open_features", "read_shard", "shard_files", "write_shard"]
+__all__ = [
+    "MANIFEST",
+    "Counts",
+    "Features",
+    "Shard",
+    "count_files",
+    "open_features",
+    "read_counts",
+    "read_shard",
+    "shard_files",
+    "write_counts",
+    "write_shard",
+]
 
 ROWS_READ = 65_536  # of a Parquet file, at once
 ENDINGS = (".parquet", ".safetensors")
 MANIFEST = "features.json"
+COUNT_NAME = re.compile(r"shard-(\d{5,})\.json")
 
 
 @dataclass(frozen=True)
@@ -46,10 +63,12 @@ class Features:
     Attributes:
         files: the shards, by name.
         manifest: what `featurize` wrote of how they were made; empty for shards made elsewhere.
+        sums: what each shard was when it was written, by its name; empty where nothing tells.
     """
 
     files: list[Path]
     manifest: Mapping[str, Any]
+    sums: Mapping[str, FileSum] = field(default_factory=dict)
 
     def shards(self) -> Iterator[Shard]:
         """Every row, some tens of thousands at a time."""
@@ -57,11 +76,23 @@ class Features:
             yield from read_shard(file)
 
     def digest(self) -> str:
-        """Twelve hex digits that change with the name or the content of any shard."""
+        """Twelve hex digits that change with the name or the content of any shard.
+
+        Raises:
+            ModelFormatError: a shard cannot be read, or is not what it was when it was written.
+        """
         digest = hashlib.sha256()
         for file in self.files:
-            with file.open("rb") as stream:
-                digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+            try:
+                found = file_sum(file)
+            except OSError as failure:
+                raise ModelFormatError(f"{file} cannot be read ({failure})") from failure
+            if self.sums.get(file.name, found) != found:
+                raise ModelFormatError(
+                    f"{file} is damaged: its checksum is not the one that was kept when it was written; copy the "
+                    "folder again, or run the same `edge-potion featurize` again, which makes that shard anew"
+                )
+            digest.update(f"{file.name} {found.sha256}\n".encode())
         return digest.hexdigest()[:12]
 
 
@@ -70,7 +101,7 @@ def open_features(folder: Path) -> Features:
 
     Raises:
         InputError: there are none.
-        ModelFormatError: a manifest that is no JSON, or shards that it counts and that are not there.
+        ModelFormatError: a manifest that is damaged, or shards that it counts and that are not there.
     """
     files = shard_files(folder)
     if not files:
@@ -78,13 +109,18 @@ def open_features(folder: Path) -> Features:
             f"{folder} holds no .parquet or .safetensors file; `edge-potion featurize` writes such a folder"
         )
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+    sums: dict[str, FileSum] = {}
     if "shard_rows" in manifest:  # written by `featurize`, with a count for each shard
-        names = {file.stem for file in files}
-        for number in range(-(-manifest["sentences"] // manifest["shard_rows"])):
-            counts = folder / count_name(number)
-            if not counts.is_file() or (read_json(counts).get("rows") and shard_name(number) not in names):
+        names = {file.name for file in files}
+        total, rows = manifest.get("sentences"), manifest["shard_rows"]
+        if type(total) is not int or type(rows) is not int or rows < 1:
+            raise ModelFormatError(f"{folder / MANIFEST} is damaged: it counts {total!r} sentences, {rows!r} a shard")
+        for number in range(-(-total // rows)):
+            counts = read_counts(folder, number)
+            if counts is None or (counts.rows and not (counts.names & names)):
                 raise ModelFormatError(f"{folder} lacks shard {number}; copy the whole folder, or featurize again")
-    return Features(files, manifest)
+            sums.update(counts.sums)
+    return Features(files, manifest, sums)
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -99,8 +135,75 @@ def shard_name(number: int) -> str:
 
 
 def count_name(number: int) -> str:
-    """Name of the file that holds a shard's counts: rows, and those skipped by reason."""
+    """Name of the file that holds a shard's counts: rows, those skipped by reason, and what the shard's file was."""
     return f"shard-{number:05d}.json"
+
+
+def count_files(folder: Path) -> dict[int, Path]:
+    """The count files in `folder`, by the shard's number."""
+    found = ((COUNT_NAME.fullmatch(file.name), file) for file in sorted(folder.iterdir()))
+    return {int(match[1]): file for match, file in found if match}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the count file of a shard tells.
+
+    Attributes:
+        number: of the shard.
+        rows: in the shard's file; where there are none, there is no file.
+        skipped: sentences that were left out, by reason.
+        sums: what the shard's file was when it was written, by its name; empty where an earlier version wrote it.
+    """
+
+    number: int
+    rows: int
+    skipped: Mapping[str, int]
+    sums: Mapping[str, FileSum]
+
+    @property
+    def names(self) -> set[str]:
+        """Of the shard's file: one of these."""
+        return set(self.sums) or {shard_name(self.number) + ending for ending in ENDINGS}
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether the shard is as it was written; of an earlier version's, whether it is there."""
+        if not self.sums:
+            return not self.rows or any((folder / name).is_file() for name in self.names)
+        return not any(damaged(folder, self.sums))
+
+
+def read_counts(folder: Path, number: int) -> Counts | None:
+    """What stands in the count file of shard `number`; None where it is missing or damaged."""
+    try:
+        told = read_json(folder / count_name(number))
+    except ModelFormatError:
+        return None
+    rows, file = told.pop("rows", None), told.pop("file", None)
+    if type(rows) is not int or not all(type(count) is int for count in told.values()):
+        return None
+    found = told_sum(file)
+    if file is not None and (found is None or file.get("name") not in Counts(number, 0, {}, {}).names):
+        return None
+    return Counts(number, rows, told, {file["name"]: found} if file and found else {})
+
+
+def write_counts(folder: Path, number: int, rows: int, skipped: Mapping[str, int], file: Path | None) -> Counts:
+    """Write the count file of shard `number`, whose own file is `file`; None for a shard without rows.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        sums = {file.name: file_sum(file)} if file else {}
+    except OSError as failure:
+        raise InputError(f"cannot read {file}, which was just written ({failure})") from failure
+    told: dict[str, Any] = {"rows": rows, **skipped}
+    for name, found in sums.items():
+        told["file"] = {"name": name, **found.told()}
+    with file_written_whole(folder / count_name(number)) as beside:
+        beside.write_text(json.dumps(told), encoding="utf-8")
+    return Counts(number, rows, skipped, sums)
 
 
 def write_shard(folder: Path, number: int, shard: Shard) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.folders import file_written_whole
 from edge_potion.static_model import StaticModel
+from edge_potion.writing import file_written_whole
 
 from .pairs import Pairs, unit
 from .run_folder import Made
