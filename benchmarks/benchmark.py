@@ -24,7 +24,8 @@ import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import find_folder, read_json
-from edge_potion.vector_files import read_texts
+from edge_potion.progress import progress_bar
+from edge_potion.texts import read_texts
 
 from . import environments
 from .contestants import (
@@ -249,13 +250,11 @@ def _memory_bytes() -> int | None:
 
 def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_progress: bool) -> Iterator[None]:
     """Measure round by round while the time lasts; yields after each."""
-    from tqdm import tqdm
-
     deadline = begin + 60 * effort.minutes - SHOWING_SECONDS
     for row in rows:
         if row.configuration.reason is not None:
             row.status, row.reason = "absent", row.configuration.reason
-    with tqdm(desc="benchmark", unit=" runs", disable=not show_progress, dynamic_ncols=True) as bar:
+    with progress_bar(show_progress, desc="benchmark", unit=" runs", dynamic_ncols=True) as bar:
         longest = 0.0  # of a round
         for number in range(effort.rounds):
             turn = [row for row in rows if row.status in ("not run", "measured")]

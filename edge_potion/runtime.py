@@ -191,7 +191,7 @@ class EdgeModel:
             each = iter(texts)
         except TypeError as failure:
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
-        return self._stream(_with_progress(each, show_progress), batch_size, limit, dim)
+        return _with_progress(self._stream(each, batch_size, limit, dim), show_progress)
 
     def similarity(self, a: str | Iterable[str] | np.ndarray, b: str | Iterable[str] | np.ndarray) -> np.ndarray:
         """Cosine similarity of every item of `a` with every item of `b`; each is texts, or vectors (N, D) float.
@@ -372,9 +372,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _with_progress(texts: Iterator[str], show: bool) -> Iterable[str]:
+def _with_progress(parts: Iterator[np.ndarray], show: bool) -> Iterator[np.ndarray]:
+    """The parts, with a bar that counts texts when their vectors are done."""
     if not show:
-        return texts
-    from tqdm import tqdm
+        return parts
+    from edge_potion.progress import counted
 
-    return tqdm(texts, desc="encode", unit=" texts", unit_scale=True)
+    return counted(parts, show, len, desc="encode", unit=" texts", unit_scale=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_potion.errors import InputError, RecipeError
 from edge_potion.folders import file_written_whole
+from edge_potion.progress import progress_bar
 from edge_potion.static_model import StaticModel
 
 from .curves import Curves
@@ -105,8 +106,6 @@ def contrast(
         RecipeError: a loss became NaN or inf.
         InputError: the folder cannot be written to.
     """
-    from tqdm import tqdm
-
     split = split_rows(len(pairs), recipe)
     (folder / WORK).mkdir(exist_ok=True)
     trained = Student.of(student.table, recipe.token_weights, device)
@@ -121,13 +120,13 @@ def contrast(
     progress = _resume(folder / CHECKPOINT, trained, best)
     curves = Curves(folder, after_step=progress.step)
     order = np.empty(0, np.int64)
-    with tqdm(
+    with progress_bar(
+        show_progress,
         total=steps * batch,
         initial=progress.step * batch,
         desc=title,
         unit=" rows",
         unit_scale=True,
-        disable=not show_progress,
     ) as bar:
         while progress.step < steps and progress.stale < recipe.patience:
             epoch, place = divmod(progress.step, steps_an_epoch)
@@ -227,7 +226,7 @@ def _resume(file: Path, trained: Student, best: Any) -> Progress:
     try:
         with safe_open(file, framework="pt") as found:
             tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
-            progress = Progress(**json.loads(found.metadata()["progress"]))
+            progress = Progress(**json.loads(found.metadata()["progress_bar"]))
     except SafetensorError as failure:  # the machine lost power before the file was on its disk
         log.warning("%s is damaged (%s); training begins anew", file.name, failure)
         return Progress()

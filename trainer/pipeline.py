@@ -51,6 +51,7 @@ def train(
     *,
     teacher: str | Path | None = None,
     corpus: Files = (),
+    text_column: str = "text",
     features: str | Path | None = None,
     from_stage: int | None = None,
     device: str | None = None,
@@ -67,8 +68,9 @@ def train(
         recipe: name of one that ships ("potion-256d"), a .toml file, or a Recipe.
         out: the run's folder, new or of an earlier run; the model goes to `out`/model.
         teacher: folder or hub id; the recipe's when not given.
-        corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .parquet, and .gz, .xz, .zst of the
-            first two.
+        corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .csv, .tsv, .parquet, and .gz, .bz2,
+            .xz, .zst of all but the last.
+        text_column: key or column of the texts in those that have such.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
             `corpus`, their texts are the corpus too.
         from_stage: make the stages from this one on anew, 1 to 6.
@@ -85,7 +87,15 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     sources = find_sources(
-        recipe, teacher, corpus, features, device, revision, trust_remote_code, show_progress=show_progress
+        recipe,
+        teacher,
+        corpus,
+        features,
+        device,
+        revision,
+        trust_remote_code,
+        show_progress=show_progress,
+        text_column=text_column,
     )
     stages, run = Stages(sources), Run(Path(out))
     if sources.device != "cpu":
@@ -111,6 +121,7 @@ def featurize_corpus(
     *,
     teacher: str | Path | None = None,
     corpus: Files = (),
+    text_column: str = "text",
     device: str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -122,7 +133,15 @@ def featurize_corpus(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     sources = find_sources(
-        recipe, teacher, corpus, None, device, revision, trust_remote_code, show_progress=show_progress
+        recipe,
+        teacher,
+        corpus,
+        None,
+        device,
+        revision,
+        trust_remote_code,
+        show_progress=show_progress,
+        text_column=text_column,
     )
     stages, run = Stages(sources), Run(Path(out))
     with run.held(sources.teacher):

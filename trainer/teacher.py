@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import find_folder, read_json
+from edge_potion.progress import progress_bar
 
 from .special_tokens import special_tokens
 
@@ -92,7 +93,6 @@ class Teacher:
             ModelFormatError: pooling="model", and the teacher's is another than the mean or the first token.
         """
         import torch
-        from tqdm import tqdm
 
         share_of = self._pooling(pooling)
         order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
@@ -101,7 +101,7 @@ class Teacher:
         with (
             torch.inference_mode(),
             torch.autocast(kind, getattr(torch, precision), enabled=precision != "float32"),
-            tqdm(total=len(order), desc="teacher", unit=" texts", disable=not show_progress) as bar,
+            progress_bar(show_progress, total=len(order), desc="teacher", unit=" texts") as bar,
         ):
             for places in _batches(order, sequences, CPU_TOKENS if kind == "cpu" else GPU_TOKENS):
                 ids, mask = _padded([sequences[place] for place in places])  # (B, L) int64, twice
