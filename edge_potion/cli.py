@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from errno import EPIPE
+from errno import EBADF, EFBIG, EIO, ENOSPC, EPIPE
 from pathlib import Path
 from typing import Annotated, TextIO, cast
 
@@ -38,6 +38,8 @@ log = logging.getLogger("edge_potion")
 
 CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f]")  # what commands a terminal, and ends a line
 BREAK = re.compile(r"[\n\r]")
+# What writing to a stream without a name may meet: ours is stdout.
+STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
 VERDICTS = {True: "ok", False: "FAILED", None: "-"}
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 
@@ -64,7 +66,7 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Most threads at 
 
 
 def main() -> None:
-    """Entry point: what is wrong on the caller's side, and what the system refuses, is one line on stderr and exit code 1.
+    """Entry point: what is wrong on the caller's side, or the system's, is one line on stderr and exit code 1.
 
     Anything else is a bug with a traceback.
     """
@@ -82,11 +84,11 @@ def main() -> None:
         told = _told(error)
         if told is None:
             raise
-        sys.exit((told and f"error: {CONTROL.sub(_escaped, told)}") or 1)
+        sys.exit(f"error: {CONTROL.sub(_escaped, told)}" if told else 1)
 
 
 def _open_standard_streams() -> None:
-    """Have stdout and stderr take texts in every script, and stderr never end the work; keep the numbers of closed ones.
+    """Have stdout and stderr take texts in every script, stderr never end the work, and closed ones keep their numbers.
 
     Where 0, 1 or 2 is free, the next file that is opened gets it: the file of vectors, say, into which ONNX Runtime
     would then write its warnings.
@@ -125,20 +127,11 @@ def _told(error: Exception) -> str | None:
 def _told_of_the_system(error: OSError) -> str:
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if sys.stdout is None or not _broken(sys.stdout):
+    if sys.stdout is None or error.errno not in STREAM_ERRORS:
         return str(error.strerror or error)
     # stdout is closed (`... | head`), full or gone: Python would try to flush it once more, and complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return "" if error.errno == EPIPE else f"cannot write the result: {error.strerror}"
-
-
-def _broken(stream: TextIO) -> bool:
-    """Whether what a stream holds cannot be written."""
-    try:
-        stream.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -349,6 +342,7 @@ def info(
     from edge_potion.bundle import open_bundle
     from edge_potion.folders import find_folder
 
+    _refuse_closed_stdout()
     _print_bundle(open_bundle(find_folder(model)))
     try:
         offered = ", ".join(providers.available())

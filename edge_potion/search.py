@@ -47,7 +47,7 @@ class Search:
 
 
 def search(model: EdgeModel, query: np.ndarray, texts: Iterable[str], top: int) -> Search:
-    """Find the `top` texts nearest to `query` (D,) float32, a vector of `model`; bounded memory over any number of texts.
+    """Find the `top` texts nearest to `query` (D,) float32, a vector of `model`; any number of texts in bounded memory.
 
     Raises:
         InputError: a text is none.
@@ -83,7 +83,7 @@ def without_tokens(vectors: np.ndarray) -> np.ndarray:
 
 
 def _cosines(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """(b,) float32 in -1..1. Row by row: texts that are the same have the same score, wherever they stand in a window."""
+    """(b,) float32 in -1..1; row by row, so that equal texts have equal scores wherever they stand in a window."""
     wide = vectors.astype(np.float64)
     products = (wide * query).sum(axis=1)
     lengths = np.sqrt((wide * wide).sum(axis=1)) * np.linalg.norm(query.astype(np.float64))

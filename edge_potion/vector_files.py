@@ -48,8 +48,12 @@ def check_format(file: Path) -> None:
     """Raise InputError or MissingExtraError where `write_vectors` could not write `file`; asked before any work."""
     if file.suffix not in FORMATS:
         raise InputError(f"{file}: the name must end in {', '.join(FORMATS)}")
-    if file.expanduser().is_dir() or not file.expanduser().parent.is_dir():
-        raise InputError(f"cannot write {file}: it is a folder, or its folder is missing")
+    try:
+        there = file.expanduser().resolve()
+        if there.is_dir() or not there.parent.is_dir():
+            raise InputError(f"cannot write {file}: it is a folder, or its folder is missing")
+    except (OSError, RuntimeError) as failure:  # a name that is too long, a loop of links, a home of nobody
+        raise InputError(f"cannot write {file}: {getattr(failure, 'strerror', None) or failure}") from failure
     if file.suffix == ".parquet":
         require("pyarrow", extra="parquet", purpose="writing .parquet")
 
@@ -82,7 +86,8 @@ def _write_parquet(file: Path, batches: Batches, dim: int) -> int:
 
     schema = pa.schema([("text", pa.string()), ("vector", pa.list_(pa.float32(), dim))])
     count = 0
-    with pq.ParquetWriter(file, schema) as writer:
+    # An open file, as pyarrow takes no name that is not UTF-8.
+    with file.open("wb") as stream, pq.ParquetWriter(stream, schema) as writer:
         for texts, vectors in batches:
             flat = pa.array(vectors.reshape(-1), pa.float32())
             columns = [pa.array(texts, pa.string()), pa.FixedSizeListArray.from_arrays(flat, dim)]
