@@ -24,7 +24,7 @@ import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import find_folder, read_json
-from edge_potion.progress import progress_bar
+from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.texts import read_texts
 
 from . import environments
@@ -50,6 +50,7 @@ PROCESS_SECONDS = 120  # what takes longer hangs
 SHOWING_SECONDS = 3  # kept back for writing the report
 
 
+@unfailing_stderr()
 def benchmark(
     bundles: Sequence[str],
     out: Path,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.progress import progress_bar
+from edge_potion.progress import progress_bar, unfailing_stderr
 
 from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
@@ -53,6 +53,7 @@ class TaskScore:
     note: str
 
 
+@unfailing_stderr()
 def evaluate(
     models: Sequence[str],
     suite: Path | None,

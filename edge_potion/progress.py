@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, TypeVar, cast
 
-__all__ = ["Unfailing", "counted", "progress_bar"]
+__all__ = ["Unfailing", "counted", "progress_bar", "unfailing_stderr"]
 
 Item = TypeVar("Item")
 
@@ -35,6 +35,20 @@ def counted(
         for item in items:
             bar.update(size(item))
             yield item
+
+
+@contextmanager
+def unfailing_stderr() -> Iterator[None]:
+    """Within it, what libraries show on stderr (bars, warnings, log lines) cannot fail; also a decorator."""
+    before = sys.stderr
+    if before is None or isinstance(before, Unfailing):
+        yield
+        return
+    sys.stderr = cast(TextIO, Unfailing(before))
+    try:
+        yield
+    finally:
+        sys.stderr = before
 
 
 class Unfailing:

@@ -17,6 +17,7 @@ from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.folders import origin_of, refuse_unwritable, written_whole
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
+from edge_potion.progress import unfailing_stderr
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.tokens import check_count
@@ -38,6 +39,7 @@ LONGEST_FIXED = 8192  # tokens of a graph of fixed shape: more is no phone's
 LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
 
+@unfailing_stderr()
 def export(
     model: StaticModel | str | Path,
     out: str | Path,

@@ -16,6 +16,7 @@ import numpy as np
 
 import edge_potion
 from edge_potion.folders import refuse_unwritable
+from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import StaticModel
 
 from .contrast import split_rows
@@ -45,6 +46,7 @@ class TrainedModel:
     summary: list[dict[str, Any]]
 
 
+@unfailing_stderr()
 def train(
     recipe: str | Path | Recipe,
     out: str | Path,
@@ -115,6 +117,7 @@ def train(
         return _published(run, sources, [corpus_, distilled, vectors, pairs, contrast, born_again, power, pca])
 
 
+@unfailing_stderr()
 def featurize_corpus(
     recipe: str | Path | Recipe,
     out: str | Path,
