@@ -61,6 +61,7 @@ def benchmark(
     precisions: Sequence[str] = tuple(PRECISIONS),
     threads: Sequence[int] = (1,),
     texts: str | None = None,
+    text_column: str = "text",
     pythons: Mapping[str, Path] | None = None,
     scores: Path | None = None,
     setup: bool = False,
@@ -77,7 +78,9 @@ def benchmark(
         graphs: which of those that a bundle holds.
         precisions: which of those that a bundle holds.
         threads: each count that is measured, on as many pinned cores.
-        texts: file with one text a line; by default the sample sentences that come with edge-potion, repeated.
+        texts: file of texts, as `edge_potion.texts` reads it; by default the sample sentences that come with
+            edge-potion, repeated.
+        text_column: key or column of the texts, in a file that has such.
         pythons: interpreter for a provider or a peer's package, by its name, in the place of the one that we build.
         scores: a report.json of `edge-potion evaluate`, to plot what its models score against what they weigh.
         setup: build the environments that are missing, before the time runs.
@@ -105,7 +108,7 @@ def benchmark(
         known = ", ".join(sorted(INTERPRETED))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
-    sentences = _sentences(texts)
+    sentences = _sentences(texts, text_column)
     plotted = _scores(scores) if scores else []
     _make_folder(out)
     if setup:
@@ -146,13 +149,13 @@ def benchmark(
         return write(stopped)
 
 
-def _sentences(file: str | None) -> list[str]:
+def _sentences(file: str | None, column: str = "text") -> list[str]:
     """TEXTS texts, the first of a file or as often as needed."""
     from importlib.resources import files
 
     source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
     found: list[str] = []
-    for text in read_texts(source):
+    for text in read_texts(source, column):
         if text.strip():
             found.append(text.replace("\0", ""))
         if len(found) == TEXTS:
