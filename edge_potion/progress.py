@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TextIO, TypeVar, cast
 
 __all__ = ["Unfailing", "counted", "progress_bar", "unfailing_stderr"]
 
 Item = TypeVar("Item")
+
+BROKEN = (OSError, ValueError, AttributeError)  # a full disk; a closed stream; one that has no flush
 
 
 def progress_bar(show: bool, **options: Any) -> Any:
@@ -41,14 +44,15 @@ def counted(
 def unfailing_stderr() -> Iterator[None]:
     """Within it, what libraries show on stderr (bars, warnings, log lines) cannot fail; also a decorator."""
     before = sys.stderr
-    if before is None or isinstance(before, Unfailing):
+    if isinstance(before, Unfailing):
         yield
         return
-    sys.stderr = cast(TextIO, Unfailing(before))
-    try:
-        yield
-    finally:
-        sys.stderr = before
+    with nullcontext(before) if before is not None else open(os.devnull, "w") as stream:  # noqa: PTH123
+        sys.stderr = cast(TextIO, Unfailing(stream))
+        try:
+            yield
+        finally:
+            sys.stderr = before
 
 
 class Unfailing:
@@ -58,7 +62,7 @@ class Unfailing:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):  # ValueError: closed
+        with suppress(*BROKEN):
             self._stream.write(text)
         return len(text)
 
@@ -67,7 +71,7 @@ class Unfailing:
             self.write(line)
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(*BROKEN):
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:

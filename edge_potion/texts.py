@@ -148,9 +148,13 @@ def _bytes(stream: Any, packing: Callable[[], Any] | None, name: str) -> Iterato
         parts.append(part)
         size += len(part)
         if size >= BLOCK:
-            yield b"".join(parts)
+            yield from _cut(b"".join(parts))
             parts, size = [], 0
-    yield b"".join(parts)
+    yield from _cut(b"".join(parts))
+
+
+def _cut(content: bytes) -> Iterator[bytes]:
+    return (content[begin : begin + BLOCK] for begin in range(0, len(content), BLOCK))
 
 
 def _unpacked(packed: Iterator[bytes], packing: Callable[[], Any], name: str) -> Iterator[bytes]:
@@ -279,9 +283,7 @@ def _json_texts(lines: Iterator[str], name: str, column: str, skipped: Skipped) 
                 if skipped is not None or _is_unicode(text):  # a corpus counts such sentences itself
                     yield text
                     continue
-                why = (
-                    f"the text holds a lone surrogate, which is no Unicode text; a string was expected under {column!r}"
-                )
+                why = f"{column!r} holds a lone surrogate, which is no Unicode text"
             elif not isinstance(record, dict):
                 why = f"a {type(record).__name__}; a JSON object with {column!r} was expected"
             elif column in record:
@@ -326,7 +328,7 @@ def _separated_texts(lines: Iterator[str], name: str, column: str, skipped: Skip
     def with_ends() -> Iterator[str]:
         nonlocal size
         for line in chain([first], lines):
-            size += len(line)
+            size += len(line) + 1
             if size > LONGEST_TEXT:
                 raise InputError(
                     f"{name}, line {rows.line_num + 1}: a record of more than {LONGEST_TEXT:,} characters; "
@@ -385,12 +387,16 @@ def _parquet_values(stream: IO[bytes], name: str, column: str, skipped: Skipped)
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    # As dictionaries: a value that stands in each of a million rows is held once.
-    table = pq.ParquetFile(stream, read_dictionary=[column], pre_buffer=False, buffer_size=BLOCK)
-    schema = table.schema_arrow
+    plain = pq.ParquetFile(stream)
+    schema = plain.schema_arrow
     kind = schema.field(_place_of(column, schema.names, name)).type
-    if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
-        raise InputError(f"{name}: the column {column!r} is {getattr(kind, 'value_type', kind)}; text was expected")
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise InputError(f"{name}: the column {column!r} is {kind}; text was expected")
+    # As dictionaries: a value that stands in each of a million rows is held once.
+    table = pq.ParquetFile(
+        stream, metadata=plain.metadata, read_dictionary=[column], pre_buffer=False, buffer_size=BLOCK
+    )
     number = 0  # rows before
     for values in table.iter_batches(columns=[column], batch_size=_rows_at_once(table, column, name)):
         rows = values.column(0)
