@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.progress import unfailing_stderr
 
 __all__ = [
     "BUILT_IN",
@@ -90,6 +91,7 @@ def find_folder(name: str | Path | None, revision: str | None = None, files: Seq
     return _downloaded(str(name), revision, files)
 
 
+@unfailing_stderr()  # the hub's library shows bars
 def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
