@@ -24,7 +24,8 @@ import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.folders import find_folder, read_json
-from edge_potion.vector_files import read_texts
+from edge_potion.progress import progress_bar, unfailing_stderr
+from edge_potion.texts import read_texts
 from edge_potion.writing import file_written_whole
 
 from . import environments
@@ -50,6 +51,7 @@ PROCESS_SECONDS = 120  # what takes longer hangs
 SHOWING_SECONDS = 3  # kept back for writing the report
 
 
+@unfailing_stderr()
 def benchmark(
     bundles: Sequence[str],
     out: Path,
@@ -60,6 +62,7 @@ def benchmark(
     precisions: Sequence[str] = tuple(PRECISIONS),
     threads: Sequence[int] = (1,),
     texts: str | None = None,
+    text_column: str = "text",
     pythons: Mapping[str, Path] | None = None,
     scores: Path | None = None,
     setup: bool = False,
@@ -76,7 +79,9 @@ def benchmark(
         graphs: which of those that a bundle holds.
         precisions: which of those that a bundle holds.
         threads: each count that is measured, on as many pinned cores.
-        texts: file with one text a line; by default the sample sentences that come with edge-potion, repeated.
+        texts: file of texts, as `edge_potion.texts` reads it; by default the sample sentences that come with
+            edge-potion, repeated.
+        text_column: key or column of the texts, in a file that has such.
         pythons: interpreter for a provider or a peer's package, by its name, in the place of the one that we build.
         scores: a report.json of `edge-potion evaluate`, to plot what its models score against what they weigh.
         setup: build the environments that are missing, before the time runs.
@@ -104,7 +109,7 @@ def benchmark(
         known = ", ".join(sorted(INTERPRETED))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
-    sentences = _sentences(texts)
+    sentences = _sentences(texts, text_column)
     plotted = _scores(scores) if scores else []
     _make_folder(out)
     if setup:
@@ -145,13 +150,13 @@ def benchmark(
         return write(stopped)
 
 
-def _sentences(file: str | None) -> list[str]:
+def _sentences(file: str | None, column: str = "text") -> list[str]:
     """TEXTS texts, the first of a file or as often as needed."""
     from importlib.resources import files
 
     source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
     found: list[str] = []
-    for text in read_texts(source):
+    for text in read_texts(source, column):
         if text.strip():
             found.append(text.replace("\0", ""))
         if len(found) == TEXTS:
@@ -250,13 +255,11 @@ def _memory_bytes() -> int | None:
 
 def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_progress: bool) -> Iterator[None]:
     """Measure round by round while the time lasts; yields after each."""
-    from tqdm import tqdm
-
     deadline = begin + 60 * effort.minutes - SHOWING_SECONDS
     for row in rows:
         if row.configuration.reason is not None:
             row.status, row.reason = "absent", row.configuration.reason
-    with tqdm(desc="benchmark", unit=" runs", disable=not show_progress, dynamic_ncols=True) as bar:
+    with progress_bar(show_progress, desc="benchmark", unit=" runs", dynamic_ncols=True) as bar:
         longest = 0.0  # of a round
         for number in range(effort.rounds):
             turn = [row for row in rows if row.status in ("not run", "measured")]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.progress import progress_bar, unfailing_stderr
 
 from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
@@ -52,6 +53,7 @@ class TaskScore:
     note: str
 
 
+@unfailing_stderr()
 def evaluate(
     models: Sequence[str],
     suite: Path | None,
@@ -81,7 +83,6 @@ def evaluate(
         MissingExtraError: scikit-learn or scipy is not installed.
     """
     require("sklearn", "scipy", "matplotlib", extra="evaluate", purpose="evaluating")
-    from tqdm import tqdm
 
     there = [task for task in tasks if suite and (suite / task.name).is_dir()]
     if suite and not there:
@@ -96,7 +97,7 @@ def evaluate(
     }
     encoders = [open_encoder(name) for name in models]  # a name that is wrong is told before the work
     count = len(there) if suite else sum(map(len, ENGLISH_TASKS.values()))
-    with tqdm(total=len(encoders) * count, desc="evaluate", unit=" tasks", disable=not show_progress) as bar:
+    with progress_bar(show_progress, total=len(encoders) * count, desc="evaluate", unit=" tasks") as bar:
         before = _scored_before(report, out)
         for encoder in encoders:
             if (encoder.name, encoder.digest) in before:

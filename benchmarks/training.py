@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.static_model import StaticModel
+from edge_potion.texts import read_texts
 from edge_potion.trainer.contrast import ORDER_STREAM, Goal, contrast, split_rows
 from edge_potion.trainer.distill import distil
 from edge_potion.trainer.losses import LOSSES
@@ -44,7 +45,6 @@ from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe
 from edge_potion.trainer.shards import Features, Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
 from edge_potion.trainer.teacher import Teacher, load_teacher
-from edge_potion.vector_files import read_texts
 
 from .featurizing import compare_featurize
 from .rounds import cpu_name, print_rates, rates_and_ratios, timed

@@ -5,23 +5,26 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
-from errno import ENOSPC, EPIPE
+from contextlib import suppress
+from errno import EBADF, EFBIG, EIO, ENOSPC, EPIPE
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import numpy as np
 import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle
 from edge_potion.cli_benchmark import benchmark
-from edge_potion.cli_training import RevisionOption, distill, evaluate, featurize, recipe, train
+from edge_potion.cli_training import RevisionOption, TextColumnOption, distill, evaluate, featurize, recipe, train
 from edge_potion.errors import EdgePotionError, InputError
 from edge_potion.escaping import terminal
 from edge_potion.folders import BUILT_IN, origin_of, scores_of
+from edge_potion.progress import Unfailing
 
 app = typer.Typer(
     name="edge-potion",
@@ -32,12 +35,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+log = logging.getLogger("edge_potion")
+
+CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f]")  # what commands a terminal, and ends a line
+BREAK = re.compile(r"[\n\r]")
+# What writing to a stream without a name may meet: ours is stdout.
+STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
 VERDICTS = {True: "ok", False: "FAILED", None: "-"}
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 
 MODEL_HELP = (
     f"Bundle or model folder, or a hub id such as minishlab/potion-base-8M; by default the built-in {BUILT_IN}."
 )
+FileArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Texts in UTF-8: one a line, or .jsonl, .csv, .tsv; also .gz, .bz2, .xz, .zst of these; or .parquet; "
+        "- for lines on stdin."
+    ),
+]
 ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, show_default=False)]
 ProviderOption = Annotated[
@@ -51,12 +67,11 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Most threads at 
 
 
 def main() -> None:
-    """Entry point: errors of ours are one line on stderr and exit code 1; anything else is a bug with a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                encoding="utf-8", errors="backslashreplace"
-            )  # texts are in every script, on every console
+    """Entry point: what is wrong on the caller's side, or the system's, is one line on stderr and exit code 1.
+
+    Anything else is a bug with a traceback.
+    """
+    _open_standard_streams()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("edge_potion").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing half-written stays
@@ -66,14 +81,62 @@ def main() -> None:
         finally:
             if sys.stdout is not None:  # None when it was closed before we started
                 sys.stdout.flush()
-    except EdgePotionError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno not in (EPIPE, ENOSPC) or sys.stdout is None:
+    except Exception as error:
+        told = _told(error)
+        if told is None:
             raise
-        # stdout is closed (`... | head`) or full: Python would try to flush it once more, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1 if error.errno == EPIPE else f"error: cannot write the result: {error.strerror}")
+        sys.exit(f"error: {CONTROL.sub(_escaped, told)}" if told else 1)
+
+
+def _open_standard_streams() -> None:
+    """Have stdout and stderr take texts in every script, stderr never end the work, and closed ones keep their numbers.
+
+    Where 0, 1 or 2 is free, the next file that is opened gets it: the file of vectors, say, into which ONNX Runtime
+    would then write its warnings.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):  # no /dev here
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for as long as we run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stderr = cast(TextIO, Unfailing(sys.stderr))
+
+
+def _told(error: Exception) -> str | None:
+    """What to say of an error; "" for nothing, None for a bug."""
+    if isinstance(error, EdgePotionError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory {error}".rstrip()
+    if isinstance(error, OSError):
+        return _told_of_the_system(error)
+    if isinstance(error, UnicodeEncodeError) and any("\udc80" <= letter <= "\udcff" for letter in error.object):
+        return f"the name {error.object!r} is not UTF-8, and is to be handed to a library that needs it; rename it"
+    if isinstance(error, RuntimeError) and str(error).startswith(("Symlink loop", "Could not determine home")):
+        return f"a name cannot be followed: {error}"
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return f"a name holds NUL, which no file system takes ({error})"
+    return None
+
+
+def _told_of_the_system(error: OSError) -> str:
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if sys.stdout is None or error.errno not in STREAM_ERRORS:
+        return str(error.strerror or error)
+    # stdout is closed (`... | head`), full or gone: Python would try to flush it once more, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "" if error.errno == EPIPE else f"cannot write the result: {error.strerror}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
 
 
 for command in (distill, train, featurize, recipe):
@@ -131,12 +194,13 @@ def export(
 
 @app.command()
 def encode(
-    file: Annotated[str, typer.Argument(help="UTF-8 file with one text a line; - for stdin.")] = "-",
+    file: FileArgument = "-",
     model: ModelOption = BUILT_IN,
     out: Annotated[
         Path | None, typer.Option(help="vectors.npy, .parquet or .jsonl; by default JSON lines on stdout.")
     ] = None,
     dim: Annotated[int | None, typer.Option(min=1, help="Keep the first values of each vector only.")] = None,
+    text_column: TextColumnOption = "text",
     batch_size: Annotated[int, typer.Option(min=1, help="Most texts a call.")] = 1024,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Cut texts here; by default the model's limit.")] = None,
     provider: ProviderOption = "auto",
@@ -144,62 +208,108 @@ def encode(
     graph: GraphOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
-    """Embed the lines of a file.
+    """Embed the texts of a file: its lines, or the records of a .jsonl, .csv, .tsv or .parquet file.
+
+    A text without a token that the model knows gets zeros; how many there are is said on stderr.
 
     Example: edge-potion encode texts.txt --out vectors.npy
     """
+    from edge_potion.language import watched
     from edge_potion.runtime import EdgeModel
+    from edge_potion.search import without_tokens
     from edge_potion.static_model import UNSET
-    from edge_potion.vector_files import check_format, print_jsonl, read_texts, write_vectors
+    from edge_potion.texts import read_texts
+    from edge_potion.vector_files import check_format, print_jsonl, write_vectors
 
-    if out is not None:
+    if out is None:
+        _refuse_closed_stdout("; name a file with --out")
+    else:
         check_format(out)
+    texts = read_texts(file, text_column)
     runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
     waiting: deque[str] = deque()  # texts that `stream` has taken and not yet given back as vectors
+    unknown = 0
 
     def taken() -> Iterator[str]:
-        for text in read_texts(file):
+        for text in watched(texts, runner.bundle):
             waiting.append(text)
             yield text
 
-    vectors = runner.stream(
-        taken(),
-        batch_size=batch_size,
-        max_tokens=UNSET if max_tokens is None else max_tokens,
-        dim=dim,
-        show_progress=True,
-    )
-    batches = (([waiting.popleft() for _ in part], part) for part in vectors)
+    def batches() -> Iterator[tuple[list[str], np.ndarray]]:
+        nonlocal unknown
+        for vectors in runner.stream(
+            taken(),
+            batch_size=batch_size,
+            max_tokens=UNSET if max_tokens is None else max_tokens,
+            dim=dim,
+            show_progress=True,
+        ):
+            unknown += int(without_tokens(vectors).sum())
+            yield [waiting.popleft() for _ in vectors], vectors
+
     if out is None:
-        print_jsonl(batches, sys.stdout)
-        return
-    count = write_vectors(out, batches, dim or runner.dim)
-    print(f"{out}: {count} x {dim or runner.dim} float32")
+        count = print_jsonl(batches(), sys.stdout)
+    else:
+        count = write_vectors(out, batches(), dim or runner.dim)
+        print(f"{out}: {count} x {dim or runner.dim} float32")
+    if unknown:
+        log.warning(
+            "warning: %d of %d texts have no token that the model knows: their vectors are zeros", unknown, count
+        )
 
 
 @app.command()
 def search(
-    file: Annotated[str, typer.Argument(help="UTF-8 file with one text a line; - for stdin.")],
+    file: FileArgument,
     query: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
     model: ModelOption = BUILT_IN,
     top: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 10,
+    text_column: TextColumnOption = "text",
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
     graph: GraphOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
-    """Find the lines of a file that mean what the query means. Prints score, line number and line.
+    """Find the lines of a file that mean what the query means. Prints score, number and text of each.
+
+    The number is the line's, or the record's in a .jsonl, .csv, .tsv or .parquet file. Lines without a token that the
+    model knows are never found; nor is anything by a query without one, which is said on stderr (exit code 0).
 
     Example: edge-potion search notes.txt "my bread did not rise" --top 5
     """
+    from edge_potion.language import is_foreign, watched
     from edge_potion.runtime import EdgeModel
-    from edge_potion.vector_files import read_texts
+    from edge_potion.search import search as find
+    from edge_potion.texts import read_texts
 
+    _refuse_closed_stdout()
+    texts = read_texts(file, text_column)
     runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
-    texts = list(read_texts(file))
-    scores = runner.similarity([query], texts)[0]  # (N,)
-    for place in np.argsort(-scores, kind="stable")[:top]:
-        print(f"{scores[place]:.3f}\t{place + 1}\t{texts[place]}")
+    vector = runner.encode(query)  # (D,)
+    told = is_foreign(query, runner.bundle)
+    if not vector.any():
+        log.warning("warning: no token of the query %r is known to the model: there is nothing to look for", query)
+        return
+    found = find(runner, vector, texts if told else watched(texts, runner.bundle), top)
+    for hit in found.hits:
+        print(f"{hit.score:.3f}\t{hit.number}\t{_one_line(hit.text)}")
+    if found.unknown:
+        log.warning(
+            "warning: %d of %d lines have no token that the model knows, and cannot be found",
+            found.unknown,
+            found.texts,
+        )
+
+
+def _refuse_closed_stdout(advice: str = "") -> None:
+    """Before the work, where stdout is to have the result."""
+    if sys.stdout is None:
+        raise InputError(f"stdout is closed, and the result goes there{advice}")
+
+
+def _one_line(text: str) -> str:
+    """A text as part of a line: without the breaks of a record; and for a terminal, without what commands it."""
+    return (CONTROL if sys.stdout.isatty() else BREAK).sub(" ", text)
 
 
 app.command()(evaluate)
@@ -240,6 +350,7 @@ def info(
     from edge_potion.bundle import open_bundle
     from edge_potion.folders import find_folder
 
+    _refuse_closed_stdout()
     _print_bundle(open_bundle(find_folder(model)))
     try:
         offered = ", ".join(providers.available())

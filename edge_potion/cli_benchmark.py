@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_potion.bundle import GRAPHS, PRECISIONS
+from edge_potion.cli_training import TextColumnOption
 from edge_potion.errors import InputError, require
 
 __all__ = ["benchmark"]
@@ -31,8 +32,12 @@ def benchmark(
     precisions: Annotated[str, typer.Option(help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
     threads: Annotated[str, typer.Option(help="Numbers by comma, such as 1,4; as many cores are pinned.")] = "1",
     texts: Annotated[
-        str | None, typer.Option(help="File with a text a line; by default sample sentences.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Texts: one a line, or .jsonl, .csv, .tsv, .parquet; by default sample sentences.", show_default=False
+        ),
     ] = None,
+    text_column: TextColumnOption = "text",
     python: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,6 +88,7 @@ def benchmark(
         precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
         threads=_numbers(threads),
         texts=texts,
+        text_column=text_column,
         pythons=_pythons(python or []),
         scores=scores,
         setup=setup,

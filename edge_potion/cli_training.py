@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["RevisionOption", "distill", "evaluate", "featurize", "recipe", "train"]
+__all__ = ["RevisionOption", "TextColumnOption", "distill", "evaluate", "featurize", "recipe", "train"]
 
 RecipeOption = Annotated[
     str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
@@ -19,8 +19,12 @@ TeacherOption = Annotated[
 CorpusOption = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Sentences: .txt, .jsonl or .parquet, also .gz, .xz, .zst; may be repeated. Else the recipe's set."
+        help="Sentences: .txt, .jsonl, .csv, .tsv (or .gz, .bz2, .xz, .zst of these) or .parquet; may be repeated. "
+        "Else the recipe's set."
     ),
+]
+TextColumnOption = Annotated[
+    str, typer.Option(help="Key or column of the texts in .jsonl, .csv, .tsv and .parquet files.")
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
@@ -36,6 +40,7 @@ def distill(
     words: Annotated[
         Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
     ] = None,
+    text_column: TextColumnOption = "text",
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -44,16 +49,16 @@ def distill(
 
     Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
     """
+    from edge_potion.texts import read_texts
     from edge_potion.trainer.distill import distil
     from edge_potion.trainer.recipe import DistilRecipe
-    from edge_potion.vector_files import read_texts
     from edge_potion.writing import refuse_unwritable
 
     refuse_unwritable(out)
     model = distil(
         teacher,
         DistilRecipe(dims=dims, vocabulary_size=None),
-        words=list(read_texts(words)) if words else (),
+        words=list(read_texts(words, text_column)) if words else (),
         revision=revision,
         device=device,
         trust_remote_code=trust_remote_code,
@@ -69,6 +74,7 @@ def train(
     recipe: RecipeOption = "potion-256d",
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
+    text_column: TextColumnOption = "text",
     features: Annotated[
         Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
     ] = None,
@@ -96,6 +102,7 @@ def train(
         from_stage=from_stage,
         teacher=teacher,
         corpus=corpus or (),
+        text_column=text_column,
         features=features,
         device=device,
         revision=revision,
@@ -114,6 +121,7 @@ def featurize(
     recipe: RecipeOption = "potion-256d",
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
+    text_column: TextColumnOption = "text",
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -131,6 +139,7 @@ def featurize(
         out,
         teacher=teacher,
         corpus=corpus or (),
+        text_column=text_column,
         device=device,
         revision=revision,
         trust_remote_code=trust_remote_code,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.progress import unfailing_stderr
 
 __all__ = [
     "BUILT_IN",
@@ -77,6 +78,7 @@ def find_folder(name: str | Path | None, revision: str | None = None, files: Seq
     return _downloaded(str(name), revision, files)
 
 
+@unfailing_stderr()  # the hub's library shows bars
 def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError

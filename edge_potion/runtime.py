@@ -18,6 +18,7 @@ from edge_potion.calls import FEEDS, calls_of, joined, windows
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
 from edge_potion.folders import find_folder
 from edge_potion.onnx_file import check_onnx
+from edge_potion.progress import counted, unfailing_stderr
 from edge_potion.static_model import NORM_EPS, UNSET, StaticModel, Unset
 from edge_potion.tokens import TokenIds, check_count, check_texts, open_tokenizer, refuse_surrogates, tokenize
 
@@ -107,7 +108,8 @@ class EdgeModel:
             try:
                 return cls._on(candidate, folder, precision, graph, threads)
             except ProviderError as reason:
-                warnings.warn(f"{reason} (trying the next provider)", RuntimeWarning, stacklevel=2)
+                with unfailing_stderr():
+                    warnings.warn(f"{reason} (trying the next provider)", RuntimeWarning, stacklevel=2)
         return cls._on(last, folder, precision, graph, threads)
 
     @classmethod
@@ -191,7 +193,8 @@ class EdgeModel:
             each = iter(texts)
         except TypeError as failure:
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
-        return self._stream(_with_progress(each, show_progress), batch_size, limit, dim)
+        vectors = self._stream(each, batch_size, limit, dim)
+        return counted(vectors, show_progress, len, desc="encode", unit=" texts", unit_scale=True)
 
     def similarity(self, a: str | Iterable[str] | np.ndarray, b: str | Iterable[str] | np.ndarray) -> np.ndarray:
         """Cosine similarity of every item of `a` with every item of `b`; each is texts, or vectors (N, D) float.
@@ -370,11 +373,3 @@ def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _with_progress(texts: Iterator[str], show: bool) -> Iterable[str]:
-    if not show:
-        return texts
-    from tqdm import tqdm
-
-    return tqdm(texts, desc="encode", unit=" texts", unit_scale=True)

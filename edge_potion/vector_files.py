@@ -1,66 +1,21 @@
-"""Texts from a file or stdin, vectors to a .npy, .parquet or .jsonl file: streamed, and never left half-written."""
+"""Vectors to a .npy, .parquet or .jsonl file: streamed, and never left half-written."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import json
-import lzma
-import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from edge_potion.errors import InputError, require
 from edge_potion.writing import file_written_whole
 
-__all__ = ["FORMATS", "print_jsonl", "read_texts", "write_vectors"]
-
-COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+__all__ = ["FORMATS", "print_jsonl", "write_vectors"]
 
 # A batch is (texts, vectors (b, D) float32).
 Batches = Iterable[tuple[Sequence[str], np.ndarray]]
-
-
-def read_texts(file: str | Path) -> Iterator[str]:
-    """One text a line, from a UTF-8 file (.gz, .xz and .bz2 too) or from stdin ("-"); without the line's end.
-
-    Raises:
-        InputError: the file cannot be read, or a line is not UTF-8; names the line.
-    """
-    if str(file) == "-":
-        if sys.stdin is None:
-            raise InputError("stdin is closed; name a file, or pipe texts in")
-        yield from _lines(sys.stdin.buffer, "stdin")
-        return
-    try:
-        path = Path(file).expanduser()
-        stream = COMPRESSED.get(path.suffix, open)(path, "rb")
-    except OSError as failure:
-        raise InputError(f"cannot read {file}: {failure.strerror or failure}") from failure
-    with stream:
-        yield from _lines(stream, str(file))
-
-
-def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(_whole(stream, name), start=1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")  # a BOM is no text
-        except UnicodeDecodeError as failure:
-            raise InputError(
-                f"{name}, line {number}: byte {failure.start} is not UTF-8; convert the file first (iconv -t utf-8)"
-            ) from failure
-
-
-def _whole(stream: IO[bytes], name: str) -> Iterator[bytes]:
-    """Lines of a stream that may be compressed, and damaged."""
-    try:
-        yield from stream
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as failure:
-        raise InputError(f"cannot read {name}: {failure}; it is damaged, or not compressed as it says") from failure
 
 
 def print_jsonl(batches: Batches, stream: IO[str]) -> int:
@@ -93,8 +48,12 @@ def check_format(file: Path) -> None:
     """Raise InputError or MissingExtraError where `write_vectors` could not write `file`; asked before any work."""
     if file.suffix not in FORMATS:
         raise InputError(f"{file}: the name must end in {', '.join(FORMATS)}")
-    if file.expanduser().is_dir() or not file.expanduser().parent.is_dir():
-        raise InputError(f"cannot write {file}: it is a folder, or its folder is missing")
+    try:
+        there = file.expanduser().resolve()
+        if there.is_dir() or not there.parent.is_dir():
+            raise InputError(f"cannot write {file}: it is a folder, or its folder is missing")
+    except (OSError, RuntimeError) as failure:  # a name that is too long, a loop of links, a home of nobody
+        raise InputError(f"cannot write {file}: {getattr(failure, 'strerror', None) or failure}") from failure
     if file.suffix == ".parquet":
         require("pyarrow", extra="parquet", purpose="writing .parquet")
 
@@ -127,7 +86,8 @@ def _write_parquet(file: Path, batches: Batches, dim: int) -> int:
 
     schema = pa.schema([("text", pa.string()), ("vector", pa.list_(pa.float32(), dim))])
     count = 0
-    with pq.ParquetWriter(file, schema) as writer:
+    # An open file, as pyarrow takes no name that is not UTF-8.
+    with file.open("wb") as stream, pq.ParquetWriter(stream, schema) as writer:
         for texts, vectors in batches:
             flat = pa.array(vectors.reshape(-1), pa.float32())
             columns = [pa.array(texts, pa.string()), pa.FixedSizeListArray.from_arrays(flat, dim)]

@@ -19,6 +19,7 @@ from edge_potion.folders import origin_of
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
+from edge_potion.progress import unfailing_stderr
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.tokens import check_count
@@ -41,6 +42,7 @@ log = logging.getLogger("edge_potion.export")
 LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
 
+@unfailing_stderr()
 def export(
     model: StaticModel | str | Path,
     out: str | Path,

@@ -173,6 +173,241 @@ def test_a_closed_stdout_is_no_crash(bundle, tmp_path):
     assert np.load(tmp_path / "v.npy").shape == (120, 256)
 
 
+OUTPUTS = ("v.npy", "v.parquet", "v.jsonl")
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_stderr_that_takes_nothing_costs_no_result(bundle, tmp_path, name, stderr):
+    done = shell(f"$EP encode --model {bundle.folder} {SAMPLES} --out {tmp_path}/{name} {stderr}")
+    assert done.returncode == 0 and "120 x 256 float32" in done.stdout
+    edge_potion("encode", "--model", bundle.folder, SAMPLES, "--out", tmp_path / f"second-{name}")
+    if name != "v.parquet":  # what others write on 2 went nowhere near the file
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"second-{name}").read_bytes()
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_without_stderr_search_training_and_errors_end_as_they_should(bundle, bert_teacher, tmp_path, stderr):
+    assert "dough" in shell(f"$EP search --model {bundle.folder} {SAMPLES} 'my bread did not rise' {stderr}").stdout
+    done = shell(f"$EP distill {bert_teacher} {tmp_path}/model --dims 4 --device cpu {stderr}")
+    assert done.returncode == 0 and "8 tokens x 4 dimensions" in done.stdout
+    done = shell(f"$EP encode {tmp_path}/missing.txt {stderr}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert shell(f"$EP encode --no-such-option {stderr}").returncode == 2
+
+
+@pytest.mark.parametrize("command", [f"encode {SAMPLES}", f"search {SAMPLES} bread", "info"])
+def test_a_result_that_has_nowhere_to_go_is_one_line(command):
+    done = shell(f"$EP {command} >&-")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: stdout is closed") and done.stderr.count("\n") == 1
+    assert shell(f"$EP {command} > {SAMPLES}/no").returncode == 1  # the shell's own error
+
+
+def test_a_stdout_that_cannot_be_written_to_is_one_line(tmp_path):
+    for line, said in (
+        (f"$EP search {SAMPLES} bread 1</dev/null", "error: cannot write the result: Bad file descriptor\n"),
+        (f"ulimit -f 1; $EP encode {SAMPLES} >{tmp_path}/v.jsonl", "error: cannot write the result: File too large\n"),
+    ):
+        for unbuffered in ("", "1"):
+            done = shell(line, PYTHONUNBUFFERED=unbuffered)
+            assert done.returncode == 1 and "Traceback" not in done.stderr
+            assert done.stderr.endswith(said)
+
+
+LONG = "d" * 300
+ODD_COMMANDS = [
+    "encode {} --out v.npy",
+    "encode in.txt --out {}.npy",
+    "encode in.txt --out {}.parquet",
+    "encode in.txt --model {} --out v.npy",
+    "search {}.csv rain",
+    "info {}",
+    "verify {}",
+    "export {} --out b",
+    "export --out {}",
+    "distill {} m",
+    "distill nothing m --words {}",
+    "train --recipe {}.toml --out r",
+    "train --teacher {} --out r",
+    "train --teacher in --corpus {}.txt --out r",
+    "train --teacher in --features {} --out r",
+    "featurize --teacher in --corpus in.txt --out {}",
+    "evaluate {} --suite suite",
+    "evaluate potion-256d-minilm --suite {}",
+    "benchmark {} --quick --peers none",
+    "benchmark --quick --peers none --texts {}",
+    "benchmark --quick --peers none --compare {}.json",
+    "benchmark --quick --peers none --scores {}.json",
+    "benchmark --quick --peers none --python openvino={}",
+    "benchmark --quick --peers none --providers cpu --out {}",
+]
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """The command in this process, with what it leaves behind put back: two dozen starts of torch would be minutes."""
+    import logging
+    import signal
+
+    from edge_potion.cli import main
+
+    def run(*words: str) -> tuple[int, str]:
+        streams, handler = (sys.stdout, sys.stderr), signal.getsignal(signal.SIGTERM)
+        handlers = list(logging.root.handlers)
+        monkeypatch.setattr(sys, "argv", ["edge-potion", *words])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as done:
+            code = done.code
+        finally:
+            (sys.stdout, sys.stderr), logging.root.handlers = streams, handlers
+            signal.signal(signal.SIGTERM, handler)
+        capfd.readouterr()
+        return (1, code) if isinstance(code, str) else (int(code or 0), "")
+
+    return run
+
+
+@pytest.mark.parametrize("command", ODD_COMMANDS)
+@pytest.mark.parametrize("name", [LONG, f"{LONG}/{LONG}", "loop", "loop/x", "~nobody-of-that-name/x", "in.txt/x"])
+def test_names_that_the_system_refuses_are_one_line(command, name, tmp_path, monkeypatch, in_process):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "in.txt").write_text("rain\n")
+    for ending in ("", ".npy", ".parquet", ".csv", ".toml", ".txt", ".json"):
+        (tmp_path / f"loop{ending}").symlink_to(f"loop{ending}")
+    code, said = in_process(*command.format(name).split())
+    if (name, code) == ("~nobody-of-that-name/x", 0):  # a folder of that name is as good as another
+        assert (tmp_path / name).is_dir()
+        return
+    assert code == 1 and said.startswith("error: ") and "\n" not in said
+
+
+def test_names_of_any_bytes_are_read_and_written(bundle, tmp_path):
+    folder = tmp_path / os.fsdecode(b"odd\xff\nline")
+    folder.mkdir()
+    (folder / "a.csv").write_text("id,text\n1,rain\n")
+    for name in OUTPUTS:
+        edge_potion("encode", "--model", bundle.folder, folder / "a.csv", "--out", folder / name)
+    again = json.loads(edge_potion("encode", "--model", bundle.folder, folder / "v.parquet").stdout)
+    assert again["text"] == "rain"
+    said = error_of("encode", "--model", bundle.folder, folder / "missing.txt")
+    assert "odd\\udcff\\nline" in said
+
+
+def test_memory_that_is_not_there_is_one_line(monkeypatch, in_process):
+    from edge_potion.runtime import EdgeModel
+
+    def out_of_memory(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 3.64 TiB")
+
+    monkeypatch.setattr(EdgeModel, "from_pretrained", out_of_memory)
+    code, said = in_process("encode", SAMPLES)
+    assert (code, said) == (1, "error: there is not enough memory Unable to allocate 3.64 TiB")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, in_process):
+    from edge_potion.runtime import EdgeModel
+
+    for bug in (RuntimeError("a bug"), ValueError("a bug"), UnicodeEncodeError("ascii", "é", 0, 1, "a bug")):
+        monkeypatch.setattr(EdgeModel, "from_pretrained", lambda *_, bug=bug, **__: (_ for _ in ()).throw(bug))
+        with pytest.raises(type(bug)):
+            in_process("encode", SAMPLES)
+
+
+def test_what_encode_writes_can_be_encoded_again(bundle, tmp_path):
+    expected = edge_potion("encode", "--model", bundle.folder, SAMPLES).stdout
+    (tmp_path / "stdout.jsonl").write_text(expected, encoding="utf-8")
+    for name in ("v.parquet", "v.jsonl"):
+        edge_potion("encode", "--model", bundle.folder, SAMPLES, "--out", tmp_path / name)
+    for name in ("stdout.jsonl", "v.jsonl", "v.parquet"):
+        assert edge_potion("encode", "--model", bundle.folder, tmp_path / name).stdout == expected
+
+
+def test_records_are_read_by_column_in_encode_search_and_distill(bundle, bert_teacher, tmp_path):
+    (tmp_path / "a.csv").write_text('id,body\n1,"rain, snow\nand wind"\n2,cheese\n')
+    (tmp_path / "b.jsonl").write_text('{"body": "cheese"}\n{"body": "rain"}\n')
+    said = error_of("encode", "--model", bundle.folder, tmp_path / "a.csv")
+    assert "no column 'text'; there are id, body: name one with --text-column" in said
+    found = edge_potion("search", "--model", bundle.folder, tmp_path / "a.csv", "wet", "--text-column", "body").stdout
+    assert found.splitlines()[0].endswith("\t1\train, snow and wind") and len(found.splitlines()) == 2
+    rows = edge_potion("encode", "--model", bundle.folder, tmp_path / "b.jsonl", "--text-column", "body").stdout
+    assert [json.loads(row)["text"] for row in rows.splitlines()] == ["cheese", "rain"]
+    (tmp_path / "words.csv").write_text("text\ndogs\ncats\n")
+    done = edge_potion("distill", bert_teacher, tmp_path / "m", "--dims", 4, "--words", tmp_path / "words.csv")
+    assert "10 tokens" in done.stdout
+    assert "a .json file has no text a line" in error_of("encode", tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("query", ["🙂", "", "   ", "ไทย", "\u200b"])
+def test_a_query_of_which_nothing_is_known_is_said_and_gets_no_answer(tmp_path, query):
+    (tmp_path / "notes.txt").write_text("rain and snow\n\ncheese\n")
+    done = edge_potion("search", tmp_path / "notes.txt", query)
+    assert done.stdout == ""
+    assert done.stderr.count("no token of the query") == 1
+
+
+def test_lines_of_which_nothing_is_known_are_never_hits_and_are_counted(tmp_path):
+    (tmp_path / "notes.txt").write_text("🙂\n\nthe tax office\n🙂 rain\n\n")
+    done = edge_potion("search", tmp_path / "notes.txt", "heavy rain")
+    assert [line.split("\t")[1] for line in done.stdout.splitlines()] == ["4", "3"]
+    assert "3 of 5 lines have no token that the model knows" in done.stderr
+    done = edge_potion("encode", tmp_path / "notes.txt", "--dim", 8)
+    assert "3 of 5 texts have no token that the model knows" in done.stderr
+    assert sum(not any(json.loads(line)["vector"]) for line in done.stdout.splitlines()) == 3
+    assert "warning" not in edge_potion("encode", SAMPLES, "--out", tmp_path / "v.npy").stderr
+
+
+def test_another_script_is_warned_of_once_by_a_model_of_english(bundle, tmp_path):
+    (tmp_path / "ru.txt").write_text("дождь и снег\nсыр\n" * 50, encoding="utf-8")
+    (tmp_path / "fr.txt").write_text("déjà vu à l'été\nnaïve 🙂 œuvre\n" * 50, encoding="utf-8")
+    for words in (
+        ("encode", tmp_path / "ru.txt", "--out", tmp_path / "v.npy"),
+        ("search", tmp_path / "ru.txt", "дождь"),
+    ):
+        assert edge_potion(*words).stderr.count("is a model of English") == 1
+    assert edge_potion("search", tmp_path / "ru.txt", "rain").stderr.count("is a model of English") == 1
+    assert "English" not in edge_potion("search", tmp_path / "fr.txt", "déjà").stderr
+    assert "English" not in edge_potion("search", "--model", bundle.folder, tmp_path / "ru.txt", "дождь").stderr
+
+
+def test_search_finds_what_all_vectors_at_once_would_find(bundle, tmp_path):
+    texts = [f"line {number % 977} about {'rain' if number % 3 else 'cheese'}" for number in range(20_000)]
+    (tmp_path / "lines.txt").write_text("\n".join(texts))
+    model = EdgeModel.from_pretrained(bundle.folder)
+    scores = model.similarity("the rain", texts).astype(np.float64).round(6)
+    expected = np.argsort(-scores, kind="stable")[:300] + 1  # lines that are the same, in their order
+    found = edge_potion("search", "--model", bundle.folder, tmp_path / "lines.txt", "the rain", "--top", 300).stdout
+    assert [int(line.split("\t")[1]) for line in found.splitlines()] == expected.tolist()
+
+
+def test_search_holds_no_more_than_its_best_lines(tmp_path):
+    (tmp_path / "lines.txt").write_text("rain\n\n" * 200_000)
+    script = """
+from pathlib import Path
+from edge_potion.cli import main
+try:
+    main()
+finally:
+    print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line))
+"""
+    command = [sys.executable, "-c", script, "search", tmp_path / "lines.txt", "snow", "--top", "3"]
+    *found, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split("\t")[1] for line in found] == ["1", "3", "5"]
+    assert int(peak) < 300_000  # kB
+
+
+def test_encode_takes_a_pipe_and_no_folder(bundle, tmp_path):
+    done = shell(f"$EP encode --model {bundle.folder} <(printf 'rain\nsnow\n') --out {tmp_path}/v.npy")
+    assert "2 x 256 float32" in done.stdout
+    assert np.load(tmp_path / "v.npy").shape == (2, 256)
+    assert "Is a directory" in error_of("encode", "--model", bundle.folder, tmp_path)
+    assert edge_potion("encode", "--model", bundle.folder, "/dev/null").stdout == ""
+    assert edge_potion("search", "--model", bundle.folder, "/dev/null", "rain").stdout == ""
+
+
 def test_a_model_is_never_exported_over_itself(hand_folder):
     before = (hand_folder / "model.safetensors").read_bytes()
     assert "is a model, whose table would be replaced" in error_of("export", hand_folder, "--out", hand_folder)

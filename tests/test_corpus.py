@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import lzma
@@ -17,7 +18,8 @@ import zstandard
 
 from edge_potion import InputError
 from edge_potion.trainer.corpus import sample_corpus
-from edge_potion.trainer.recipe import CorpusRecipe
+from edge_potion.trainer.recipe import CorpusRecipe, load_recipe
+from edge_potion.trainer.sources import find_sources
 
 ALL = CorpusRecipe(min_characters=1)
 TEXTS = ["First sentence here.", "Second one, naïve.", "日本語の文です。"]
@@ -41,6 +43,39 @@ def test_text_and_jsonl_files_compressed_or_not(tmp_path, kind, ending):
 def test_parquet_files(tmp_path):
     pq.write_table(pa.table({"text": [*TEXTS, None], "other": [1, 2, 3, 4]}), tmp_path / "corpus.parquet")
     assert sorted(sampled(ALL, tmp_path, tmp_path / "corpus.parquet")) == sorted(TEXTS)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.jsonl.bz2", "a.csv.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_costs_no_sentence_and_is_part_of_none(tmp_path, name, end):
+    lines = {"a.jsonl": [json.dumps({"text": text}) for text in TEXTS], "a.txt": TEXTS}
+    rows = lines.get(name.removesuffix(".bz2"), ["text", *(f'"{text}"' for text in TEXTS)])
+    content = "".join(row + end for row in rows).encode("utf-8-sig")
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)
+    (tmp_path / name).write_bytes(pack(content))
+    report = sample_corpus(ALL, tmp_path / "out.txt", [tmp_path / name])
+    assert sorted((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == sorted(TEXTS)
+    assert not report.skipped
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+def test_no_frame_of_a_packed_corpus_is_lost(tmp_path, ending):
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}[ending]
+    (tmp_path / f"a.txt{ending}").write_bytes(b"".join(pack(f"{text}\n".encode()) for text in TEXTS))
+    assert sorted(sampled(ALL, tmp_path, tmp_path / f"a.txt{ending}")) == sorted(TEXTS)
+
+
+def test_texts_under_another_name_are_another_corpus(tmp_path, bert_teacher):
+    file = tmp_path / "a.csv"
+    file.write_text("text,body\nnot this.,One is here. Two is here.\n")
+    report = sample_corpus(ALL, tmp_path / "out.txt", [file], column="body")
+    assert report.sentences == 2 and "Two is here." in (tmp_path / "out.txt").read_text()
+    recipe = load_recipe("tiny")
+    one, other = (
+        find_sources(recipe, bert_teacher, file, None, "cpu", None, False, show_progress=False, text_column=column)
+        for column in ("text", "body")
+    )
+    assert one.corpus.fingerprint != other.corpus.fingerprint
 
 
 def test_documents_are_split_into_sentences_and_lines_of_text_files_are_not(tmp_path):
@@ -88,7 +123,9 @@ def test_fewer_sentences_than_asked_for_are_said(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"x", r"must end in .txt, .jsonl, .parquet, or one of these and .gz, .xz, .zst"),
+        ("a.md", b"x", r"must end in .txt, .jsonl, .* .parquet, or one of these and .gz, .bz2, .xz, .zst"),
+        ("a.json", b"[]", r"a .json file has no text a line; name it .jsonl"),
+        ("a.csv", b"id,body\n1,x", r"no column 'text'; there are id, body: name one with --text-column"),
         ("a.txt", b"", "no sentence of 1 to 320 characters in"),
         ("a.txt.gz", b"no gzip", "cannot read"),
         ("a.txt.xz", b"no xz", "cannot read"),

@@ -53,9 +53,7 @@ def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(hand_model, 
         return packed
 
     monkeypatch.setattr(export_module, "pack", faulty)
-    with pytest.raises(
-        ParityError, match=r"int8"
-    ):
+    with pytest.raises(ParityError, match=r"int8"):
         export(hand_model, hand_bundle)
     assert (hand_bundle / "golden.json").read_bytes() == before
     assert not left_over(hand_bundle.parent)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, RecipeError
+from edge_potion.progress import progress_bar
 from edge_potion.static_model import StaticModel
 from edge_potion.writing import file_written_whole
 
@@ -106,8 +107,6 @@ def contrast(
         RecipeError: a loss became NaN or inf.
         InputError: the folder cannot be written to.
     """
-    from tqdm import tqdm
-
     split = split_rows(len(pairs), recipe)
     (folder / WORK).mkdir(exist_ok=True)
     trained = Student.of(student.table, recipe.token_weights, device)
@@ -120,13 +119,13 @@ def contrast(
     progress = _resume(folder / CHECKPOINT, trained, best)
     curves = Curves(folder, after_step=progress.step)
     order = np.empty(0, np.int64)
-    with tqdm(
+    with progress_bar(
+        show_progress,
         total=steps * batch,
         initial=progress.step * batch,
         desc=title,
         unit=" rows",
         unit_scale=True,
-        disable=not show_progress,
     ) as bar:
         while progress.step < steps and progress.stale < recipe.patience:
             epoch, place = divmod(progress.step, steps_an_epoch)

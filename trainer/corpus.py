@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import heapq
-import io
-import json
 import logging
-import lzma
 import re
-import sys
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from edge_potion.errors import InputError, require
+from edge_potion.progress import counted
+from edge_potion.texts import KINDS, PACKINGS, kind_of, read_texts
 from edge_potion.writing import file_written_whole
 
 from .recipe import CorpusRecipe
@@ -50,7 +45,7 @@ class CorpusReport:
 
 
 def sample_corpus(
-    recipe: CorpusRecipe, out: Path, files: Sequence[Path] = (), *, show_progress: bool = False
+    recipe: CorpusRecipe, out: Path, files: Sequence[Path] = (), *, column: str = "text", show_progress: bool = False
 ) -> CorpusReport:
     """Write N sentences, one a line, UTF-8, in an order fixed by the seed.
 
@@ -60,8 +55,9 @@ def sample_corpus(
     Args:
         recipe: how many, which lengths, which hub set, which seed.
         out: the text file to write.
-        files: local corpora in the place of the hub set: .txt (a line is a sentence), .jsonl or .parquet (column or key
-            `text`, split into sentences), also .gz, .xz and .zst of the first two.
+        files: local corpora in the place of the hub set, as `edge_potion.texts.read_texts` reads them: .txt (a line is
+            a sentence), and .jsonl, .csv, .tsv or .parquet (texts that are split into sentences), compressed or not.
+        column: the key or column of the texts in all but .txt.
         show_progress: a bar on stderr.
 
     Raises:
@@ -69,9 +65,10 @@ def sample_corpus(
         MissingExtraError: .parquet without pyarrow, .zst without zstandard, a hub set without datasets.
     """
     skipped: Counter[str] = Counter()
-    read = _from_files(files, skipped) if files else _from_hub(recipe)
+    read = _from_files(files, column, skipped) if files else _from_hub(recipe)
     where = ", ".join(map(str, files)) or recipe.source
-    return sample_sentences(_with_progress(read, show_progress), recipe, out, skipped, where, endless=not files)
+    shown = counted(read, show_progress, desc="corpus", unit=" sentences", unit_scale=True)
+    return sample_sentences(shown, recipe, out, skipped, where, endless=not files)
 
 
 def sample_sentences(
@@ -149,87 +146,18 @@ def _smallest(sentences: Iterable[str], recipe: CorpusRecipe, skipped: Counter[s
     return _Kept([sentence for _, sentence in sorted(heap, reverse=True)], seen)
 
 
-def _from_files(files: Sequence[Path], skipped: Counter[str]) -> Iterator[str]:
+def _from_files(files: Sequence[Path], column: str, skipped: Counter[str]) -> Iterator[str]:
     for file in files:
-        file = file.expanduser()
-        names = [suffix for suffix in file.suffixes if suffix in OPENERS or suffix in READERS]
-        kind = next((suffix for suffix in reversed(names) if suffix in READERS), None)
+        kind = kind_of(file)
         if kind is None:
             raise InputError(
-                f"{file}: the name must end in {', '.join(READERS)}, or one of these and {', '.join(OPENERS)}"
+                f"{file}: the name must end in {', '.join(KINDS)}, or one of these and {', '.join(PACKINGS)}"
             )
-        try:
-            yield from READERS[kind](file, skipped)
-        except _read_errors() as failure:
-            raise InputError(f"cannot read {file} ({failure})") from failure
-
-
-def _read_txt(file: Path, skipped: Counter[str]) -> Iterator[str]:
-    yield from (line.strip() for line in _lines(file, skipped))
-
-
-def _read_jsonl(file: Path, skipped: Counter[str]) -> Iterator[str]:
-    for line in _lines(file, skipped):
-        try:
-            text = json.loads(line)["text"]
-        except (ValueError, KeyError, TypeError):
-            skipped["no JSON object with a text"] += 1
-            continue
-        if isinstance(text, str):
-            yield from _sentences(text)
-        else:
-            skipped["no JSON object with a text"] += 1
-
-
-def _read_parquet(file: Path, skipped: Counter[str]) -> Iterator[str]:
-    require("pyarrow", extra="parquet", purpose="reading .parquet")
-    import pyarrow.parquet as pq
-    from pyarrow import ArrowInvalid
-
-    try:
-        for batch in pq.ParquetFile(file).iter_batches(columns=["text"]):
-            for text in batch.column(0).to_pylist() if batch.num_columns else ():
-                if isinstance(text, str):
-                    yield from _sentences(text)
-                else:
-                    skipped["no text"] += 1
-    except ArrowInvalid as failure:
-        raise InputError(f"cannot read {file} ({failure})") from failure
-
-
-READERS: dict[str, Callable[[Path, Counter[str]], Iterator[str]]] = {
-    ".txt": _read_txt,
-    ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
-}
-
-
-def _lines(file: Path, skipped: Counter[str]) -> Iterator[str]:
-    with OPENERS.get(file.suffix, _open_plain)(file) as stream:
-        for line in stream:
-            try:
-                yield line.decode("utf-8")
-            except UnicodeDecodeError:
-                skipped["not UTF-8"] += 1
-
-
-def _open_plain(file: Path) -> IO[bytes]:
-    return file.open("rb")
-
-
-def _open_zst(file: Path) -> IO[bytes]:
-    require("zstandard", extra="train", purpose="reading .zst")
-    import zstandard
-
-    return io.BufferedReader(zstandard.open(file, "rb"))  # its own reader has no lines
-
-
-def _read_errors() -> tuple[type[Exception], ...]:
-    zstandard = sys.modules.get("zstandard")  # imported when the first .zst is opened
-    return (OSError, EOFError, lzma.LZMAError, zlib.error, *([zstandard.ZstdError] if zstandard else []))
-
-
-OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".zst": _open_zst}
+        for text in read_texts(file, column, skipped):
+            if kind == ".txt":
+                yield text.strip()
+            else:
+                yield from _sentences(text)
 
 
 def _from_hub(recipe: CorpusRecipe) -> Iterator[str]:
@@ -251,11 +179,3 @@ def _sentences(text: str) -> Iterator[str]:
     """A document's sentences: by line, then by what ends one."""
     for line in text.split("\n"):
         yield from (sentence.strip() for sentence in SENTENCE_END.split(line))
-
-
-def _with_progress(sentences: Iterable[str], show: bool) -> Iterable[str]:
-    if not show:
-        return sentences
-    from tqdm import tqdm
-
-    return tqdm(sentences, desc="corpus", unit=" sentences", unit_scale=True)

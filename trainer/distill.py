@@ -13,6 +13,7 @@ import numpy as np
 
 import edge_potion
 from edge_potion.errors import ModelFormatError
+from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
 from edge_potion.tokens import pad_id, unk_id
 
@@ -25,6 +26,7 @@ from .vocabulary import Vocabulary, build_vocabulary
 __all__ = ["distil"]
 
 
+@unfailing_stderr()
 def distil(
     teacher: str | Path | Teacher,
     recipe: DistilRecipe | None = None,

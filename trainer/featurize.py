@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json
+from edge_potion.progress import progress_bar
 from edge_potion.writing import file_written_whole
 
 from .recipe import FeaturizeRecipe
@@ -47,8 +48,6 @@ def featurize(
         InputError: `out` holds features made otherwise, or cannot be written to.
         ModelFormatError: no sentence of a shard got a finite vector.
     """
-    from tqdm import tqdm
-
     with sentences.open("rb") as stream:
         corpus_digest = hashlib.file_digest(stream, "sha256").hexdigest()
     with sentences.open("rb") as stream:
@@ -68,7 +67,7 @@ def featurize(
     before = sum(counts.rows + sum(counts.skipped.values()) for counts in done.values())
     with (
         sentences.open(encoding="utf-8", newline="\n") as lines,
-        tqdm(total=total, initial=before, desc="featurize", unit=" texts", disable=not show_progress) as bar,
+        progress_bar(show_progress, total=total, initial=before, desc="featurize", unit=" texts") as bar,
     ):
         for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
             counts = done.get(number)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import edge_potion
+from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import StaticModel
 from edge_potion.writing import refuse_unwritable
 
@@ -45,12 +46,14 @@ class TrainedModel:
     summary: list[dict[str, Any]]
 
 
+@unfailing_stderr()
 def train(
     recipe: str | Path | Recipe,
     out: str | Path,
     *,
     teacher: str | Path | None = None,
     corpus: Files = (),
+    text_column: str = "text",
     features: str | Path | None = None,
     from_stage: int | None = None,
     device: str | None = None,
@@ -67,8 +70,9 @@ def train(
         recipe: name of one that ships ("potion-256d"), a .toml file, or a Recipe.
         out: the run's folder, new or of an earlier run; the model goes to `out`/model.
         teacher: folder or hub id; the recipe's when not given.
-        corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .parquet, and .gz, .xz, .zst of the
-            first two.
+        corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .csv, .tsv, .parquet, and .gz, .bz2,
+            .xz, .zst of all but the last.
+        text_column: key or column of the texts in those that have such.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
             `corpus`, their texts are the corpus too.
         from_stage: make the stages from this one on anew, 1 to 6.
@@ -85,7 +89,15 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     sources = find_sources(
-        recipe, teacher, corpus, features, device, revision, trust_remote_code, show_progress=show_progress
+        recipe,
+        teacher,
+        corpus,
+        features,
+        device,
+        revision,
+        trust_remote_code,
+        show_progress=show_progress,
+        text_column=text_column,
     )
     stages, run = Stages(sources), Run(Path(out))
     if sources.device != "cpu":
@@ -105,12 +117,14 @@ def train(
         return _published(run, sources, [corpus_, distilled, vectors, pairs, contrast, born_again, power, pca])
 
 
+@unfailing_stderr()
 def featurize_corpus(
     recipe: str | Path | Recipe,
     out: str | Path,
     *,
     teacher: str | Path | None = None,
     corpus: Files = (),
+    text_column: str = "text",
     device: str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -122,7 +136,15 @@ def featurize_corpus(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     sources = find_sources(
-        recipe, teacher, corpus, None, device, revision, trust_remote_code, show_progress=show_progress
+        recipe,
+        teacher,
+        corpus,
+        None,
+        device,
+        revision,
+        trust_remote_code,
+        show_progress=show_progress,
+        text_column=text_column,
     )
     stages, run = Stages(sources), Run(Path(out))
     with run.held(sources.teacher):

@@ -39,6 +39,7 @@ class Sources:
         device: "cpu", or a CUDA device that is there.
         revision, trust_remote_code: as for `load_teacher`.
         show_progress: bars on stderr.
+        text_column: key or column of the texts in corpus files that have such.
     """
 
     recipe: Recipe
@@ -50,6 +51,7 @@ class Sources:
     revision: str | None
     trust_remote_code: bool
     show_progress: bool
+    text_column: str = "text"
 
     @cached_property
     def loaded_teacher(self) -> Teacher:
@@ -74,6 +76,7 @@ def find_sources(
     trust_remote_code: bool,
     *,
     show_progress: bool,
+    text_column: str = "text",
 ) -> Sources:
     """Find everything a run needs; the arguments are those of `edge_potion.train`.
 
@@ -98,7 +101,7 @@ def find_sources(
         )
     corpus_recipe, featurize = recipe.corpus, recipe.featurize
     if files:
-        texts = Made("corpus", files[0].parent, _digest(files))
+        texts = Made("corpus", files[0].parent, _digest(files, text_column))
         corpus_recipe = replace(corpus_recipe, source=", ".join(file.name for file in files), subset="")
     elif shards:
         texts = shards
@@ -109,7 +112,8 @@ def find_sources(
         featurize = _as_made(featurize, shards)
     short_name = folder.resolve().name if Path(name).is_dir() else name
     used = replace(recipe, teacher=short_name, corpus=corpus_recipe, featurize=featurize)
-    return Sources(used, found_teacher, texts, files, shards, device, revision, trust_remote_code, show_progress)
+    switches = (device, revision, trust_remote_code, show_progress, text_column)
+    return Sources(used, found_teacher, texts, files, shards, *switches)
 
 
 def _check_teacher(recipe: Recipe, folder: Path) -> int | None:
@@ -162,8 +166,8 @@ def _as_made(recipe: FeaturizeRecipe, features: Made) -> FeaturizeRecipe:
     return made_by
 
 
-def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
+def _digest(files: Sequence[Path], text_column: str) -> str:
+    digest = hashlib.sha256(b"" if text_column == "text" else f"column {text_column}\n".encode())
     for file in files:
         try:
             with file.open("rb") as stream:

@@ -61,7 +61,8 @@ class Stages:
             shards = open_features(self.sources.features.folder).shards()
             report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
         else:
-            report = sample_corpus(recipe, out, files, show_progress=self.sources.show_progress)
+            column, show = self.sources.text_column, self.sources.show_progress
+            report = sample_corpus(recipe, out, files, column=column, show_progress=show)
         return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
 
     def distil(self, folder: Path, recipe: DistilRecipe, _: Made, corpus: Made) -> Facts:

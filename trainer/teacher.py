@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError, RecipeError
 from edge_potion.folders import files_of, find_folder
+from edge_potion.progress import progress_bar
 from edge_potion.st_pipeline import Pipeline, Step, read_pipeline
 from edge_potion.tokens import sound
 
@@ -143,7 +144,6 @@ class Teacher:
             ModelFormatError: pooling="model", and the teacher has a module that cannot be followed.
         """
         import torch
-        from tqdm import tqdm
 
         chosen = self._pooling(pooling)
         order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
@@ -152,7 +152,7 @@ class Teacher:
         with (
             torch.inference_mode(),
             torch.autocast(kind, getattr(torch, precision), enabled=precision != "float32"),
-            tqdm(total=len(order), desc="teacher", unit=" texts", disable=not show_progress) as bar,
+            progress_bar(show_progress, total=len(order), desc="teacher", unit=" texts") as bar,
         ):
             for places in _batches(order, sequences, CPU_TOKENS if kind == "cpu" else GPU_TOKENS):
                 ids, mask = _padded([sequences[place] for place in places])  # (B, L) int64, twice
