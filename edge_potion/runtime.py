@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_potion import cpp_locale, providers
+from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.calls import FEEDS, calls_of, joined, windows
 from edge_potion.errors import InputError, ModelFormatError, ProviderError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = ["EdgeModel"]
-
-cpp_locale.settle()  # now, as libraries that the program imports next could make it too late
 
 # Rows that a call gathers: what fits the processor's caches beside the table (65,536 tokens a call: half the speed).
 # Twice as many are as fast, and hold 10 MB more.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_potion import cpp_locale
 from edge_potion.errors import InputError, ModelFormatError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ __all__ = [
     "tokenize",
     "unk_id",
 ]
+
+cpp_locale.settle()  # before tokenizers, torch and what the program imports next can make it too late
 
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 

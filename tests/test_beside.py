@@ -172,6 +172,26 @@ assert ctypes.CDLL(sys.argv[2]).number() == 1, "its copy prints no number any mo
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "import edge_potion; edge_potion.StaticModel.from_pretrained().encode('rain')",  # tokenizers
+        "import edge_potion.exporters.export",  # onnx
+        "import edge_potion.trainer.distill, torch",
+    ],
+)
+def test_what_we_import_ourselves_does_not_make_it_too_late(copies, alone, begin):
+    script = f"""
+import ctypes
+ctypes.CDLL(sys.argv[2])
+{begin}
+{IMPORT}{LOAD}{FROM_US}
+"""
+    done = run(script, alone, copies["static"])
+    assert done.returncode == 0, done.stderr
+
+
+@needs_compiler
 def test_where_it_is_too_late_one_line_names_the_library_instead_of_a_crash(copies):
     script = f"""
 import ctypes
