@@ -295,8 +295,8 @@ def langchain(job):
     model, load_s = timed(lambda: example.EdgePotionEmbeddings(job["folder"]))
     if model.embed_query(job["first"]) != model.embed_documents([job["first"]])[0]:
         raise Unable("failed", "embed_query and embed_documents give two vectors for one text")
-    if model.model.precision != job["precision"]:
-        raise Unable("failed", f"it runs at {model.model.precision}")
+    if model.edge_model.precision != job["precision"]:
+        raise Unable("failed", f"it runs at {model.edge_model.precision}")
     return SimpleNamespace(
         encode=model.embed_documents,
         from_ids=None,

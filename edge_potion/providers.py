@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from edge_potion import cpp_locale
 from edge_potion.errors import FallBackError, ModelFormatError, ProviderError, require
 
 __all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "candidates", "open_session"]
@@ -193,9 +194,22 @@ def _ort() -> Any:
             f"{' and '.join(installed)} are installed over each other, and one has overwritten the other's files: "
             f"pip uninstall -y {' '.join(installed)}; pip install 'edge-potion[{RUNTIME_WHEELS[installed[-1]]}]'"
         )
+    _refuse_broken_cpp_library()
     import onnxruntime
 
     return onnxruntime
+
+
+def _refuse_broken_cpp_library() -> None:
+    """ProviderError where importing onnxruntime would be a segmentation fault."""
+    if "onnxruntime" in sys.modules:
+        return
+    copies = cpp_locale.settle()
+    if copies:
+        raise ProviderError(
+            f"{' and '.join(copies)} came first and broke the C++ library that onnxruntime needs, which would end this "
+            "process: start it again with `from edge_potion import EdgeModel` before everything else"
+        )
 
 
 def _installed_wheels() -> list[str]:

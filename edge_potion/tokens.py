@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion import cpp_locale
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
 from edge_potion.folders import read_json
 
@@ -39,6 +40,8 @@ __all__ = [
     "tokenize",
     "unk_id",
 ]
+
+cpp_locale.settle()  # before tokenizers, torch and what the program imports next can make it too late
 
 log = logging.getLogger("edge_potion")
 

@@ -7,10 +7,11 @@ from edge_potion import EdgeModel
 
 class EdgePotionEmbeddings(Embeddings):
     def __init__(self, model: str | None = None) -> None:
-        self.model = EdgeModel.from_pretrained(model)
+        self.edge_model = EdgeModel.from_pretrained(model)
+        self.model = str(model or self.edge_model.bundle.folder.name)  # a name, as in LangChain's own classes
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self.model.encode(texts).tolist()
+        return self.edge_model.encode(texts).tolist()
 
     def embed_query(self, text: str) -> list[float]:
-        return self.model.encode(text).tolist()
+        return self.edge_model.encode(text).tolist()
