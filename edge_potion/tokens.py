@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces, room
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,6 +36,7 @@ __all__ = [
     "unk_id",
 ]
 
+ENCODED_AT_ONCE = 2**20  # characters, so that a look at a long text takes little memory
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 
 
@@ -80,18 +82,37 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
     check_count("max_tokens", max_tokens)
     check_texts(texts, first)
     try:
-        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        ids = _ids(tokenizer, texts, max_tokens, first)
+    except InputError:
+        raise
     except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
         refuse_surrogates(texts, first)
         raise
     except Exception as failure:  # bare, from `tokenizers`
         raise ModelFormatError(f"the model's tokenizer.json cannot tokenize ({failure})") from failure
-    ids = [encoding.ids for encoding in encodings]
     if max_tokens is not None:
         ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return TokenIds(flat, lengths)
+
+
+def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int) -> list[list[int]]:
+    """Ids of each text, at least the first `max_tokens`. Of a long text no more is tokenized than that takes."""
+    size = room(max_tokens)
+    long = [place for place, text in enumerate(texts) if len(text) > size]
+    if long:
+        texts = list(texts)
+        refuse_surrogates(texts, first)  # in what is cut off too
+        whole = {place: texts[place] for place in long}
+        splits = max_tokens is not None and is_split_at_spaces(tokenizer)
+        for place, text in whole.items():
+            texts[place] = head(text, size) if splits else ""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    for place in long:
+        if max_tokens is None or len(ids[place]) < max_tokens:
+            ids[place] = first_tokens(tokenizer, whole[place], max_tokens)
+    return ids
 
 
 def check_count(name: str, value: int | None, top: int | None = None) -> None:
@@ -120,13 +141,15 @@ def check_texts(texts: Sequence[str], first: int) -> None:
 
 def refuse_surrogates(texts: Sequence[str], first: int) -> None:
     for place, text in enumerate(texts, first):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as failure:
-            raise InputError(
-                f"text {place} holds the lone surrogate U+{ord(text[failure.start]):04X} at character {failure.start}, "
-                "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
-            ) from None
+        for begin in range(0, len(text), ENCODED_AT_ONCE):
+            try:
+                text[begin : begin + ENCODED_AT_ONCE].encode("utf-8")
+            except UnicodeEncodeError as failure:
+                at = begin + failure.start
+                raise InputError(
+                    f"text {place} holds the lone surrogate U+{ord(text[at]):04X} at character {at}, "
+                    "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
+                ) from None
 
 
 def open_tokenizer(file: Path) -> Tokenizer:
