@@ -152,14 +152,17 @@ def refuse_surrogates(texts: Sequence[str], first: int) -> None:
                 ) from None
 
 
-def open_tokenizer(file: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read."""
+def open_tokenizer(file: Path, content: bytes | None = None) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read.
+
+    `content` is what was read of the file, where it was.
+    """
     from tokenizers import Tokenizer
 
-    if not file.is_file():
+    if content is None and not file.is_file():
         raise ModelFormatError(f"{file} is missing")
     try:
-        return plain(Tokenizer.from_file(str(file)))
+        return plain(Tokenizer.from_file(str(file)) if content is None else Tokenizer.from_buffer(content))
     except Exception as failure:  # `tokenizers` raises bare Exception
         raise ModelFormatError(f"{file} is no tokenizer that the `tokenizers` library reads ({failure})") from failure
 
