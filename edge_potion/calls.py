@@ -6,11 +6,14 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from threading import Thread
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_potion.tokens import TokenIds, refuse_surrogates
+
+if TYPE_CHECKING:
+    from threading import Thread
 
 __all__ = ["FEEDS", "beginning", "calls_of", "grid_feed", "joined", "side_by_side", "windows"]
 
@@ -64,6 +67,8 @@ def side_by_side(run: Callable[[np.ndarray], None], calls: Sequence[np.ndarray],
 
     try:
         for _ in range(min(threads, len(calls)) - 1):
+            from threading import Thread  # who embeds a single text need not wait for it
+
             helper = Thread(target=work)
             try:
                 helper.start()
@@ -119,7 +124,7 @@ def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def grid_feed(ids: TokenIds, places: np.ndarray, pad: int, dtype: type[np.integer]) -> np.ndarray:
-    """(B, L) of `dtype`, for the half of a graph that starts from ids: `pad` where no token is, and in the last column."""
+    """(B, L) of `dtype`, for the half of a graph that starts from ids: `pad` where no token is, and at the end."""
     lengths = ids.lengths[places]
     columns = np.arange(lengths.max(initial=0) + 1)  # (L,)
     grid = np.append(ids.flat, pad).take(ids.starts[places, None] + columns, mode="clip")

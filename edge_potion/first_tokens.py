@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["first_tokens", "head", "is_split_at_spaces", "room"]
+__all__ = ["first_tokens", "head", "is_split_at_spaces"]
 
-CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
-LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
 PART = 2**14  # characters that are normalized at once
 # Characters from the first Unicode that every library knows; those that came later may move others, or not.
 OLD = unicodedata.ucd_3_2_0
@@ -38,11 +36,6 @@ SPACE_SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 # What changes a character by itself alone, and those that sort the marks of a letter before that.
 CHARACTER_NORMALIZERS = {"BertNormalizer", "Lowercase", "StripAccents"}
 SORTING_NORMALIZERS = {"BertNormalizer", "NFD"}
-
-
-def room(max_tokens: int | None) -> int:
-    """Characters of a text that is tokenized whole; a longer one is for `head` and `first_tokens`."""
-    return LONGEST_UNCUT if max_tokens is None else max_tokens * CHARACTERS_A_TOKEN
 
 
 def is_split_at_spaces(tokenizer: Tokenizer) -> bool:
@@ -68,15 +61,15 @@ def head(text: str, size: int) -> str:
     return ""
 
 
-def first_tokens(tokenizer: Tokenizer, text: str, max_tokens: int | None) -> list[int]:
+def first_tokens(tokenizer: Tokenizer, text: str, max_tokens: int | None, size: int) -> list[int]:
     """Ids of a text of valid Unicode, cut at `max_tokens`, in memory that is bounded by what is kept where that can be.
 
-    Where it cannot (a Unigram model, or byte-level BPE, over a text without spaces), the whole text is tokenized.
+    At least `size` characters are looked at. Where it cannot be (a Unigram model, byte-level BPE, over a text
+    without spaces), the whole text is tokenized.
     """
     if _is_streamed(tokenizer):
         return _streamed(tokenizer, text, max_tokens)
     if max_tokens is not None and is_split_at_spaces(tokenizer):
-        size = room(max_tokens)
         while size < len(text):
             ids = _ids(tokenizer, head(text, size))
             if len(ids) >= max_tokens:

@@ -1,36 +1,26 @@
-"""The parts of a graph of ours, cut out of its bytes: its table, the rest, and the half that starts from ids.
+"""The parts of a graph of ours, cut out of its bytes: its table, and the file without it.
 
-Every graph of ours ends in the same half: a grid of row numbers goes into the node "table", and what comes of the rows
-are the vectors. That half alone is a graph for any token ids, at the very same precision and bits. So a model that is
-open needs neither its folder nor a second copy of the table, whatever is asked of it.
-
-Nothing here reads onnx.proto beyond the fields that these cuts need; `check_onnx` has looked at the bytes before.
+So the table is in memory once, and a model that is open needs its folder no more: what its graph does not take goes
+through `second_half`, with the same table. `check_onnx` has looked at the bytes before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_potion.errors import ModelFormatError
+__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message"]
 
-__all__ = ["GRID", "VECTORS", "GraphParts", "cut_graph"]
-
-TABLE_TENSOR, TABLE_NODE = b"table_rows", b"table"  # names that exporters/pooling.py gives
+TABLE_TENSOR = b"table_rows"  # the name that exporters/pooling.py gives it
 VECTORS = "sentence_embedding"  # the output of every graph
-GRID = "grid"  # the input of the half that starts from ids, (B, L) of the type that the table is read by
-# Field numbers of onnx.proto.
-MODEL_VERSION, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
-GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR = 1, 2, 3, 4
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
-VARINT, FIXED64, BYTES = 0, 1, 2
-FLOAT = 1  # TensorProto's numbers of types
-GRID_TYPES = {"text": 6, "bag": 7, "tokens": 7}  # int32, int64
-DTYPES = {1: np.float32, 3: np.int8, 10: np.float16}
 HELD = b"held"  # where the table "lies": ONNX Runtime wants a name
+# Numbers of fields in onnx.proto, and of types.
+MODEL_GRAPH, GRAPH_INITIALIZER = 7, 5
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
+DTYPES = {1: np.float32, 3: np.int8, 10: np.float16}
+VARINT, FIXED64, BYTES = 0, 1, 2  # protobuf's wire types
 
 
 @dataclass(frozen=True)
@@ -51,154 +41,80 @@ class GraphParts:
     rest: bytes
 
     @property
-    def table_name(self) -> str:
-        """Name of the tensor that `table` is."""
-        return TABLE_TENSOR.decode()
-
-    def from_ids(self, told: str, *, as_sums: bool = False) -> bytes:
-        """The half that starts from ids, as an .onnx file without the table: GRID (B, L) -> VECTORS (B, D) float32.
-
-        L is at least 1, and the grid holds V, the row of zeros, where no token is. With `as_sums` the output is VECTORS
-        before they are scaled to unit length: they add up over the parts of a text.
-
-        Raises:
-            ModelFormatError: the file is built otherwise than ours; names what it is `told` of.
-        """
-        half = None if self.table is None else _second_half(self.rest, GRID_TYPES[self.graph], as_sums)
-        if half is None:
-            raise ModelFormatError(f"{told} has no half that starts from token ids; export the bundle again")
-        return half
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A field of a protobuf message: from `key` to `end`, its value from `begin`."""
-
-    number: int
-    key: int
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True)
-class _Node:
-    field: _Field
-    name: bytes
-    operator: bytes
-    inputs: tuple[bytes, ...]
-    outputs: tuple[bytes, ...]
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What `rest` lacks, by name."""
+        return {} if self.table is None else {TABLE_TENSOR.decode(): self.table}
 
 
 def cut_graph(content: bytes, graph: str) -> GraphParts:
-    """Find the table in an .onnx file that went through `check_onnx`; `graph` is the one that it holds."""
-    whole = _one(content, _Field(0, 0, 0, len(content)), MODEL_GRAPH)
-    for tensor in _fields(content, whole):
-        if tensor.number == GRAPH_INITIALIZER and _named(content, tensor, TENSOR_NAME) == TABLE_TENSOR:
-            break
-    else:
+    """Find the table in an .onnx file; `graph` is the one that it holds."""
+    found = _table(content)
+    if found is None:
         return GraphParts(content, graph, None, content)
-    fields = list(_fields(content, tensor))
-    dims = [_varint(content, each.begin)[0] for each in fields if each.number == TENSOR_DIMS]
-    parts = {each.number: each for each in fields}
-    kind, raw = parts.get(TENSOR_TYPE), parts.get(TENSOR_RAW)
-    dtype = None if kind is None else DTYPES.get(_varint(content, kind.begin)[0])
-    if raw is None or dtype is None or len(dims) != 2:
-        return GraphParts(content, graph, None, content)
-    table = np.frombuffer(content, dtype, dims[0] * dims[1], raw.begin).reshape(dims)
-    elsewhere = _bytes(TENSOR_EXTERNAL, _bytes(1, b"location") + _bytes(2, HELD)) + _number(TENSOR_LOCATION, 1)
-    short = content[tensor.begin : raw.key] + content[raw.end : tensor.end] + elsewhere
-    inside = content[whole.begin : tensor.key] + _bytes(GRAPH_INITIALIZER, short) + content[tensor.end : whole.end]
-    rest = content[: whole.key] + _bytes(MODEL_GRAPH, inside) + content[whole.end :]
-    return GraphParts(content, graph, table, rest)
-
-
-def _second_half(content: bytes, grid_type: int, as_sums: bool) -> bytes | None:
-    """None where the graph is built otherwise than ours."""
-    whole = _one(content, _Field(0, 0, 0, len(content)), MODEL_GRAPH)
-    fields = list(_fields(content, whole))
-    nodes = [_node(content, each) for each in fields if each.number == GRAPH_NODE]
-    maker = {output: node for node in nodes for output in node.outputs}
-    table = next((node for node in nodes if node.name == TABLE_NODE), None)
-    goal = _before_unit_length(maker, VECTORS.encode()) if as_sums else VECTORS.encode()
-    if table is None or len(table.inputs) != 2 or goal is None:
-        return None
-    grid = table.inputs[1]
-    needed, values, open_values = set[_Field](), {grid}, [goal]
-    while open_values:
-        value = open_values.pop()
-        if value in values or not value:
-            continue
-        values.add(value)
-        if node := maker.get(value):
-            needed.add(node.field)
-            open_values += node.inputs
-    inputs = {_named(content, each, 1) for each in fields if each.number == GRAPH_INPUT}
-    if values & inputs:
-        return None
-    grid_name = GRID.encode()
-    kept = [
-        content[each.key : each.end]
-        for each in fields
-        if each in needed or (each.number == GRAPH_INITIALIZER and _named(content, each, TENSOR_NAME) in values)
-    ]
-    named = _bytes(NODE_INPUT, grid_name) + _bytes(NODE_OUTPUT, grid) + _bytes(NODE_OPERATOR, b"Identity")
-    made = b"".join(
+    whole, tensor, raw, table = found
+    elsewhere = message(TENSOR_EXTERNAL, message(1, b"location") + message(2, HELD))
+    elsewhere += coded(TENSOR_LOCATION << 3 | VARINT) + coded(1)
+    inside = b"".join(
         [
-            _bytes(GRAPH_NODE, named),
-            *kept,
-            _bytes(GRAPH_NAME, b"from_ids"),
-            _bytes(GRAPH_INPUT, _value(grid_name, grid_type, (b"texts", b"tokens"))),
-            _bytes(GRAPH_OUTPUT, _value(goal, FLOAT, (b"texts", b"dim"))),
+            content[whole[2] : tensor[1]],
+            message(GRAPH_INITIALIZER, content[tensor[2] : raw[1]] + content[raw[3] : tensor[3]] + elsewhere),
+            content[tensor[3] : whole[3]],
         ]
     )
-    head = b"".join(
-        content[each.key : each.end]
-        for each in _fields(content, _Field(0, 0, 0, len(content)))
-        if each.number in (MODEL_VERSION, MODEL_OPSET)
-    )
-    return head + _bytes(MODEL_GRAPH, made)
+    return GraphParts(content, graph, table, content[: whole[1]] + message(MODEL_GRAPH, inside) + content[whole[3] :])
 
 
-def _before_unit_length(maker: dict[bytes, _Node], output: bytes) -> bytes | None:
-    """The value that the last division, by a vector's length, makes `output` of."""
-    node = maker.get(output)
-    while node is not None and node.operator == b"Identity":
-        node = maker.get(node.inputs[0])
-    return node.inputs[0] if node is not None and node.operator == b"Div" else None
+Field = tuple[int, int, int, int]  # its number, where its key and its value begin, and where it ends
 
 
-def _node(content: bytes, field: _Field) -> _Node:
-    parts: dict[int, list[bytes]] = {}
-    for each in _fields(content, field):
-        parts.setdefault(each.number, []).append(content[each.begin : each.end])
-    name, operator = (parts.get(number, [b""])[-1] for number in (NODE_NAME, NODE_OPERATOR))
-    inputs, outputs = (tuple(parts.get(number, ())) for number in (NODE_INPUT, NODE_OUTPUT))
-    return _Node(field, name, operator, inputs, outputs)
+def _table(content: bytes) -> tuple[Field, Field, Field, np.ndarray] | None:
+    """The graph, in it the tensor that is the table, in it its data, and these as an array."""
+    whole = next(each for each in fields(content, 0, len(content)) if each[0] == MODEL_GRAPH)
+    for tensor in fields(content, *whole[2:]):
+        if tensor[0] != GRAPH_INITIALIZER:
+            continue
+        inner = list(fields(content, *tensor[2:]))
+        by_number = {each[0]: each for each in inner}
+        name, kind, raw = (by_number.get(number) for number in (TENSOR_NAME, TENSOR_TYPE, TENSOR_RAW))
+        if name is None or content[name[2] : name[3]] != TABLE_TENSOR:
+            continue
+        dims = [_varint(content, each[2])[0] for each in inner if each[0] == TENSOR_DIMS]
+        dtype = None if kind is None else DTYPES.get(_varint(content, kind[2])[0])
+        if raw is None or dtype is None or len(dims) != 2:
+            return None
+        return whole, tensor, raw, np.frombuffer(content, dtype, dims[0] * dims[1], raw[2]).reshape(dims)
+    return None
 
 
-def _named(content: bytes, field: _Field, number: int) -> bytes:
-    names = (content[each.begin : each.end] for each in _fields(content, field) if each.number == number)
-    return next(names, b"")
-
-
-def _one(content: bytes, field: _Field, number: int) -> _Field:
-    return next(each for each in _fields(content, field) if each.number == number)
-
-
-def _fields(content: bytes, message: _Field) -> Iterator[_Field]:
-    at = message.begin
-    while at < message.end:
-        key, begin = _varint(content, at)
+def fields(content: bytes, begin: int, end: int) -> Iterator[Field]:
+    """The fields of a protobuf message that is well formed."""
+    while begin < end:
+        key, value = _varint(content, begin)
         wire = key & 7
         if wire == VARINT:
-            end = _varint(content, begin)[1]
+            stop = _varint(content, value)[1]
         elif wire == BYTES:
-            size, begin = _varint(content, begin)
-            end = begin + size
+            size, value = _varint(content, value)
+            stop = value + size
         else:
-            end = begin + (8 if wire == FIXED64 else 4)
-        yield _Field(key >> 3, at, begin, end)
-        at = end
+            stop = value + (8 if wire == FIXED64 else 4)
+        yield key >> 3, begin, value, stop
+        begin = stop
+
+
+def message(number: int, value: bytes) -> bytes:
+    """A field of bytes, a string or a message."""
+    return coded(number << 3 | BYTES) + coded(len(value)) + value
+
+
+def coded(value: int) -> bytes:
+    """A whole number as protobuf writes it."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
@@ -210,26 +126,3 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-
-
-def _coded(value: int) -> bytes:
-    coded = bytearray()
-    while value > 0x7F:
-        coded.append(value & 0x7F | 0x80)
-        value >>= 7
-    coded.append(value)
-    return bytes(coded)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _coded(field << 3 | VARINT) + _coded(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _coded(field << 3 | BYTES) + _coded(len(value)) + value
-
-
-def _value(name: bytes, kind: int, dims: Iterable[bytes]) -> bytes:
-    """A ValueInfoProto: a tensor of such dimensions, by name."""
-    shape = b"".join(_bytes(1, _bytes(2, dim)) for dim in dims)
-    return _bytes(1, name) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, shape)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_potion.errors import FallBackError, ModelFormatError, ProviderError, require
 
-__all__ = ["INT8_PROVIDERS", "KEY_NODES", "Lent", "OpenSession", "Provider", "available", "candidates", "open_session"]
+__all__ = ["INT8_PROVIDERS", "KEY_NODES", "OpenSession", "Provider", "available", "candidates", "open_session"]
 
 # Short name -> ONNX Runtime's name.
 PROVIDERS = {
@@ -57,19 +57,6 @@ class Provider:
     name: str
     ort_name: str
     options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Lent:
-    """A tensor of a graph that is held outside of it.
-
-    Attributes:
-        name: its name in the graph.
-        values: an array, C-contiguous.
-    """
-
-    name: str
-    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -132,13 +119,13 @@ def candidates(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> list[P
 
 
 def open_session(
-    content: bytes, table: Lent | None, told: str, provider: Provider, threads: int | None = None
+    content: bytes, tensors: Mapping[str, np.ndarray], told: str, provider: Provider, threads: int | None = None
 ) -> OpenSession:
     """Load a graph of ours on a provider, and check node by node that the provider took it.
 
     Args:
         content: an .onnx file.
-        table: a tensor that lies elsewhere than in `content`, which is lent to the session (on the CPU alone); or None.
+        tensors: what lies elsewhere than in `content`, by name, C-contiguous: lent to the session, on the CPU alone.
         told: what errors call the graph.
         provider: one of `candidates`.
         threads: threads inside one call; None leaves it to ONNX Runtime (one a physical core).
@@ -156,12 +143,12 @@ def open_session(
     options.intra_op_num_threads = threads or 0
     if provider.name != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    lent = None
+    lent = {}
     try:
-        if table is not None:
-            lent = ort.OrtValue.ortvalue_from_numpy(table.values)
-            options.add_external_initializers([table.name], [lent])  # or it would look for a file
-            options.add_initializer(table.name, lent)  # or it would make a copy
+        for name, values in tensors.items():
+            lent[name] = ort.OrtValue.ortvalue_from_numpy(values)
+            options.add_external_initializers([name], [lent[name]])  # or it would look for a file
+            options.add_initializer(name, lent[name])  # or it would make a copy
         session = ort.InferenceSession(
             content,
             options,

@@ -17,11 +17,9 @@ import numpy as np
 from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.calls import FEEDS, beginning, calls_of, grid_feed, joined, side_by_side, windows
-from edge_potion.directions import Comparable, directions_of
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError, ProviderError
-from edge_potion.first_tokens import room
 from edge_potion.folders import BUILT_IN, find_folder
-from edge_potion.graph_parts import GRID, VECTORS, GraphParts, cut_graph
+from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
 from edge_potion.onnx_file import check_onnx
 from edge_potion.static_model import NORM_EPS, UNSET, Unset
 from edge_potion.tokens import (
@@ -31,12 +29,15 @@ from edge_potion.tokens import (
     open_tokenizer,
     pad_id,
     refuse_surrogates,
+    room,
     tokenize,
     unk_id,
 )
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from edge_potion.directions import Comparable
 
 __all__ = ["EdgeModel"]
 
@@ -61,27 +62,19 @@ SENT = "an EdgeModel travels to other processes as the name of its folder, which
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """What `from_pretrained` finds the same model by, wherever it is called.
+class _Opened:
+    """What a model holds once it is open: all that it needs for any text, and what opens it elsewhere.
 
     Attributes:
-        name: absolute path of a folder, or a hub id; None for the built-in model.
-        revision: commit, branch or tag, for hub ids.
-        provider: short name, or ONNX Runtime's own.
-        options: of the provider.
-        threads: as asked for.
+        bundle: what its folder said.
+        graph, precision: of the graph that runs.
+        parts: the graph's file.
+        session: on it.
+        tokenizer_json: content of that file.
+        provider, threads: as asked for.
+        found_by: absolute path of the folder that was asked for, or a hub id, or None for the built-in model; and the
+            revision of a hub id.
     """
-
-    name: str | None
-    revision: str | None
-    provider: str
-    options: tuple[tuple[str, Any], ...]
-    threads: int | None
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """What a model holds once it is open: all that it needs for any text."""
 
     bundle: Bundle
     graph: str
@@ -89,8 +82,9 @@ class _Opened:
     parts: GraphParts
     session: providers.OpenSession
     tokenizer_json: bytes
-    workers: int
-    origin: _Origin
+    provider: providers.Provider
+    threads: int | None
+    found_by: tuple[str | None, str | None]
 
 
 class EdgeModel:
@@ -124,7 +118,8 @@ class EdgeModel:
         self.elsewhere = {name: nodes for name, nodes in session.ran_on.items() if name != session.provider}
         self._opened = opened
         self._session = session.session
-        self._workers = opened.workers  # calls that may run side by side
+        # Much of the text graph runs on one thread whatever it is given, so calls run side by side instead.
+        self._workers = (opened.threads or _cores()) if self.graph == "text" else 1
         bytes_per_value = 1 if self.precision == "int8" else 4  # float16 rows are widened before they are summed
         self._tokens_per_call = min(max(1, BYTES_PER_CALL // (bundle.dim * bytes_per_value)), MOST_TOKENS_A_CALL)
         self._whole = min(room(bundle.max_tokens), LONGEST_IN_TEXT_GRAPH)  # characters of a text that is never cut here
@@ -134,7 +129,7 @@ class EdgeModel:
 
     def __repr__(self) -> str:
         return (
-            f"EdgeModel({self._opened.origin.name or BUILT_IN!r}, graph={self.graph!r}, precision={self.precision!r}, "
+            f"EdgeModel({self._opened.found_by[0] or BUILT_IN!r}, graph={self.graph!r}, precision={self.precision!r}, "
             f"provider={self.provider!r}, dim={self.dim})"
         )
 
@@ -145,7 +140,10 @@ class EdgeModel:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened_again, (self._opened.origin, self.graph, self.precision, self._fingerprint)
+        opened = self._opened
+        options = tuple(opened.provider.options.items())
+        asked = (*opened.found_by, opened.provider.name, options, opened.threads)
+        return _opened_again, (*asked, self.graph, self.precision, self._fingerprint)
 
     @classmethod
     def from_pretrained(
@@ -180,19 +178,24 @@ class EdgeModel:
             raise InputError(f"there is no precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
         check_count("threads", threads, MOST_THREADS)
         folder = find_folder(model, revision)
+        found_by = _name_elsewhere(model, revision, folder)
         *first, last = providers.candidates(provider)
         for candidate in first:  # only "auto" has more than one
             try:
-                return cls._on(
-                    candidate, folder, precision, graph, _origin(model, revision, folder, candidate, threads)
-                )
+                return cls._on(candidate, folder, precision, graph, threads, found_by)
             except ProviderError as reason:
                 warnings.warn(f"{reason} (trying the next provider)", RuntimeWarning, stacklevel=2)
-        return cls._on(last, folder, precision, graph, _origin(model, revision, folder, last, threads))
+        return cls._on(last, folder, precision, graph, threads, found_by)
 
     @classmethod
     def _on(
-        cls, provider: providers.Provider, folder: Path, precision: str | None, graph: str, origin: _Origin
+        cls,
+        provider: providers.Provider,
+        folder: Path,
+        precision: str | None,
+        graph: str,
+        threads: int | None,
+        found_by: tuple[str | None, str | None],
     ) -> EdgeModel:
         wanted = _precisions_for(provider, precision)
         bundle = _bundle_in(folder, wanted[0])
@@ -215,11 +218,13 @@ class EdgeModel:
         content = bundle.read(file)
         check_onnx(file, content)
         parts = cut_graph(content, name)
-        # Much of the text graph runs on one thread whatever it is given, so calls run side by side instead.
-        threads, workers = (1, origin.threads or _cores()) if name == "text" else (origin.threads, 1)
-        session = _session_of(parts.rest if on_cpu else content, parts, str(file), provider, threads)
+        within_a_call = 1 if name == "text" else threads
+        if on_cpu:
+            session = providers.open_session(parts.rest, parts.tensors, str(file), provider, within_a_call)
+        else:
+            session = providers.open_session(content, {}, str(file), provider, within_a_call)
         tokenizer_json = bundle.read(bundle.folder / "tokenizer.json")
-        return cls(_Opened(bundle, name, held, parts, session, tokenizer_json, workers, origin))
+        return cls(_Opened(bundle, name, held, parts, session, tokenizer_json, provider, threads, found_by))
 
     @property
     def dim(self) -> int:
@@ -293,6 +298,8 @@ class EdgeModel:
         Raises:
             InputError: it is neither texts nor vectors, vectors hold NaN or inf, or their widths differ.
         """
+        from edge_potion.directions import directions_of
+
         left, right = (directions_of(items, self.encode) for items in (a, b))
         if left.shape[-1] != right.shape[-1]:
             raise InputError(f"vectors of {left.shape[-1]} and of {right.shape[-1]} dimensions cannot be compared")
@@ -391,7 +398,8 @@ class EdgeModel:
         assert table is not None  # a graph without one has no half
         dtype = np.int32 if self.graph == "text" else np.int64
         grid = grid_feed(ids, places, len(table) - 1, dtype)
-        return self._called(half.session, None, {GRID: grid})
+        (taken,) = half.session.get_inputs()
+        return self._called(half.session, None, {taken.name: grid})
 
     def _run(self, feeds: Mapping[str, np.ndarray], texts: int) -> np.ndarray:
         """(b, D) float32 of so many texts by one ONNX Runtime call.
@@ -445,10 +453,11 @@ class EdgeModel:
         return self._open_half(as_sums=self.bundle.normalize)
 
     def _open_half(self, *, as_sums: bool) -> providers.OpenSession:
-        parts = self._opened.parts
-        threads = self._workers if self.graph == "text" else self._opened.origin.threads
-        cpu = providers.candidates("cpu")[0]
-        return _session_of(parts.from_ids(self._named, as_sums=as_sums), parts, self._named, cpu, threads)
+        from edge_potion.second_half import second_half
+
+        parts, cpu = self._opened.parts, providers.candidates("cpu")[0]
+        half = second_half(parts, self._named, as_sums=as_sums)
+        return providers.open_session(half, parts.tensors, self._named, cpu, self._opened.threads)
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -459,43 +468,40 @@ class EdgeModel:
 
 
 @lru_cache(maxsize=1)  # a pool sends the same model with every task
-def _opened_again(origin: _Origin, graph: str, precision: str, fingerprint: str) -> EdgeModel:
+def _opened_again(
+    name: str | None,
+    revision: str | None,
+    provider: str,
+    options: tuple[tuple[str, Any], ...],
+    threads: int | None,
+    graph: str,
+    precision: str,
+    fingerprint: str,
+) -> EdgeModel:
     """A model that was sent, in the process that it was sent to."""
-    name = origin.name or BUILT_IN
     try:
         model = EdgeModel.from_pretrained(
-            origin.name,
-            provider=(origin.provider, dict(origin.options)),
+            name,
+            provider=(provider, dict(options)),
             precision=precision,
             graph=graph,
-            threads=origin.threads,
-            revision=origin.revision,
+            threads=threads,
+            revision=revision,
         )
     except EdgePotionError as reason:
-        raise ModelFormatError(f"{name} cannot be opened again: {reason} ({SENT})") from reason
+        raise ModelFormatError(f"{name or BUILT_IN} cannot be opened again: {reason} ({SENT})") from reason
     if model._fingerprint != fingerprint:
-        raise ModelFormatError(f"{name} was replaced or changed since the model was loaded ({SENT})")
+        raise ModelFormatError(f"{name or BUILT_IN} was replaced or changed since the model was loaded ({SENT})")
     return model
 
 
-def _origin(
-    model: str | Path | None, revision: str | None, folder: Path, provider: providers.Provider, threads: int | None
-) -> _Origin:
-    name: str | None = str(folder.resolve())
+def _name_elsewhere(model: str | Path | None, revision: str | None, folder: Path) -> tuple[str | None, str | None]:
+    """Name and revision that `folder`, which was found for `model`, is found by from anywhere."""
     if folder == find_folder(None):
-        name = None
-    elif not Path(str(model)).expanduser().is_dir():  # a hub id
-        name, revision = str(model), folder.name if COMMIT.fullmatch(folder.name) else revision
-    return _Origin(name, revision, provider.name, tuple(provider.options.items()), threads)
-
-
-def _session_of(
-    content: bytes, parts: GraphParts, told: str, provider: providers.Provider, threads: int | None
-) -> providers.OpenSession:
-    """A session of the file of a graph, or of what was cut out of it."""
-    is_lent = content is not parts.content and parts.table is not None
-    lent = providers.Lent(parts.table_name, parts.table) if is_lent and parts.table is not None else None
-    return providers.open_session(content, lent, told, provider, threads)
+        return None, None
+    if Path(str(model)).expanduser().is_dir():
+        return str(folder.resolve()), None
+    return str(model), folder.name if COMMIT.fullmatch(folder.name) else revision
 
 
 def _or_else(provider: providers.Provider, bundle: Bundle) -> str:

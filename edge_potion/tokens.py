@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces, room
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,10 +31,13 @@ __all__ = [
     "pad_id",
     "plain",
     "refuse_surrogates",
+    "room",
     "tokenize",
     "unk_id",
 ]
 
+CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
+LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
 ENCODED_AT_ONCE = 2**20  # characters, so that a look at a long text takes little memory
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 
@@ -100,19 +102,26 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
 def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int) -> list[list[int]]:
     """Ids of each text, at least the first `max_tokens`. Of a long text no more is tokenized than that takes."""
     size = room(max_tokens)
-    long = [place for place, text in enumerate(texts) if len(text) > size]
-    if long:
-        texts = list(texts)
-        refuse_surrogates(texts, first)  # in what is cut off too
-        whole = {place: texts[place] for place in long}
-        splits = max_tokens is not None and is_split_at_spaces(tokenizer)
-        for place, text in whole.items():
-            texts[place] = head(text, size) if splits else ""
-    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    for place in long:
+    long = {place: text for place, text in enumerate(texts) if len(text) > size}
+    if not long:
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces  # who has short texts need not wait
+
+    refuse_surrogates(texts, first)  # in what is cut off too
+    heads = list(texts)
+    splits = max_tokens is not None and is_split_at_spaces(tokenizer)
+    for place, text in long.items():
+        heads[place] = head(text, size) if splits else ""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(heads, add_special_tokens=False)]
+    for place, text in long.items():
         if max_tokens is None or len(ids[place]) < max_tokens:
-            ids[place] = first_tokens(tokenizer, whole[place], max_tokens)
+            ids[place] = first_tokens(tokenizer, text, max_tokens, size)
     return ids
+
+
+def room(max_tokens: int | None) -> int:
+    """Characters of a text that is tokenized whole, whatever is kept of it; of a longer one the beginning is."""
+    return LONGEST_UNCUT if max_tokens is None else max_tokens * CHARACTERS_A_TOKEN
 
 
 def check_count(name: str, value: int | None, top: int | None = None) -> None:

@@ -218,7 +218,7 @@ FIXED32 = b"\x0d\0\0\0\0"  # field 1, which holds numbers
 @pytest.mark.parametrize(
     ("graph", "complaint"),
     [
-        (field(1, field(4, b"Cast")), None),
+        (field(11, field(1, b"x")) + field(1, field(1, b"x") + field(4, b"Cast")), None),
         (field(1, field(4, b"Loop")), "it holds the operator 'Loop'"),
         (field(1, field(4, b"Loop") + b"\x25Cast"), "no protobuf"),  # skipped by protobuf, as it is no string
         (field(1, field(4, b"Loop") + b"\x20\x04"), "no protobuf"),
