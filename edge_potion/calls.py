@@ -6,14 +6,10 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_potion.tokens import TokenIds, refuse_surrogates
-
-if TYPE_CHECKING:
-    from threading import Thread
 
 __all__ = ["FEEDS", "beginning", "calls_of", "grid_feed", "joined", "side_by_side", "windows"]
 
@@ -52,6 +48,12 @@ def side_by_side(run: Callable[[np.ndarray], None], calls: Sequence[np.ndarray],
     This thread works too, so that nothing depends on the others: none can be started once the interpreter is about to
     exit, or where the system gives no more.
     """
+    if min(threads, len(calls)) <= 1:
+        for call in calls:
+            run(call)
+        return
+    from threading import Thread  # who embeds a few texts need not wait for it
+
     waiting, failures, helpers = deque(calls), list[BaseException](), list[Thread]()
 
     def work() -> None:
@@ -67,8 +69,6 @@ def side_by_side(run: Callable[[np.ndarray], None], calls: Sequence[np.ndarray],
 
     try:
         for _ in range(min(threads, len(calls)) - 1):
-            from threading import Thread  # who embeds a single text need not wait for it
-
             helper = Thread(target=work)
             try:
                 helper.start()
