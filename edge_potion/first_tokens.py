@@ -100,8 +100,9 @@ def _is_local(step: dict[str, Any]) -> bool:
     if step["type"] != "Replace":
         return step["type"] in LOCAL_NORMALIZERS
     pattern = step["pattern"]
-    replaced = pattern.get("String", "")
-    return pattern.get("Regex") == " {2,}" or len(replaced) == 1 or bool(replaced and " " not in replaced)
+    replaced = pattern.get("String", " ")
+    keeps_both_sides = not any(each == " " or (each.isascii() and each.isalnum()) for each in replaced)
+    return pattern.get("Regex") == " {2,}" or keeps_both_sides
 
 
 def _is_streamed(tokenizer: Tokenizer) -> bool:
@@ -157,28 +158,27 @@ def _parts(tokenizer: Tokenizer, text: str) -> Iterator[str]:
     """
     normalize = _normalizing(tokenizer)
     sorts = any(step["type"] in SORTING_NORMALIZERS for step in _steps(tokenizer.normalizer, "normalizers"))
+    begins: dict[str, bool] = {}  # of each character, whether a part may begin with it
     vanishes: dict[str, bool] = {}
     held = ""
     for begin in range(0, len(text), PART):
         part = text[begin : begin + PART]
-        end = _last_letter(part) if sorts else len(part)
-        if end is not None:
+        found = set(part)
+        begins.update((new, not sorts or _begins(new)) for new in found - begins.keys())
+        if any(map(begins.__getitem__, found)):
+            end = next(place for place in range(len(part) - 1, -1, -1) if begins[part[place]])
             yield held + part[:end]
             held = part[end:]
             continue
-        for mark in set(part) - vanishes.keys():
-            vanishes[mark] = OLD.combining(mark) > 0 and not normalize(mark)
-        held += "".join([each for each in part if not vanishes[each]])
+        vanishes.update((new, OLD.combining(new) > 0 and not normalize(new)) for new in found - vanishes.keys())
+        if not all(map(vanishes.__getitem__, found)):
+            held += "".join([each for each in part if not vanishes[each]])
     yield held
 
 
-def _last_letter(text: str) -> int | None:
-    """The last place before whose character nothing is sorted, whatever the version of Unicode."""
-    for place in range(len(text) - 1, -1, -1):
-        character = text[place]
-        if character.isascii():
-            return place
-        known = unicodedata.category(character)[0] in "LNPSZ" or OLD.category(character) != "Cn"
-        if known and not unicodedata.combining(unicodedata.normalize("NFD", character)[0]):
-            return place
-    return None
+def _begins(character: str) -> bool:
+    """Whether nothing is ever sorted across the place before it, whatever the version of Unicode."""
+    if character.isascii():
+        return True
+    is_known = unicodedata.category(character)[0] in "LNPSZ" or OLD.category(character) != "Cn"
+    return is_known and not unicodedata.combining(unicodedata.normalize("NFD", character)[0])
