@@ -69,7 +69,8 @@ def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
             "pip install 'edge-potion[cpu,export]', and load BUNDLE"
         ) from missing
     except OSError as failure:
-        raise InputError(f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE") from failure
+        to = "EDGE_POTION_CACHE must name" if os.environ.get("EDGE_POTION_CACHE") else "set EDGE_POTION_CACHE to"
+        raise InputError(f"cannot write the cache {cached} ({failure}); {to} a folder that can be written") from failure
     finally:
         shutil.rmtree(own, ignore_errors=True)
     return open_bundle(cached)

@@ -76,7 +76,7 @@ def _numbers(array: np.ndarray) -> np.ndarray:
         raise InputError(f"an array of {array.dtype} cannot be compared; {TAKEN}")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as failure:
+    except (TypeError, ValueError, OverflowError) as failure:
         raise InputError(f"an array of {array.dtype} cannot be compared ({_line(failure)}); {TAKEN}") from failure
 
 
