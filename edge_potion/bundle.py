@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json
-from edge_potion.manifest import FileSum, check_files, read_manifest
+from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
@@ -18,6 +19,7 @@ __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bu
 # (README, Numbers); other providers have no kernels for most of it.
 GRAPHS = {"text": "text", "bag": "bag", "tokens": "model"}
 CPU_GRAPHS = ("text",)
+LARGEST_FILE = 2**31  # bytes: protobuf takes no larger graph
 PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
 
 
@@ -53,6 +55,22 @@ class Bundle:
         """
         check_files(self.folder, self.sums, [file.relative_to(self.folder).as_posix()])
         return file
+
+    def read(self, file: Path) -> bytes:
+        """The content of a file of the bundle; what is held to the manifest is what is returned.
+
+        Raises:
+            ModelFormatError: it is missing, damaged, no plain file or larger than any of ours.
+        """
+        try:
+            found = file.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
+                raise ModelFormatError(f"{file} is no file, or larger than {LARGEST_FILE:,} bytes")
+            content = file.read_bytes()
+        except OSError as failure:
+            raise ModelFormatError(f"{file} is missing or cannot be read ({failure})") from failure
+        check_content(file, content, self.sums.get(file.relative_to(self.folder).as_posix()))
+        return content
 
     @property
     def precisions(self) -> list[str]:
@@ -93,8 +111,14 @@ def open_bundle(folder: Path) -> Bundle:
     """Read what a bundle holds.
 
     Raises:
-        ModelFormatError: no graph of ours, or a config.json that is missing or inconsistent.
+        ModelFormatError: the folder is no bundle of ours, holds no graph, or a config.json that is missing or
+            inconsistent.
     """
+    if not is_bundle(folder):  # whatever its onnx/ holds is of another maker
+        raise ModelFormatError(
+            f"{folder} is no bundle of ours (neither golden.json nor our manifest.json is there); write one with "
+            f"`edge-potion export {folder} --out BUNDLE`"
+        )
     found = {
         (graph, precision): folder / graph_file(graph, precision)
         for graph in GRAPHS
@@ -107,8 +131,8 @@ def open_bundle(folder: Path) -> Bundle:
             "with `edge-potion export`"
         )
     sums = read_manifest(folder)
-    check_files(folder, sums, ["config.json"])
     config = read_json(folder / "config.json")
+    check_files(folder, sums, ["config.json"])  # behind it, so that what was read is what is held to the manifest
     dim, max_tokens, normalize = config.get("hidden_dim"), config.get("max_length"), config.get("normalize")
     for key, value, fits in (
         ("hidden_dim", dim, type(dim) is int and dim > 0),

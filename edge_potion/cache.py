@@ -68,9 +68,10 @@ def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
             "pip install 'edge-potion[cpu,export]', and load BUNDLE"
         ) from missing
     except (OSError, InputError) as failure:
+        to = "EDGE_POTION_CACHE must name" if os.environ.get("EDGE_POTION_CACHE") else "set EDGE_POTION_CACHE to"
         raise InputError(
-            f"cannot write the cache {cached} ({failure}); set EDGE_POTION_CACHE to a folder that can be written, or "
-            f"load what `edge-potion export {folder} --out BUNDLE` writes"
+            f"cannot write the cache {cached} ({failure}); {to} a folder that can be written, or load what "
+            f"`edge-potion export {folder} --out BUNDLE` writes"
         ) from failure
 
 

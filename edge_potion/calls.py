@@ -1,19 +1,24 @@
-"""Texts -> ONNX Runtime calls: windows that fit in memory, calls of like lengths, and what each graph is fed."""
+"""Texts -> ONNX Runtime calls: windows that fit in memory, calls of like lengths side by side, and what each is fed."""
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from edge_potion.tokens import TokenIds, refuse_surrogates
 
-__all__ = ["FEEDS", "calls_of", "joined", "windows"]
+__all__ = ["FEEDS", "beginning", "calls_of", "grid_feed", "joined", "side_by_side", "windows"]
 
 # Texts are sorted by length within a window, so that those which share a call waste no padding. A window is small
 # enough to hold in memory as `tokenizers` encodings (about 150 bytes a token).
 WINDOW_TEXTS = 8192
 WINDOW_CHARACTERS = 2_000_000
+# A word of printable ASCII between blanks that every BERT splits at: at least one token, whatever the vocabulary.
+SURE_WORD = re.compile(r"(?<![^ \t\n\r])[!-~]+(?=[ \t\n\r])")
 
 
 def joined(texts: Sequence[str], window: Sequence[str], first: int) -> np.ndarray:
@@ -26,6 +31,57 @@ def joined(texts: Sequence[str], window: Sequence[str], first: int) -> np.ndarra
     except UnicodeEncodeError:
         refuse_surrogates(window, first)
         raise
+
+
+def beginning(text: str, words: int, longest: int) -> str:
+    """A text for the text graph up to the end of its word number `words`, where at most `longest` characters hold it.
+
+    Only words that are surely tokens are counted, so that of `words` tokens none is missing.
+    """
+    word = next(islice(SURE_WORD.finditer(text, 0, longest), words - 1, None), None)
+    return text if word is None else text[: word.end()]
+
+
+def side_by_side(run: Callable[[np.ndarray], None], calls: Sequence[np.ndarray], threads: int) -> None:
+    """`run` every call, several at once where threads can be started; raises what the first that failed raised.
+
+    This thread works too, so that nothing depends on the others: none can be started once the interpreter is about to
+    exit, or where the system gives no more.
+    """
+    if min(threads, len(calls)) <= 1:
+        for call in calls:
+            run(call)
+        return
+    from threading import Thread  # who embeds a few texts need not wait for it
+
+    waiting, failures, helpers = deque(calls), list[BaseException](), list[Thread]()
+
+    def work() -> None:
+        while not failures:
+            try:
+                call = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                run(call)
+            except BaseException as failure:  # Ctrl-C too: the others stop
+                failures.append(failure)
+
+    try:
+        for _ in range(min(threads, len(calls)) - 1):
+            helper = Thread(target=work)
+            try:
+                helper.start()
+            except RuntimeError:
+                break
+            helpers.append(helper)
+        work()
+    finally:
+        waiting.clear()
+        for helper in helpers:
+            helper.join()
+    if failures:
+        raise failures[0]
 
 
 def windows(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -65,6 +121,14 @@ def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
     # Where the mask is 0 stands whatever comes next in `flat`: writing a pad there would cost twice the time.
     grid = ids.flat.take(ids.starts[places, None] + columns, mode="clip")  # (B, L)
     return {"input_ids": grid, "attention_mask": mask}
+
+
+def grid_feed(ids: TokenIds, places: np.ndarray, pad: int, dtype: type[np.integer]) -> np.ndarray:
+    """(B, L) of `dtype`, for the half of a graph that starts from ids: `pad` where no token is, and at the end."""
+    lengths = ids.lengths[places]
+    columns = np.arange(lengths.max(initial=0) + 1)  # (L,)
+    grid = np.append(ids.flat, pad).take(ids.starts[places, None] + columns, mode="clip")
+    return np.where(columns < lengths[:, None], grid, pad).astype(dtype)
 
 
 # What a graph that starts from ids is fed: the texts at `places` of `ids`.

@@ -342,16 +342,20 @@ def verify(
 def info(
     model: ModelArgument = BUILT_IN,
 ) -> None:
-    """Show what a bundle holds, what it says of itself, and which providers this machine offers.
+    """Show what a bundle or a model folder holds, what it says of itself, and which providers this machine offers.
 
     Example: edge-potion info my-bundle
     """
     from edge_potion import __version__, providers
-    from edge_potion.bundle import open_bundle
+    from edge_potion.bundle import is_bundle, open_bundle
     from edge_potion.folders import find_folder
 
     _refuse_closed_stdout()
-    _print_bundle(open_bundle(find_folder(model)))
+    folder = find_folder(model)
+    if is_bundle(folder):
+        _print_bundle(open_bundle(folder))
+    else:
+        _print_other(folder)
     try:
         offered = ", ".join(providers.available())
     except EdgePotionError as error:
@@ -377,6 +381,30 @@ def _print_bundle(bundle: Bundle) -> None:
     if tables.is_file():
         dtype = terminal(bundle.config.get("embedding_dtype", ""))
         print(f"{tables.stat().st_size / 1e6:8.2f} MB  {dtype:8}  table   {tables.name}")
+
+
+def _print_other(folder: Path) -> None:
+    """What a folder is that `export` did not write; ModelFormatError where it is nothing that we take."""
+    from edge_potion.folders import read_json
+    from edge_potion.static_model import StaticModel
+
+    graphs = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.onnx"))
+    try:
+        static = StaticModel.from_pretrained(folder)
+    except EdgePotionError:
+        config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+        if "hidden_size" not in config:  # of a transformer
+            raise
+        kind = f"a {config.get('model_type', 'transformer')} of {config['hidden_size']} dimensions, no static model"
+        print(f"{folder}: {kind}; edge-potion distill {folder} makes one of it")
+    else:
+        card = static.card
+        limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"
+        kind = f"{static.dim} dimensions, {'normalized' if card.normalize else 'not normalized'}, {limit}"
+        print(f"{folder}: a static model of {len(static.table):,} tokens, {kind}")
+        print("it holds no graph of ours: EdgeModel exports it once into the cache, or edge-potion export for good")
+    if graphs:
+        print(f"of another maker, and not used here: {', '.join(graphs)}")
 
 
 def _words(text: str) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "MODEL_FILES",
     "files_of",
     "find_folder",
+    "json_object",
     "origin_of",
     "read_bytes",
     "read_json",
@@ -119,7 +120,12 @@ def _of_modules(folder: Path) -> list[str]:
 
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file; ModelFormatError when it is missing, truncated or not an object."""
-    value = _json(file)
+    return json_object(read_bytes(file), file)
+
+
+def json_object(content: bytes, file: Path) -> dict[str, Any]:
+    """The object in the JSON that was read of a file; ModelFormatError when it is truncated or not an object."""
+    value = _json(content, file)
     if not isinstance(value, dict):
         raise ModelFormatError(f"{file} holds a {type(value).__name__}; a JSON object was expected")
     return value
@@ -127,7 +133,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def read_json_list(file: Path) -> list[Any]:
     """The list in a JSON file; ModelFormatError when it is missing, truncated or no list."""
-    value = _json(file)
+    value = _json(read_bytes(file), file)
     if not isinstance(value, list):
         raise ModelFormatError(f"{file} holds a {type(value).__name__}; a JSON list was expected")
     return value
@@ -165,8 +171,7 @@ def read_text(file: Path) -> str:
         return content.decode("latin-1")
 
 
-def _json(file: Path) -> Any:
-    content = read_bytes(file)
+def _json(content: bytes, file: Path) -> Any:
     try:
         return json.loads(content.decode(json.detect_encoding(content)))  # a byte-order mark tells UTF-16 too
     except (ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON

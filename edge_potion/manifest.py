@@ -11,7 +11,17 @@ from pathlib import Path, PurePosixPath
 from edge_potion.errors import ModelFormatError
 from edge_potion.folders import read_json
 
-__all__ = ["MANIFEST", "FileSum", "check_files", "damaged", "file_sum", "read_manifest", "told_sum", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "FileSum",
+    "check_content",
+    "check_files",
+    "damaged",
+    "file_sum",
+    "read_manifest",
+    "told_sum",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 LONGEST_NAME = 255  # bytes; more, no file system takes
@@ -122,12 +132,30 @@ def check_files(folder: Path, sums: Mapping[str, FileSum], names: Iterable[str])
         except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
             raise ModelFormatError(f"{file} is missing or cannot be read ({failure})") from failure
         if not same:
-            raise ModelFormatError(
-                f"{file} is not the file that was exported ({size:,} bytes; {wanted.size_bytes:,} in {MANIFEST}): "
-                "download or export the bundle again (a checkout that changes line ends does this too)"
-                if size != wanted.size_bytes
-                else f"{file} is damaged: its checksum is not that of {MANIFEST}; download or export the bundle again"
-            )
+            raise _not_exported(file, size, wanted)
+
+
+def check_content(file: Path, content: bytes, wanted: FileSum | None) -> None:
+    """Hold what was read of a file to the manifest; None, where that does not name it, asks for nothing.
+
+    Raises:
+        ModelFormatError: it is not what it was.
+    """
+    import hashlib
+
+    if wanted is None:
+        return
+    if len(content) != wanted.size_bytes or hashlib.sha256(content).hexdigest() != wanted.sha256:
+        raise _not_exported(file, len(content), wanted)
+
+
+def _not_exported(file: Path, size: int, wanted: FileSum) -> ModelFormatError:
+    return ModelFormatError(
+        f"{file} is not the file that was exported ({size:,} bytes; {wanted.size_bytes:,} in {MANIFEST}): "
+        "download or export the bundle again (a checkout that changes line ends does this too)"
+        if size != wanted.size_bytes
+        else f"{file} is damaged: its checksum is not that of {MANIFEST}; download or export the bundle again"
+    )
 
 
 def _is_others(folder: Path) -> bool:

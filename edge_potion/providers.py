@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_potion import cpp_locale
 from edge_potion.errors import FallBackError, ModelFormatError, ProviderError, require
 
@@ -39,6 +41,8 @@ RUNTIME_WHEELS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu", "onnxruntime-o
 NEEDS_CUDA_LIBRARIES = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 # Nodes of our graphs that do the work; a provider ran when it ran these.
 KEY_NODES = ("table", "pool")
+# Of ONNX Runtime's optimizers, the one that computes nodes while a graph is loaded; ours have none that it helps.
+NO_WORK_AT_LOAD = ["ConstantFolding"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,13 @@ class OpenSession:
         provider: short name of the provider that runs the table lookup and the pooling.
         ran_on: names of the nodes by the short name of the provider that runs them; empty on the CPU, where there is
             no other.
+        lent: what ONNX Runtime reads and does not own; it must live as long as the session.
     """
 
     session: Any
     provider: str
     ran_on: Mapping[str, Sequence[str]]
+    lent: Any = None
 
 
 def available() -> list[str]:
@@ -113,11 +119,15 @@ def candidates(provider: str | tuple[str, Mapping[str, Any]] = "auto") -> list[P
     return [Provider(_short(ort_name), ort_name, options)]
 
 
-def open_session(graph: Path, provider: Provider, threads: int | None = None) -> OpenSession:
+def open_session(
+    content: bytes, tensors: Mapping[str, np.ndarray], told: str, provider: Provider, threads: int | None = None
+) -> OpenSession:
     """Load a graph of ours on a provider, and check node by node that the provider took it.
 
     Args:
-        graph: an .onnx file of a bundle.
+        content: an .onnx file.
+        tensors: what lies elsewhere than in `content`, by name, C-contiguous: lent to the session, on the CPU alone.
+        told: what errors call the graph.
         provider: one of `candidates`.
         threads: threads inside one call; None leaves it to ONNX Runtime (one a physical core).
 
@@ -134,15 +144,25 @@ def open_session(graph: Path, provider: Provider, threads: int | None = None) ->
     options.intra_op_num_threads = threads or 0
     if provider.name != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    lent = {}
     try:
-        # Without enable_fallback=0 a provider that fails, at load or in a later call, is silently replaced.
-        session = ort.InferenceSession(str(graph), options, providers=_with_fall_backs(provider), enable_fallback=0)
+        for name, values in tensors.items():
+            lent[name] = ort.OrtValue.ortvalue_from_numpy(values)
+            options.add_external_initializers([name], [lent[name]])  # or it would look for a file
+            options.add_initializer(name, lent[name])  # or it would make a copy
+        session = ort.InferenceSession(
+            content,
+            options,
+            providers=_with_fall_backs(provider),
+            enable_fallback=0,  # or a provider that fails, at load or in a later call, is silently replaced
+            disabled_optimizers=NO_WORK_AT_LOAD,
+        )
     except Exception as failure:  # onnxruntime's own exceptions share no base class
         reason = str(failure).strip().split("\n")[0]
         if provider.name != "cpu":
-            raise ProviderError(f"provider {provider.name!r} cannot load {graph.name} ({reason})") from failure
-        raise ModelFormatError(f"{graph} is no graph that onnxruntime {ort.__version__} loads ({reason})") from failure
-    return OpenSession(session, provider.name, _checked_nodes(session, provider))
+            raise ProviderError(f"provider {provider.name!r} cannot load {told} ({reason})") from failure
+        raise ModelFormatError(f"{told} is no graph that onnxruntime {ort.__version__} loads ({reason})") from failure
+    return OpenSession(session, provider.name, _checked_nodes(session, provider), lent)
 
 
 def _checked_nodes(session: Any, provider: Provider) -> dict[str, list[str]]:
@@ -157,9 +177,10 @@ def _checked_nodes(session: Any, provider: Provider) -> dict[str, list[str]]:
     home = {node: name for name, nodes in ran_on.items() for node in nodes}
     strayed = sorted({home.get(node, "no provider") for node in KEY_NODES} - {provider.name})
     if strayed:
+        other = next((name for name in strayed if name in ran_on), "cpu")
         raise FallBackError(
             f"provider {provider.name!r} was asked for, and the table or the pooling runs on {', '.join(strayed)}; "
-            f"use provider={strayed[0]!r}, or 'auto' to take what works",
+            f"use provider={other!r}, or 'auto' to take what works",
             ran_on,
         )
     return ran_on
@@ -182,7 +203,10 @@ def _pip_hint(ort_name: str) -> str:
         "TensorrtExecutionProvider": "gpu",
         "OpenVINOExecutionProvider": "openvino",
     }.get(ort_name)
-    return f" (pip uninstall onnxruntime; pip install 'edge-potion[{extra}]')" if extra else ""
+    installed = _installed_wheels()
+    if not extra or RUNTIME_WHEELS.get(installed[0] if installed else "onnxruntime") == extra:
+        return ""  # it is the wheel that should have it
+    return f" (pip uninstall {installed[0] if installed else 'onnxruntime'}; pip install 'edge-potion[{extra}]')"
 
 
 def _ort() -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_potion import cpp_locale
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.folders import json_object, read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -36,6 +36,7 @@ __all__ = [
     "plain",
     "prompted",
     "refuse_surrogates",
+    "room",
     "sound",
     "tokenize",
     "unk_id",
@@ -45,6 +46,9 @@ cpp_locale.settle()  # before tokenizers, torch and what the program imports nex
 
 log = logging.getLogger("edge_potion")
 
+CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
+LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
+ENCODED_AT_ONCE = 2**20  # characters, so that a look at a long text takes little memory
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 # The fields of each model in a tokenizer.json, and of an added token, that `tokenizers` 0.23 reads; it passes over
 # others without a word. A model of an old file has no type.
@@ -106,16 +110,40 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None,
     check_texts(texts, first)
     with sound("the model's tokenizer.json cannot tokenize"):
         try:
-            encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            ids = _ids(tokenizer, texts, max_tokens, first)
         except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
             refuse_surrogates(texts, first)
             raise
-    ids = [encoding.ids for encoding in encodings]
     if max_tokens is not None:
         ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return TokenIds(flat, lengths)
+
+
+def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int) -> list[list[int]]:
+    """Ids of each text, at least the first `max_tokens`. Of a long text no more is tokenized than that takes."""
+    size = room(max_tokens)
+    long = {place: text for place, text in enumerate(texts) if len(text) > size}
+    if not long:
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces  # who has short texts need not wait
+
+    refuse_surrogates(texts, first)  # in what is cut off too
+    heads = list(texts)
+    splits = max_tokens is not None and is_split_at_spaces(tokenizer)
+    for place, text in long.items():
+        heads[place] = head(text, size) if splits else ""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(heads, add_special_tokens=False)]
+    for place, text in long.items():
+        if max_tokens is None or len(ids[place]) < max_tokens:
+            ids[place] = first_tokens(tokenizer, text, max_tokens, size)
+    return ids
+
+
+def room(max_tokens: int | None) -> int:
+    """Characters of a text that is tokenized whole, whatever is kept of it; of a longer one the beginning is."""
+    return LONGEST_UNCUT if max_tokens is None else max_tokens * CHARACTERS_A_TOKEN
 
 
 @contextmanager
@@ -170,23 +198,26 @@ def check_texts(texts: Sequence[str], first: int) -> None:
 
 def refuse_surrogates(texts: Sequence[str], first: int) -> None:
     for place, text in enumerate(texts, first):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as failure:
-            raise InputError(
-                f"text {place} holds the lone surrogate U+{ord(text[failure.start]):04X} at character {failure.start}, "
-                "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
-            ) from None
+        for begin in range(0, len(text), ENCODED_AT_ONCE):
+            try:
+                text[begin : begin + ENCODED_AT_ONCE].encode("utf-8")
+            except UnicodeEncodeError as failure:
+                at = begin + failure.start
+                raise InputError(
+                    f"text {place} holds the lone surrogate U+{ord(text[at]):04X} at character {at}, "
+                    "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
+                ) from None
 
 
-def open_tokenizer(file: Path) -> Tokenizer:
+def open_tokenizer(file: Path, read: bytes | None = None) -> Tokenizer:
     """The tokenizer of a `tokenizer.json`, made `plain`; ModelFormatError when it cannot be read.
 
-    Fields that `tokenizers` would pass over in silence are told by name.
+    Fields that `tokenizers` would pass over in silence are told by name. `read` is what was read of the file, where it
+    was.
     """
     from tokenizers import Tokenizer
 
-    content = read_json(file)
+    content = read_json(file) if read is None else json_object(read, file)
     with sound(f"{file} is no tokenizer that the `tokenizers` library reads"):
         tokenizer = plain(Tokenizer.from_str(json.dumps(content)))
         for unknown in _unknown_fields(content):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,110 @@ def test_operators_that_no_graph_of_ours_has_are_refused(operator, domain, small
         check_onnx(with_graph(small, change))
 
 
+def constants_alone(kind: str) -> onnx.GraphProto:
+    """A graph that works on constants, for ONNX Runtime to fold while it loads it."""
+    make = onnx.helper.make_node
+    held = {
+        "size": np.array([2**30]),
+        "zero": np.array(0),
+        "one": np.array(1),
+        "many": np.array(2**40),
+        "few": np.ones(9),
+    }
+    held |= {
+        "pads": np.array([0, 2**33]),
+        "column": np.ones((2**14, 1)),
+        "row": np.ones((1, 2**14)),
+        "ends": np.array([1]),
+    }
+    held |= {"begins": np.array([0]), "yes": np.array(True)}
+    nodes = {
+        "filled": [make("ConstantOfShape", ["size"], ["c"])],
+        "range": [make("Range", ["zero", "many", "one"], ["c"])],
+        "padded": [make("Pad", ["few", "pads"], ["c"])],
+        "broadcast": [make("Mul", ["column", "row"], ["c"])],
+        "doubled": [make("Concat", [f"c{at}" if at else "few"] * 2, [f"c{at + 1}"], axis=0) for at in range(40)],
+        "sums": [make("CumSum", [f"c{at}" if at else "few", "zero"], [f"c{at + 1}"]) for at in range(900)],
+        "cut and summed": [make("Slice", ["few", "begins", "ends"], ["c"]), make("CumSum", ["c", "zero"], ["d"])],
+        "slices": [make("Slice", [f"c{at}" if at else "few", "begins", "ends"], [f"c{at + 1}"]) for at in range(2)],
+        "many slices": [make("Slice", ["few", "begins", "ends"], [f"c{at}"]) for at in range(17)],
+        "out of order": [make("Identity", ["later"], ["c"]), make("Identity", ["x"], ["later"])],
+        "branch": [],
+        "branch by a constant": [],
+        "shadowed": [],
+    }[kind]
+    made = onnx.helper.make_tensor_value_info("made", 1, None)
+    work = [make("ConstantOfShape", ["size"], ["made"])]
+    inner = [onnx.numpy_helper.from_array(np.array([2**30]), "x")] if kind == "shadowed" else []
+    if kind == "shadowed":
+        work = [make("ConstantOfShape", ["x"], ["made"])]
+    if kind == "branch by a constant":
+        work = [make("Identity", ["x"], ["made"])]
+    if "branch" in kind or inner:
+        sides = {side: onnx.helper.make_graph(work, side, [], [made], inner) for side in ("then_branch", "else_branch")}
+        nodes = [make("Cast", ["x"], ["flag"], to=9), make("If", ["yes" if "by" in kind else "flag"], ["c"], **sides)]
+    tensors = [onnx.numpy_helper.from_array(value, name) for name, value in held.items()]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, ["n"]) for name in ("x", "y")]
+    nodes.append(make("Identity", ["x"], ["y"]))
+    return onnx.helper.make_graph(nodes, kind, ends[:1], ends[1:], tensors)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("filled", "range", "padded", "broadcast", "doubled", "sums", "cut and summed", "slices", "many slices"),
+        *("out of order", "branch", "branch by a constant", "shadowed"),
+    ],
+)
+def test_work_on_constants_is_refused_before_it_is_loaded(kind, tmp_path):
+    file = tmp_path / "model.onnx"
+    onnx.save(onnx.helper.make_model(constants_alone(kind)), file)
+    for content in (None, file.read_bytes()):
+        with pytest.raises(ModelFormatError, match="no input of the model reaches a node of it"):
+            check_onnx(file, content)
+
+
+def test_thousands_of_nodes_are_refused(tmp_path):
+    names = ["x", *(f"v{at}" for at in range(4001))]
+    nodes = [onnx.helper.make_node("Identity", [one], [next_]) for one, next_ in pairwise(names)]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, ["n"]) for name in ("x", names[-1])]
+    onnx.save(
+        onnx.helper.make_model(onnx.helper.make_graph(nodes, "long", ends[:1], ends[1:])), tmp_path / "model.onnx"
+    )
+    with pytest.raises(ModelFormatError, match="more than 4,000 nodes"):
+        check_onnx(tmp_path / "model.onnx")
+
+
+def test_nothing_is_computed_while_a_graph_is_loaded(small):
+    """A shape that is known before there is any input, of half a gigabyte: not even that is made at load."""
+
+    def change(model: onnx.ModelProto) -> None:
+        make = onnx.helper.make_node
+        nodes = [
+            make("Reshape", ["input_ids", "size"], ["wide"]),
+            make("Shape", ["wide"], ["known"]),
+            make("ConstantOfShape", ["known"], ["filled"]),
+            make("ReduceSum", ["filled"], ["sum"], keepdims=0),
+            make("Add", ["before", "sum"], ["sentence_embedding"]),
+        ]
+        (last,) = (node for node in model.graph.node if "sentence_embedding" in node.output)
+        last.output[0] = "before"
+        model.graph.node.extend(nodes)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2**27]), "size"))
+
+    with_graph(small, change)
+    script = """
+import resource, sys
+from edge_potion import EdgeModel
+EdgeModel.from_pretrained(sys.argv[1], graph="bag", precision="int8")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+EdgeModel.from_pretrained(sys.argv[1], graph="bag", precision="float32")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (2**20 if sys.platform == "darwin" else 1024))
+"""
+    done = subprocess.run([sys.executable, "-c", script, small], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 200
+
+
 def field(number: int, content: bytes) -> bytes:
     """A protobuf field of bytes, of less than 128."""
     return bytes([number << 3 | 2, len(content)]) + content
@@ -218,7 +323,7 @@ FIXED32 = b"\x0d\0\0\0\0"  # field 1, which holds numbers
 @pytest.mark.parametrize(
     ("graph", "complaint"),
     [
-        (field(1, field(4, b"Cast")), None),
+        (field(11, field(1, b"x")) + field(1, field(1, b"x") + field(4, b"Cast")), None),
         (field(1, field(4, b"Loop")), "it holds the operator 'Loop'"),
         (field(1, field(4, b"Loop") + b"\x25Cast"), "no protobuf"),  # skipped by protobuf, as it is no string
         (field(1, field(4, b"Loop") + b"\x20\x04"), "no protobuf"),
