@@ -11,6 +11,7 @@ from typing import Any
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
+from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, read_pipeline
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
@@ -35,6 +36,8 @@ class Bundle:
         max_tokens: where a text is cut; None means never.
         normalize: whether vectors have unit length.
         sums: what each file was when it was exported, by its path in the folder; empty where nothing tells.
+        prompt: what stands before every text: the default prompt of the model, "" for none. The graphs alone do not put
+            it there.
         remarks: from `export`, a line each: what the bundle lacks that one might think it has.
     """
 
@@ -45,6 +48,7 @@ class Bundle:
     max_tokens: int | None
     normalize: bool
     sums: Mapping[str, FileSum] = field(default_factory=dict)
+    prompt: str = ""
     remarks: tuple[str, ...] = ()
 
     def check(self, file: Path) -> Path:
@@ -141,4 +145,22 @@ def open_bundle(folder: Path) -> Bundle:
     ):
         if not fits:
             raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
-    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize), sums)
+    prompt = _prompt_in(folder, sums)
+    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize), sums, prompt)
+
+
+def _prompt_in(folder: Path, sums: Mapping[str, FileSum]) -> str:
+    """The default prompt that a bundle states.
+
+    Raises:
+        ModelFormatError: it states something else too that its graphs do not do.
+    """
+    pipeline = read_pipeline(folder)
+    check_files(folder, sums, [MODULES_FILE, SETTINGS_FILE])
+    others = [step.kind for step in pipeline.steps[1:] if step.kind not in ("Normalize", "Dropout")]
+    others += ["truncate_dim"] if pipeline.truncate_dim is not None else []
+    if others:
+        raise ModelFormatError(
+            f"{folder} states {' and '.join(others)}, which its graphs do not do; export what it was made from again"
+        )
+    return pipeline.prompt

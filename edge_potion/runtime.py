@@ -29,6 +29,7 @@ from edge_potion.tokens import (
     check_texts,
     open_tokenizer,
     pad_id,
+    prompted,
     refuse_surrogates,
     room,
     tokenize,
@@ -240,6 +241,7 @@ class EdgeModel:
         batch_size: int = 1024,
         max_tokens: int | Unset | None = UNSET,
         dim: int | None = None,
+        prompt: str | None = None,
         show_progress: bool = False,
     ) -> np.ndarray:
         """Vectors of `texts`, in their order.
@@ -249,6 +251,7 @@ class EdgeModel:
             batch_size: most texts that share one ONNX Runtime call.
             max_tokens: where to cut a text; the model's own limit unless given; None means never.
             dim: keep the first `dim` values of each vector, and scale to unit length again where the model does.
+            prompt: what stands before every text; the model's default prompt unless given, "" for nothing.
             show_progress: a bar on stderr.
 
         Returns:
@@ -258,8 +261,10 @@ class EdgeModel:
             InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
         if isinstance(texts, str):
-            return self.encode([texts], batch_size=batch_size, max_tokens=max_tokens, dim=dim)[0]
-        parts = self.stream(texts, batch_size=batch_size, max_tokens=max_tokens, dim=dim, show_progress=show_progress)
+            return self.encode([texts], batch_size=batch_size, max_tokens=max_tokens, dim=dim, prompt=prompt)[0]
+        parts = self.stream(
+            texts, batch_size=batch_size, max_tokens=max_tokens, dim=dim, prompt=prompt, show_progress=show_progress
+        )
         return np.concatenate([np.empty((0, dim or self.dim), np.float32), *parts])
 
     def stream(
@@ -269,6 +274,7 @@ class EdgeModel:
         batch_size: int = 1024,
         max_tokens: int | Unset | None = UNSET,
         dim: int | None = None,
+        prompt: str | None = None,
         show_progress: bool = False,
     ) -> Iterator[np.ndarray]:
         """Like `encode`, a window of (b, D) float32 at a time: bounded memory over any number of texts."""
@@ -284,7 +290,9 @@ class EdgeModel:
             each = iter(texts)
         except TypeError as failure:
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
-        vectors = self._stream(each, batch_size, limit, dim)
+        if not isinstance(prompt, str | None):
+            raise InputError(f"prompt is {type(prompt).__name__}; a str, or None for the model's own, was expected")
+        vectors = self._stream(each, batch_size, limit, dim, self.bundle.prompt if prompt is None else prompt)
         return counted(vectors, show_progress, len, desc="encode", unit=" texts", unit_scale=True)
 
     def similarity(self, a: Comparable, b: Comparable) -> np.ndarray:
@@ -309,12 +317,13 @@ class EdgeModel:
         return np.clip(left @ right.T, -1, 1)
 
     def _stream(
-        self, texts: Iterable[str], batch_size: int, max_tokens: int | None, dim: int | None
+        self, texts: Iterable[str], batch_size: int, max_tokens: int | None, dim: int | None, prompt: str
     ) -> Iterator[np.ndarray]:
         done = 0
         # The text graph cuts at the model's own limit; another one is for the tokenizer.
         from_text = self.graph == "text" and max_tokens == self.bundle.max_tokens
-        for window in windows(texts):
+        for bare in windows(texts):
+            window = prompted(bare, prompt, done)
             if from_text:
                 vectors = self._encode_texts(window, batch_size, first=done)
             else:

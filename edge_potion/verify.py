@@ -72,7 +72,7 @@ class _Replayed:
 
 def _graph_vectors(folder: Path, golden: Golden, graph: str, precision: str, provider: str) -> _Replayed:
     model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph)
-    return _Replayed(golden, model.encode(golden.texts), model.provider)
+    return _Replayed(golden, model.encode(golden.texts, prompt=""), model.provider)
 
 
 def _ort_vectors(bundle: Bundle, held: OrtFile, golden: Golden) -> _Replayed:

@@ -106,6 +106,8 @@ def export(
             remarks.append(f"without the graph that starts from text: {reason}")
             graphs.remove("text")
     remarks += _of_rounded_values(model, quantize)
+    if model.card.prompt:
+        remarks.append(f"its graphs take texts with the prompt {model.card.prompt!r} before them, as EdgeModel puts it")
     for remark in remarks:
         log.warning("%s", remark)
     golden = golden_of(model)
@@ -221,6 +223,7 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
         "tokens": str(model.tokenizer.get_vocab_size()),
         "normalize": json.dumps(model.card.normalize),
         "max_tokens": json.dumps(model.card.max_tokens),
+        **({"prompt": model.card.prompt} if model.card.prompt else {}),
         "edge_potion_version": edge_potion.__version__,
     }
 
@@ -250,4 +253,4 @@ def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequen
     for graph in graphs:
         for precision in precisions:
             runner = EdgeModel.from_pretrained(folder, provider="cpu", precision=precision, graph=graph)
-            check_parity(golden, runner.encode(golden.texts), precision, f"{graph} at {precision}")
+            check_parity(golden, runner.encode(golden.texts, prompt=""), precision, f"{graph} at {precision}")

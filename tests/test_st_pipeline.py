@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import sentence_transformers as st
 import torch
@@ -26,8 +27,9 @@ from sentence_transformers.sentence_transformer.modules import (
     Transformer,
 )
 
-from edge_potion import EdgeModel, ModelFormatError, StaticModel, export
+from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export
 from edge_potion.st_pipeline import MODULES, OLD_NAMES, POOLING_MODES, REFUSED_MODULES, SETTINGS, read_pipeline
+from edge_potion.verify import verify
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "cats", "the cat, the dog!", "mats a b c", "é 日本"]
 
@@ -376,3 +378,43 @@ def test_a_file_of_a_strangers_folder_is_not_read_beyond_its_bound(hand_folder):
 def test_a_folder_without_modules_json_states_nothing(hand_folder):
     (hand_folder / "modules.json").unlink()
     assert read_pipeline(hand_folder).steps == []
+
+
+PROMPTED = {"prompts": {"ask": "the dog "}, "default_prompt_name": "ask"}
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_bundle_puts_the_default_prompt_before_every_text_in_each_graph(embedding, tmp_path, precision):
+    folder = saved(tmp_path / "m", embedding, Normalize(), **PROMPTED)
+    wanted = library_vectors(folder, TEXTS)
+    bundle = export(folder, tmp_path / "b", quantize=precision)
+    assert any("'the dog '" in remark for remark in bundle.remarks)
+    for graph in ("text", "bag", "tokens"):
+        model = EdgeModel.from_pretrained(tmp_path / "b", graph=graph, provider="cpu")
+        one_by_one = np.array([model.encode(text) for text in TEXTS])
+        for vectors in (model.encode(TEXTS), one_by_one, model.encode(TEXTS, max_tokens=99)):
+            assert ((vectors * wanted).sum(1) > (0.999999 if precision == "float32" else 0.999)).all()
+        bare = library_vectors(folder, TEXTS, prompt="")
+        assert ((model.encode(TEXTS, prompt="") * bare).sum(1) > 0.999).all()
+    with pytest.raises(InputError, match="prompt is int"):
+        model.encode("cat", prompt=3)
+    assert all(verdict.passed for verdict in verify(tmp_path / "b"))
+    session = ort.InferenceSession(str(bundle.graphs["text", precision]), providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["prompt"] == "the dog "
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "named"),
+    [
+        ("config_sentence_transformers.json", {"truncate_dim": 4}, "truncate_dim"),
+        ("modules.json", [("", "StaticEmbedding"), ("1", "LayerNorm")], "LayerNorm"),
+    ],
+)
+def test_a_bundle_that_states_what_its_graphs_do_not_do_is_refused(hand_bundle, file, content, named):
+    if file == "modules.json":
+        (hand_bundle / "1").mkdir()
+        (hand_bundle / "1" / "config.json").write_text('{"dimension": 8}')
+        content = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in content]
+    (hand_bundle / file).write_text(json.dumps(content))
+    with pytest.raises(ModelFormatError, match=f"states {named}, which its graphs do not do"):
+        EdgeModel.from_pretrained(hand_bundle)
