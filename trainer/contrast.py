@@ -226,7 +226,7 @@ def _resume(file: Path, trained: Student, best: Any) -> Progress:
     try:
         with safe_open(file, framework="pt") as found:
             tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
-            progress = Progress(**json.loads(found.metadata()["progress_bar"]))
+            progress = Progress(**json.loads(found.metadata()["progress"]))
     except SafetensorError as failure:  # the machine lost power before the file was on its disk
         log.warning("%s is damaged (%s); training begins anew", file.name, failure)
         return Progress()
