@@ -21,7 +21,7 @@ from sentence_transformers.sentence_transformer.modules import (
     WeightedLayerPooling,
 )
 
-from edge_potion import ModelFormatError
+from edge_potion import InputError, ModelFormatError
 from edge_potion.trainer.featurize import featurize
 from edge_potion.trainer.recipe import FeaturizeRecipe
 from edge_potion.trainer.shards import open_features
@@ -292,3 +292,28 @@ def test_a_teacher_that_is_not_whole_is_one_line(bert_teacher, broken, reason):
     with pytest.raises(ModelFormatError, match=reason) as told:
         load_teacher(bert_teacher, device="cpu")
     assert "\n" not in str(told.value)
+
+
+def test_a_teacher_is_called_what_it_says_and_never_by_a_path(bert_teacher, tmp_path):
+    home = tmp_path / "model"
+    bert_teacher.rename(home)
+    assert load_teacher(home, device="cpu").name == "unnamed-bert"
+    config = json.loads((home / "config.json").read_text())
+    (home / "config.json").write_text(json.dumps(config | {"_name_or_path": "us/clever-bert"}))
+    assert load_teacher(home, device="cpu").name == "us/clever-bert"
+    (home / "README.md").write_text("---\nmodel_name: wise\n---\n\n# A model\n")
+    assert load_teacher(home, device="cpu").name == "wise"
+    home.rename(tmp_path / "my-own-bert")
+    assert load_teacher(tmp_path / "my-own-bert", device="cpu").name == "my-own-bert"
+
+
+def test_features_of_another_way_of_pooling_are_not_gone_on_with(bert_teacher, tmp_path):
+    folder = saved(tmp_path / "m", bert_teacher, Pooling(HIDDEN), Normalize())
+    held_to_the_library(folder, tmp_path)
+    manifest = tmp_path / "features" / "features.json"
+    told = json.loads(manifest.read_text())
+    del told["modules"]  # as an earlier version wrote it, which left a Normalize out
+    manifest.write_text(json.dumps(told))
+    teacher = load_teacher(folder, device="cpu")
+    with pytest.raises(InputError, match="another kind: modules is None"):
+        featurize(teacher, tmp_path / "texts.txt", tmp_path / "features", FeaturizeRecipe(pooling="model"))

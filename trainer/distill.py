@@ -21,6 +21,7 @@ from .model_card import distilled_card
 from .pca import reduce_rows
 from .recipe import DistilRecipe, fingerprint, to_toml
 from .teacher import Teacher, load_teacher
+from .teacher_name import short_name
 from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = ["distil"]
@@ -41,7 +42,8 @@ def distil(
 
     Args:
         teacher: folder, hub id, or a loaded Teacher.
-        recipe: dims and SIF coefficient; the published recipe's when not given.
+        recipe: dims, vocabulary size and SIF coefficient; when not given, the published recipe's dims and coefficient,
+            and all tokens.
         words: extra words for the vocabulary, by falling frequency (WordPiece teachers only).
         revision: branch, tag or commit, for hub ids.
         device: torch device; by default cuda where there is one, else cpu.
@@ -53,9 +55,10 @@ def distil(
 
     Raises:
         InputError: the teacher cannot be found, or words for a tokenizer other than WordPiece.
+        RecipeError: a vocabulary size that the teacher's tokenizer cannot be brought to.
         ModelFormatError: the teacher cannot be loaded, or gives NaN.
     """
-    recipe = recipe or DistilRecipe()
+    recipe = recipe or DistilRecipe(vocabulary_size=None)
     if not isinstance(teacher, Teacher):
         teacher = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
     vocabulary = build_vocabulary(teacher.tokenizer, list(words), recipe.vocabulary_size)
@@ -97,6 +100,6 @@ def _card(teacher: Teacher, recipe: DistilRecipe, vocabulary: Vocabulary, shape:
         "sif_coefficient": recipe.sif_coefficient,
         "edge_potion": origin,
     }
-    name = f"{Path(teacher.name).name}-{shape[1]}d"
+    name = f"{short_name(teacher.name)}-{shape[1]}d"
     readme = distilled_card(name, teacher.name, teacher.licence, shape)
     return Card(name, True, DEFAULT_MAX_TOKENS, config, readme, made_by)

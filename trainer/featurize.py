@@ -58,6 +58,8 @@ def featurize(
         "sentences_sha256": corpus_digest,
         **asdict(recipe),
     }
+    if recipe.pooling == "model":  # before, it was the teacher's Pooling alone
+        made_from["modules"] = [step.kind for step in teacher.pipeline.steps]
     told = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": teacher.pooled_width(recipe.pooling)}
     done = _already_there(out, made_from, told)
     if done:

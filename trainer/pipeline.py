@@ -23,11 +23,12 @@ from .contrast import split_rows
 from .model_card import trained_card
 from .pairs import open_pairs
 from .recipe import Recipe, load_recipe, to_toml
-from .run_folder import Made, Run
+from .run_folder import Made, Run, check_stage
 from .sources import FEATURIZED, Sources, find_sources
 from .stages import Stages, model_of
 from .summary import agreement, write_summary
 from .teacher import licence_of
+from .teacher_name import short_name
 
 __all__ = ["TrainedModel", "featurize_corpus", "train"]
 
@@ -88,6 +89,7 @@ def train(
         MissingExtraError: a corpus format whose package is not installed.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    check_stage(from_stage)
     sources = find_sources(
         recipe,
         teacher,
@@ -164,7 +166,7 @@ def _published(run: Run, sources: Sources, made: Sequence[Made]) -> TrainedModel
 
     last = model_of(by_name["6-pca"])
     origin = {**last.card.config["edge_potion"], "recipe_fingerprint": by_name["6-pca"].fingerprint}
-    name = f"potion-{Path(origin['teacher']).name}-{last.dim}d"
+    name = f"potion-{short_name(origin['teacher'])}-{last.dim}d"
     packages = ("torch", "transformers", "tokenizers", "numpy")
     versions = {"edge-potion": edge_potion.__version__, **{package: version(package) for package in packages}}
     corpus = f"{recipe.corpus.source} {recipe.corpus.subset}".strip()

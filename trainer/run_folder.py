@@ -29,7 +29,7 @@ from edge_potion.writing import file_written_whole, is_litter
 from .memory import peak_memory_mb, reset_peak_memory
 from .recipe import fingerprint, to_toml
 
-__all__ = ["WORK", "Made", "Run"]
+__all__ = ["WORK", "Made", "Run", "check_stage"]
 
 log = logging.getLogger("edge_potion")
 
@@ -102,8 +102,7 @@ class Run:
             InputError: another process is at work in it, it was begun with another teacher (which `from_stage` = 1
                 forgets too), it cannot be written to, or there is no such stage.
         """
-        if from_stage is not None and not 1 <= from_stage <= LAST:
-            raise InputError(f"from_stage is {from_stage}; a stage from 1 to {LAST} was expected")
+        check_stage(from_stage)
         try:
             with _locked(self.folder / LOCK):
                 self._clean()
@@ -231,6 +230,12 @@ def _locked(file: Path) -> Iterator[None]:
         if is_ours is None:
             log.warning("%s: no file can be locked here; see that no other process works in it", file.parent)
         yield
+
+
+def check_stage(number: int | None) -> None:
+    """Raise InputError unless a stage to begin anew with is one that a run has, or None."""
+    if number is not None and (type(number) is not int or not 1 <= number <= LAST):
+        raise InputError(f"from_stage is {number!r}; a stage from 1 to {LAST} was expected")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from .recipe import FeaturizeRecipe, Recipe
 from .run_folder import Made
 from .shards import open_features
 from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device, transformer_home
+from .teacher_name import teacher_name
 from .vocabulary import check_size
 
 __all__ = ["FEATURIZED", "Sources", "find_sources"]
@@ -110,8 +111,8 @@ def find_sources(
         texts = Made("hub", Path(), f"{corpus_recipe.source} {corpus_recipe.subset}")
     if shards:
         featurize = _as_made(featurize, shards)
-    short_name = folder.resolve().name if Path(name).is_dir() else name
-    used = replace(recipe, teacher=short_name, corpus=corpus_recipe, featurize=featurize)
+    used_name = teacher_name(name, folder)
+    used = replace(recipe, teacher=used_name, corpus=corpus_recipe, featurize=featurize)
     switches = (device, revision, trust_remote_code, show_progress, text_column)
     return Sources(used, found_teacher, texts, files, shards, *switches)
 

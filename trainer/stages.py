@@ -71,6 +71,11 @@ class Stages:
         with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
             words = frequent_words(lines, teacher.tokenizer)
         model = distil(teacher, recipe, words=words, show_progress=self.sources.show_progress)
+        if model.dim < self.sources.recipe.pca.dims:  # of fewer tokens than dimensions
+            raise RecipeError(
+                f"[pca] dims is {self.sources.recipe.pca.dims}, and this teacher and corpus give {len(model.table)} "
+                f"tokens, which span {model.dim} dimensions; ask for no more"
+            )
         model.save(folder / MODEL)
         return {"tokens": len(model.table), "dims": model.dim}
 
@@ -115,8 +120,6 @@ class Stages:
     def pca(self, folder: Path, recipe: PcaRecipe, before: Made) -> Facts:
         """Reduce the table to the width that ships."""
         model = model_of(before)
-        if recipe.dims > model.dim:
-            raise RecipeError(f"[pca] dims is {recipe.dims}, and the table before it has {model.dim}; ask for as many")
         table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
         _followed_by(model, table, recipe).save(folder / MODEL)
         return {"dims": table.shape[1]}

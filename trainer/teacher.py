@@ -21,6 +21,7 @@ from edge_potion.tokens import sound
 
 from .pooling import Pooling, mean_of_tokens, own_pooling
 from .special_tokens import special_tokens
+from .teacher_name import teacher_name
 from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
 __all__ = [
@@ -53,7 +54,7 @@ class Teacher:
     Attributes:
         model: the transformers encoder, in eval mode, on `device`.
         tokenizer: its tokenizer, adding special tokens, with padding and truncation off.
-        name: hub id, or the folder's name.
+        name: hub id, or what its folder or card calls it (see `teacher_name`).
         revision: commit it was read from, "" for a folder.
         licence: from its card, "" when it has none.
         device: torch device, "cpu" or "cuda".
@@ -240,7 +241,7 @@ def load_teacher(
         model=model,
         tokenizer=tokenizer,
         folder=folder,
-        name=folder.resolve().name if Path(name).is_dir() else str(name),
+        name=teacher_name(name, folder),
         revision="" if Path(name).is_dir() else folder.name,  # a hub snapshot's folder is named after its commit
         licence=licence_of(folder),
         device=device,
