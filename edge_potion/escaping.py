@@ -12,7 +12,9 @@ LINES = ("Cc", "Cs", "Zl", "Zp")  # categories: control characters, lone surroga
 # What turns the direction of the letters around it, so that a line reads otherwise than it is written.
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "|`*_[]\\$~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-ADDRESS = re.compile(r"(?<![a-z\d])(?:(?:https?|ftp)(?=://)|www(?=\.))", re.IGNORECASE)  # GitHub makes a link of a bare one
+ADDRESS = re.compile(
+    r"(?<![a-z\d])(?:(?:https?|ftp)(?=://)|www(?=\.))", re.IGNORECASE
+)  # GitHub makes a link of a bare one
 BLOCK = re.compile(r"(?:#{1,6}|[-+=]+|\d{1,9}[.)])(?= |$)")  # at the beginning of an item: a heading, a list, a rule
 
 
@@ -30,7 +32,7 @@ def terminal(text: object) -> str:
 
 
 def html(text: object) -> str:
-    """`text` as plain words within an element or an attribute of a page; what commands a terminal is shown there too."""
+    """`text` as plain words within an element or an attribute of a page; control characters are shown there too."""
     return escape(terminal(text))
 
 
