@@ -20,6 +20,7 @@ __all__ = [
     "as_table",
     "averages_markdown",
     "make_folder",
+    "refuse_unscored",
     "unscored",
     "write_numbers",
     "write_report",
@@ -105,6 +106,16 @@ def unscored(report: Mapping[str, Any]) -> list[str]:
         *(f"{model['name']}: {model['reason']}" for model in report["models"] if model["reason"] is not None),
         *(f"{', '.join(titles)}{of}: {reason}" for (reason, of), titles in tasks.items()),
     ]
+
+
+def refuse_unscored(report: Mapping[str, Any]) -> None:
+    """For what is published: means over all tasks, or none.
+
+    Raises:
+        InputError: something has no score.
+    """
+    if missing := unscored(report):
+        raise InputError(f"not everything has a score: {'; '.join(missing)}")
 
 
 def as_markdown(report: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
