@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import edge_potion
-from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
+from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
+from edge_potion.escaping import terminal
 from edge_potion.folders import find_folder, read_json
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.texts import read_texts
@@ -47,6 +48,7 @@ __all__ = ["FORMAT", "Effort", "benchmark"]
 
 FORMAT = 1  # of report.json, as report.schema.json describes it
 TEXTS = 4096
+MOST_CHARACTERS = 2**26  # of all: every runner holds them, and they are written down for it
 PROCESS_SECONDS = 120  # what takes longer hangs
 SHOWING_SECONDS = 3  # kept back for writing the report
 
@@ -108,7 +110,7 @@ def benchmark(
     if unknown := set(pythons or {}) - INTERPRETED:
         known = ", ".join(sorted(INTERPRETED))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
-    opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
+    opened = [_opened(name) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
     plotted = _scores(scores) if scores else []
     _make_folder(out)
@@ -150,33 +152,70 @@ def benchmark(
         return write(stopped)
 
 
+def _opened(name: str) -> Bundle:
+    folder = find_folder(name)
+    if not is_bundle(folder):  # whatever its onnx folder holds is another's, and would be timed as ours
+        raise ModelFormatError(
+            f"{name} is no bundle of ours; write one with `edge-potion export {name}`, and benchmark that"
+        )
+    return open_bundle(folder)
+
+
 def _sentences(file: str | None, column: str = "text") -> list[str]:
-    """TEXTS texts, the first of a file or as often as needed."""
+    """TEXTS texts, the first of a file or as often as needed.
+
+    Raises:
+        InputError: it holds none, or they are longer than what is embedded.
+    """
     from importlib.resources import files
 
     source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
     found: list[str] = []
+    characters = 0
     for text in read_texts(source, column):
         if text.strip():
             found.append(text.replace("\0", ""))
-        if len(found) == TEXTS:
+            characters += len(text)
+        if len(found) == TEXTS or characters > MOST_CHARACTERS:
             break
     if not found:
         raise InputError(f"{source} holds no text")
+    if characters * (TEXTS // len(found)) > MOST_CHARACTERS:
+        mean = characters // len(found)
+        raise InputError(
+            f"the texts of {source} have {mean:,} characters on average; {TEXTS:,} texts of at most "
+            f"{MOST_CHARACTERS // TEXTS:,} were expected"
+        )
     return (found * (TEXTS // len(found) + 1))[:TEXTS]
 
 
 def _scores(file: Path) -> list[dict[str, Any]]:
-    """Name, size and CatAVG of the models in a report of `edge-potion evaluate`, of the half that reports."""
-    found = []
+    """Name, size and CatAVG of the models in a report of `edge-potion evaluate`, of the half that reports.
+
+    Of models that have all of its tasks: the others' means are over less.
+    """
     try:
-        for model in read_json(file)["models"]:
-            halves = model["averages"]
-            half = halves.get("report") or next(iter(halves.values()))
-            found.append({"name": model["name"], "size_mb": model["size_mb"], "score": round(half["CatAVG"], 2)})
-    except (ModelFormatError, KeyError, TypeError, AttributeError, StopIteration) as failure:
-        raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({failure})") from failure
+        models = read_json(file)["models"]
+        found = [score for model in models if (score := _score(model))]
+    except (ModelFormatError, OSError) as failure:
+        raise InputError(f"no report of `edge-potion evaluate` can be read: {failure}") from failure
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as failure:
+        told = f"{type(failure).__name__}: {failure}"
+        raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({told})") from failure
+    if not found:
+        raise InputError(f"{file} has no model that was scored on all of its tasks, so there is nothing to plot")
     return found
+
+
+def _score(model: Mapping[str, Any]) -> dict[str, Any] | None:
+    averages = model["averages"]
+    half = "report" if "report" in averages else next(iter(averages), None)
+    if half is None or half in model.get("incomplete", ()):
+        return None
+    name, size_mb, score = str(model["name"]), float(model["size_mb"]), round(float(averages[half]["CatAVG"]), 2)
+    if not (math.isfinite(score) and math.isfinite(size_mb) and size_mb > 0):
+        raise ValueError(f"CatAVG is {score} and size_mb {size_mb}")
+    return {"name": name, "size_mb": size_mb, "score": score}
 
 
 def _make_folder(out: Path) -> None:
@@ -184,8 +223,9 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-    except OSError as failure:
-        raise InputError(f"{out} cannot be written ({failure.strerror}); name another folder") from failure
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        why = getattr(failure, "strerror", None) or failure
+        raise InputError(f"{out} cannot be written ({why}); name another folder") from failure
 
 
 def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
@@ -196,7 +236,7 @@ def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
         try:
             environments.build(name)
         except environments.Missing as reason:  # its rows will say that it is not there
-            print(f"warning: {reason}", file=sys.stderr)
+            print(f"warning: {terminal(reason)}", file=sys.stderr)
 
 
 def _head(
@@ -271,7 +311,7 @@ def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_
             for row in turn if number % 2 == 0 else turn[::-1]:  # there and back, against drift
                 if time.monotonic() > deadline:
                     break
-                bar.set_postfix_str(f"round {number + 1}, {row.configuration.name}")
+                bar.set_postfix_str(terminal(f"round {number + 1}, {row.configuration.name}"))
                 _run(row, jobs, deadline, number + 1)
                 bar.update()
             longest = max(longest, time.monotonic() - round_begin)
@@ -336,4 +376,5 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
     }
     for name, show in shown.items():
         with file_written_whole(out / name) as beside:
-            beside.write_text(show(), encoding="utf-8")
+            # Half a character, in a name that is not UTF-8, is written as JSON writes it.
+            beside.write_text(show(), encoding="utf-8", errors="backslashreplace")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_potion.escaping import markdown
+
 from .benchmark_table import (
     Part,
     by_model,
+    counted,
     measured,
     metric_title,
     more_is_better,
@@ -24,7 +27,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     """The whole report, for a file beside report.schema.json."""
     lines = ["# edge-potion benchmark", ""]
     if not report["complete"]:
-        lines += [f"**{stopped(report)}**", ""]
+        lines += [f"**{markdown(stopped(report))}**", ""]
     lines += [*_header(report), ""]
     for number, part in enumerate(parts(report)):
         lines += _part(part, report, with_all=number == 0)
@@ -41,15 +44,16 @@ def _header(report: Mapping[str, Any]) -> list[str]:
             versions.setdefault(name, {})[version] = None
     named = [f"edge-potion {report['edge_potion']}", f"Python {machine['python']}"]
     named += [f"{name} {' and '.join(found)}" for name, found in sorted(versions.items())]
-    limit = f", at most {settings['minutes']:g} minutes" if settings["minutes"] else ""
+    rounds = counted(settings["rounds"], "round")
+    limit = f", at most {counted(settings['minutes'], 'minute')}" if settings["minutes"] else ""
     return [
-        f"* Machine: {_plain(machine['cpu'])}, {machine['cores']} cores"
-        f"{f', {memory / 1e9:,.0f} GB of memory' if memory else ''}, {machine['system']}.",
-        f"* When: {report['started']}, {report['seconds']:,.0f} s.",
-        f"* Versions: {_plain(', '.join(named))}.",
-        f"* Texts: {texts['count']:,} of {_plain(texts['source'])}, {texts['mean_characters']:.0f} characters on "
+        f"* Machine: {markdown(machine['cpu'])}, {counted(machine['cores'], 'core')}"
+        f"{f', {memory / 1e9:,.0f} GB of memory' if memory else ''}, {markdown(machine['system'])}.",
+        f"* When: {markdown(report['started'])}, {report['seconds']:,.0f} s.",
+        f"* Versions: {markdown(', '.join(named))}.",
+        f"* Texts: {texts['count']:,} of {markdown(texts['source'])}, {texts['mean_characters']:.0f} characters on "
         f"average, {texts['not_ascii']:.1%} not ASCII; cosines on {settings['golden_texts']} texts.",
-        f"* Settings: {settings['rounds']} rounds{limit}; latency of {settings['latency_calls']} calls of one text "
+        f"* Settings: {rounds}{limit}; latency of {settings['latency_calls']} calls of one text "
         f"after {settings['warmup_calls']} untimed (in a browser {settings['warmup_seconds']:g} s); throughput over "
         f"at least {settings['batch_seconds']:g} s at "
         f"{', '.join(map(str, settings['batches']))} texts a call; "
@@ -70,7 +74,7 @@ def _part(part: Part, report: Mapping[str, Any], with_all: bool) -> list[str]:
 
 def _remarks(report: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"* {_plain(configuration['name'])}: {_plain('; '.join(told))}."
+        f"* {markdown(configuration['name'])}: {markdown('; '.join(told))}."
         for configuration in report["configurations"]
         if measured(configuration) and (told := remarks(configuration, report))
     ]
@@ -130,10 +134,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_plain, cells))} |"
-
-
-def _plain(text: str) -> str:
-    """Names and reasons come from outside: none may be read as Markdown or HTML, or end a table's row."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{character}" if character in "|*`[]\\" else character for character in text)
+    return f"| {' | '.join(map(markdown, cells))} |"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
+
+from edge_potion.escaping import html
 
 from . import plots
 from .benchmark_table import (
@@ -13,6 +14,7 @@ from .benchmark_table import (
     baseline_metric,
     batch_of,
     by_model,
+    counted,
     from_ids_alone,
     label,
     measured,
@@ -106,7 +108,7 @@ svg.plot { display: block; }
 
 def as_page(report: Mapping[str, Any]) -> str:
     """The whole page. `scores` are rows {"name", "size_mb", "score"} of what the models are worth on tasks."""
-    banner = "" if report["complete"] else f'<p class="banner" role="status">{escape(stopped(report))}</p>'
+    banner = "" if report["complete"] else f'<p class="banner" role="status">{html(stopped(report))}</p>'
     figures = [
         _throughput(report, "texts_per_s"),
         _latency(report),
@@ -122,13 +124,13 @@ def as_page(report: Mapping[str, Any]) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>edge-potion benchmark, {escape(report["started"][:10])}</title>
+<title>edge-potion benchmark, {html(report["started"][:10])}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <header>
 <h1>edge-potion benchmark</h1>
-<p class="soft">{escape(_where(report))}</p>
+<p class="soft">{html(_where(report))}</p>
 {banner}
 </header>
 <main>
@@ -150,9 +152,8 @@ def as_page(report: Mapping[str, Any]) -> str:
 def _where(report: Mapping[str, Any]) -> str:
     machine = report["machine"]
     when = report["started"][:16].replace("T", " ")
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}. {when}, edge-potion {report['edge_potion']}."
-    )
+    what = f"{machine['cpu']}, {counted(machine['cores'], 'core')}, {machine['system']}"
+    return f"{what}. {when}, edge-potion {report['edge_potion']}."
 
 
 def _tiles(report: Mapping[str, Any]) -> str:
@@ -175,7 +176,7 @@ def _tiles(report: Mapping[str, Any]) -> str:
         if ours:
             number = show(ours["summary"][metric]["median"])
             best = f"best peer: {show(peer['summary'][metric]['median'])}, {peer['name']}" if peer else ""
-            lines = f"<b>{number}</b><span>{escape(ours['name'])}</span><small>{escape(best)}</small>"
+            lines = f"<b>{number}</b><span>{html(ours['name'])}</span><small>{html(best)}</small>"
             tiles.append(f'<div class="card tile">{title}{lines}</div>')
     return f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""
 
@@ -281,9 +282,9 @@ def _scatter(key: str, title: str, told: str, points: Sequence[plots.Point], y_t
     for marker in markers:
         for point in marker.points:
             y = f"{point.y:.1e}" if y_logarithmic else f"{point.y:.2f}"
-            name = f'<th scope="row"><b class="badge">{marker.number}</b> {escape(point.label)}</th>'
+            name = f'<th scope="row"><b class="badge">{marker.number}</b> {html(point.label)}</th>'
             rows.append(f"<tr>{name}<td>{point.x:,.1f}</td><td>{y}</td></tr>")
-    heads = f'<th scope="col" class="name">marker</th><th scope="col">MB</th><th scope="col">{escape(y_title)}</th>'
+    heads = f'<th scope="col" class="name">marker</th><th scope="col">MB</th><th scope="col">{html(y_title)}</th>'
     return _figure(title, told, drawn + _table(title, f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"))
 
 
@@ -309,8 +310,8 @@ def _part(part: Part, report: Mapping[str, Any], with_remarks: bool) -> str:
             if with_remarks or any(column.spread(configuration) for column in part.columns):
                 rows.append(f"<tr>{_th(label(configuration))}{''.join(cells)}</tr>")
             if with_remarks and (told := "; ".join(remarks(configuration, report))):
-                rows.append(f'<tr class="remark"><td colspan="{len(cells) + 1}"><span>{escape(told)}</span></td></tr>')
-        title = f'<tr><th scope="rowgroup" colspan="{len(part.columns) + 1}"><span>{escape(model)}</span></th></tr>'
+                rows.append(f'<tr class="remark"><td colspan="{len(cells) + 1}"><span>{html(told)}</span></td></tr>')
+        title = f'<tr><th scope="rowgroup" colspan="{len(part.columns) + 1}"><span>{html(model)}</span></th></tr>'
         bodies.append(f"<tbody>{title}{''.join(rows)}</tbody>" if rows else "")
     head = f'<thead><tr><th scope="col" class="name">configuration</th>{heads}</tr></thead>'
     return head + "".join(bodies) if any(bodies) else ""
@@ -322,7 +323,7 @@ def _ratios(report: Mapping[str, Any]) -> str:
     heads = []
     for metric in metrics:
         better = "more" if more_is_better(metric) else "less"
-        heads.append(f'<th scope="col">{metric_title(metric)}<small>{better} is better</small></th>')
+        heads.append(f'<th scope="col">{html(metric_title(metric))}<small>{better} is better</small></th>')
     found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for ratio in report["ratios"]:
         found.setdefault((ratio["of"], ratio["to"]), {})[ratio["metric"]] = ratio
@@ -337,7 +338,7 @@ def _ratios(report: Mapping[str, Any]) -> str:
 
 
 def _ratio(ratio: Mapping[str, Any], rounds: int) -> str:
-    fewer = f", {ratio['rounds']} rounds" if ratio["rounds"] != rounds else ""
+    fewer = f", {counted(ratio['rounds'], 'round')}" if ratio["rounds"] != rounds else ""
     ends = f"<small>{ratio['low']:.2f}–{ratio['high']:.2f}{fewer}</small>" if ratio["rounds"] > 1 else ""
     return f"<td>{ratio['median']:.2f}{ends}</td>"
 
@@ -347,7 +348,7 @@ def _not_measured(report: Mapping[str, Any]) -> str:
     for configuration in report["configurations"]:
         if not measured(configuration):
             status, _, reason = why_not(configuration).partition(": ")
-            why = f'<td class="text"><span class="status">{status}</span> {escape(reason)}</td>'
+            why = f'<td class="text"><span class="status">{html(status)}</span> {html(reason)}</td>'
             rows.append(f"<tr>{_th(configuration['name'])}{why}</tr>")
     why = '<th scope="col" class="words">status and reason</th>'
     head = f'<thead><tr><th scope="col" class="name">configuration</th>{why}</tr></thead>'
@@ -373,7 +374,7 @@ def _how(report: Mapping[str, Any]) -> str:
         "fidelity": f"cosines to the float32 reference on {settings['golden_texts']} texts",
         "took": f"{report['seconds']:,.0f} s",
     }
-    listed = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    listed = "".join(f"<dt>{name}</dt><dd>{html(fact)}</dd>" for name, fact in facts.items())
     told = (
         "Two numbers differ when their ranges over rounds do not overlap. Files were in the system's cache when "
         "processes started. Every number is in report.json, whose fields report.schema.json describes."
@@ -387,7 +388,7 @@ def _what_ran(report: Mapping[str, Any]) -> str:
         nodes = ", ".join(f"{provider} {count}" for provider, count in (configuration.get("nodes") or {}).items())
         versions = ", ".join(f"{name} {version}" for name, version in configuration.get("versions", {}).items())
         texts = (versions, configuration.get("device") or "–", nodes or "not told")
-        cells = "".join(f'<td class="text">{escape(text)}</td>' for text in texts)
+        cells = "".join(f'<td class="text">{html(text)}</td>' for text in texts)
         rows.append(f"<tr>{_th(configuration['name'])}{cells}<td>{len(configuration['rounds'])}</td></tr>")
     heads = "".join(f'<th scope="col" class="words">{head}</th>' for head in ("versions", "device", "nodes run by"))
     head = f'<thead><tr><th scope="col" class="name">configuration</th>{heads}<th scope="col">rounds</th></tr></thead>'
@@ -414,11 +415,11 @@ def _sorted(report: Mapping[str, Any], rows: Sequence[tuple[float, AnyRow]]) -> 
 
 
 def _figure(title: str, told: str, drawn: str) -> str:
-    return f'<figure class="card"><h2>{title}</h2><figcaption><p>{escape(told)}</p></figcaption>{drawn}</figure>\n'
+    return f'<figure class="card"><h2>{title}</h2><figcaption><p>{html(told)}</p></figcaption>{drawn}</figure>\n'
 
 
 def _section(title: str, told: str, content: str) -> str:
-    return f'<section class="card"><h2>{title}</h2><p class="soft">{escape(told)}</p>{content}</section>\n'
+    return f'<section class="card"><h2>{title}</h2><p class="soft">{html(told)}</p>{content}</section>\n'
 
 
 def _table(title: str, content: str) -> str:
@@ -426,4 +427,4 @@ def _table(title: str, content: str) -> str:
 
 
 def _th(name: str, below: str = "") -> str:
-    return f'<th scope="row">{escape(name)}{f"<small>{escape(below)}</small>" if below else ""}</th>'
+    return f'<th scope="row">{html(name)}{f"<small>{html(below)}</small>" if below else ""}</th>'

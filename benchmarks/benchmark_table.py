@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_potion.escaping import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -17,6 +19,7 @@ __all__ = [
     "baseline_metric",
     "batch_of",
     "by_model",
+    "counted",
     "from_ids_alone",
     "label",
     "measured",
@@ -49,12 +52,12 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     from rich.text import Text
 
     if not report["complete"]:
-        console.print(Text(stopped(report), style="bold yellow"))
+        console.print(Text(terminal(stopped(report)), style="bold yellow"))
     for number, part in enumerate(_fitting(report, console.width)):
         _print_part(part, report, console, with_remarks=number == 0)
     console.print()
     for line in _footnotes(report):
-        console.print(Text(line, style="dim"))
+        console.print(Text(terminal(line), style="dim"))
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ def by_model(report: Mapping[str, Any]) -> list[tuple[str, list[Configuration]]]
     return [(model, [each for each in report["configurations"] if each["model"] == model]) for model in models]
 
 
+def counted(count: float, word: str) -> str:
+    """1 round, 2 rounds."""
+    return f"{count:g} {word}{'s' * (count != 1)}"
+
+
 def label(configuration: Configuration) -> str:
     """Its name without the model's, as it stands under the model; a peer is called one."""
     name = configuration["name"].removeprefix(configuration["model"] + " ")
@@ -173,7 +181,7 @@ def remarks(configuration: Configuration, report: Mapping[str, Any]) -> list[str
     if from_ids_alone(configuration):
         found.append("latency is from token ids, without tokenizing")
     if (rounds := len(configuration["rounds"])) != report["settings"]["rounds"]:
-        found.append(f"{rounds} of {report['settings']['rounds']} rounds")
+        found.append(f"{rounds} of {counted(report['settings']['rounds'], 'round')}")
     return found
 
 
@@ -181,7 +189,8 @@ def stopped(report: Mapping[str, Any]) -> str:
     """What to say over a report that is not complete."""
     cause = {"interrupted": "it was interrupted", "time": "its time was up"}.get(report["stopped"], "it was stopped")
     count = sum(measured(configuration) for configuration in report["configurations"])
-    return f"Partial report: {cause} with {count} of {len(report['configurations'])} configurations measured."
+    whole = counted(len(report["configurations"]), "configuration")
+    return f"Partial report: {cause} with {count} of {whole} measured."
 
 
 def as_number(number: float) -> str:
@@ -209,18 +218,22 @@ def _print_part(part: Part, report: Mapping[str, Any], console: Console, with_re
         if not with_remarks:
             rows = [(each, cells) for each, cells in rows if measured(each) and set(cells) != {EMPTY}]
         if rows:
-            console.print(Text(model, style="bold cyan"))
+            console.print(Text(terminal(model), style="bold cyan"))
         for configuration, cells in rows:
             below: list[str] = []
             if measured(configuration):
                 row = "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-                console.print(_beside(f"  {label(configuration)}", indent, row), no_wrap=True, overflow="ignore")
+                console.print(_beside(f"  {_shown(configuration)}", indent, row), no_wrap=True, overflow="ignore")
                 below = remarks(configuration, report)
             else:
-                console.print(Text(f"  {label(configuration)}"))
+                console.print(Text(f"  {_shown(configuration)}"))
                 below = [why_not(configuration)]
             for remark in below if with_remarks else []:
-                console.print(Padding(Text(f"└ {remark}", style="yellow"), (0, 0, 0, 4), expand=False))
+                console.print(Padding(Text(f"└ {terminal(remark)}", style="yellow"), (0, 0, 0, 4), expand=False))
+
+
+def _shown(configuration: Configuration) -> str:
+    return terminal(label(configuration))
 
 
 def _summary(head: tuple[str, str], metric: str, show: Callable[[float], str]) -> Column:
@@ -267,7 +280,7 @@ def _widths(part: Part, report: Mapping[str, Any]) -> list[int]:
 def _label_width(report: Mapping[str, Any]) -> int:
     from rich.cells import cell_len
 
-    return 2 + max((cell_len(label(each)) for each in report["configurations"] if measured(each)), default=0)
+    return 2 + max((cell_len(_shown(each)) for each in report["configurations"] if measured(each)), default=0)
 
 
 def _beside(name: str, indent: int, row: str) -> Text:
@@ -281,7 +294,8 @@ def _beside(name: str, indent: int, row: str) -> Text:
 
 def _footnotes(report: Mapping[str, Any]) -> Iterable[str]:
     rounds = report["settings"]["rounds"]
-    yield f"Medians of {rounds} rounds, each in a process of its own. Latency: one text a call."
+    medians = "One round, so a rough answer" if rounds == 1 else f"Medians of {counted(rounds, 'round')}"
+    yield f"{medians}, each configuration in a process of its own. Latency: one text a call."
     if metric := baseline_metric(report):
         of = sorted({ratio["to"] for ratio in report["ratios"] if ratio["metric"] == metric})
         yield f"times base: texts/s over {', '.join(of)}, round by round at {batch_of(metric)} texts a call."

@@ -22,6 +22,7 @@ from edge_potion.static_model import StaticModel
 from edge_potion.writing import written_whole
 
 from .evaluate import evaluate
+from .quality_report import refuse_unscored
 
 __all__ = ["DIMS", "PACKAGED"]
 
@@ -70,6 +71,7 @@ def main() -> None:
     bundle = export(named, arguments.scratch / BUILT_IN, quantize="int8", graphs=GRAPHS).folder
     names = [f"{bundle}@int8@{dims}" for dims in DIMS]
     report = evaluate(names, arguments.data, arguments.scratch / "built-in-report", show_progress=True)
+    refuse_unscored(report)
     scores = {
         str(dims): {kind: round(score, 2) for kind, score in each["averages"][HALF].items()}
         for dims, each in zip(DIMS, report["models"], strict=True)

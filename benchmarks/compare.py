@@ -12,12 +12,15 @@ their own.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_potion.errors import InputError
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.escaping import terminal
+from edge_potion.folders import read_json
 
 from .benchmark_table import measured, more_is_better
 
@@ -31,6 +34,7 @@ TAILS = ("p95_ms", "p99_ms")  # left out then: a few slow calls make them
 LEAST_SIZE = 1.01  # of files: a version or a name more in the metadata is no change
 LEAST_COSINE = 1e-6  # more than float32 sums differ by in another order
 FORMAT = 1
+LONGEST_FAULT = 200  # letters: some are of a file that may hold anything
 
 Verdict = Literal["better", "worse", "same", "other"]
 
@@ -54,18 +58,20 @@ def read_report(path: Path) -> dict[str, Any]:
         InputError: it is not there, or no report of this format.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as failure:
-        raise InputError(f"cannot read {path}: {failure.strerror}") from failure
-    except ValueError as failure:
-        raise InputError(f"{path} is not JSON: {failure}") from failure
-    if not isinstance(report, dict) or "format" not in report:
+        report = read_json(path)
+    except (ModelFormatError, ValueError) as failure:  # ValueError: a name that no file system takes
+        raise InputError(f"no report of `edge-potion benchmark`: {failure}") from failure
+    if "format" not in report:
         raise InputError(f"{path} is no report of `edge-potion benchmark`: it has no format")
     if report["format"] != FORMAT:
         raise InputError(f"{path} has format {report['format']!r}, and this edge-potion reads format {FORMAT}")
     schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
-    if fault := next(_faults(report, schema, schema["$defs"], ""), None):
-        raise InputError(f"{path} is not a whole report: {fault}")
+    try:
+        fault = next(_faults(report, schema, schema["$defs"], ""), None)
+    except RecursionError:
+        fault = "it is nested too deeply"
+    if fault:
+        raise InputError(f"{path} is not a whole report: {terminal(fault[:LONGEST_FAULT])}")
     return report
 
 
@@ -87,14 +93,17 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:
 
 def as_text(changes: Sequence[Change], new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
     """What is not alike around the two, then the changes, the worse first, then how many there are not."""
-    lines = [f"warning: {difference}" for difference in _differences(new, old)]
+    lines = [f"warning: {terminal(difference)}" for difference in _differences(new, old)]
     order = ("worse", "other", "better")
     changed = sorted((each for each in changes if each.verdict != "same"), key=lambda each: order.index(each.verdict))
-    width = max((len(each.name) for each in changed), default=0)
+    width = max((len(terminal(each.name)) for each in changed), default=0)
     for each in changed:
         times = f"  x{each.ratio:.2f}" if each.ratio is not None and not each.metric.startswith("cosine") else ""
         mark = "differs" if each.verdict == "other" else each.verdict
-        lines.append(f"{mark:8}{each.name:{width}}  {each.metric}: {_shown(each.old)} -> {_shown(each.new)}{times}")
+        lines.append(
+            f"{mark:8}{terminal(each.name):{width}}  {terminal(each.metric)}: "
+            f"{_shown(each.old)} -> {_shown(each.new)}{times}"
+        )
     measurements = [each for each in changes if each.metric != "status"]
     same = sum(each.verdict == "same" for each in measurements)
     return "\n".join([*lines, f"{same} of {len(measurements)} measurements unchanged within noise"])
@@ -250,7 +259,16 @@ def _is(value: Any, name: str) -> bool:
         "integer": int,
         "number": (int, float),
     }
+    if name in ("integer", "number") and isinstance(value, int | float) and not _is_finite(value):
+        return False  # JSON has no NaN, though Python reads and writes it
     return isinstance(value, kinds[name]) and (name == "boolean" or not isinstance(value, bool))
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _pattern(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ __all__ = ["Encoder", "open_encoder"]
 
 ST = "st:"  # what the name of a sentence-transformers model begins with
 ST_BATCH = 32
+LONGEST_DIMS = 9  # digits
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def open_encoder(name: str) -> Encoder:
         ModelFormatError: it is damaged.
     """
     base, _, dims = name.rpartition("@")
-    if base and dims.isdecimal():
+    if base and dims.isdecimal() and len(dims) <= LONGEST_DIMS:
         return _cut(name, open_encoder(base), int(dims))
     if name.startswith(ST):
         return _sentence_transformer(name)
@@ -63,7 +65,14 @@ def open_encoder(name: str) -> Encoder:
     if not base or precision not in PRECISIONS:
         base, precision = name, ""
     folder = find_folder(base)
-    return _bundle(name, folder, precision) if precision or is_bundle(folder) else _table(name, folder)
+    if is_bundle(folder):
+        return _bundle(name, folder, precision)
+    if precision:
+        raise InputError(
+            f"{base} is no bundle of ours, so there is no graph at {precision} in it; evaluate {base} itself, or what "
+            f"`edge-potion export {base}` makes of it"
+        )
+    return _table(name, folder)
 
 
 def _cut(name: str, whole: Encoder, dims: int) -> Encoder:
@@ -75,12 +84,14 @@ def _cut(name: str, whole: Encoder, dims: int) -> Encoder:
         vectors = whole.encode(texts)[:, :dims]
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), NORM_EPS)
 
-    return replace(whole, name=name, encode=encode, dims=dims, digest=_digest(whole.digest.encode(), name.encode()))
+    digest = _digest(whole.digest.encode(), name.encode("utf-8", "surrogatepass"))
+    return replace(whole, name=name, encode=encode, dims=dims, digest=digest)
 
 
 def _table(name: str, folder: Path) -> Encoder:
     model = StaticModel.from_pretrained(folder)
-    what = f"numpy float32{_made_from(origin_of(model.card.config))}"
+    others = ", not its onnx folder, which is another's" if (folder / "onnx").is_dir() else ""
+    what = f"numpy float32, the table{others}{_made_from(origin_of(model.card.config))}"
     digest = _digest(model.table.tobytes(), model.tokenizer.to_str().encode())
     return Encoder(name, what, model.encode, model.dim, model.table.nbytes, digest)
 
@@ -101,26 +112,43 @@ def _made_from(origin: dict[str, str]) -> str:
 def _sentence_transformer(name: str) -> Encoder:
     require("sentence_transformers", extra="evaluate", purpose=f"evaluating {name}")
     import sentence_transformers
+    import torch
 
     short = name.removeprefix(ST)
-    try:
+    with _of_others(f"sentence-transformers does not load {short!r}"):
         model = sentence_transformers.SentenceTransformer(short)
-    except (OSError, ValueError) as failure:
-        reason = str(failure).strip().split("\n")[0]
-        raise InputError(f"sentence-transformers does not load {short!r} ({reason})") from failure
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        vectors = model.encode(list(texts), batch_size=ST_BATCH, convert_to_numpy=True, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)
+        with _of_others(f"sentence-transformers does not encode with {short!r}"):
+            vectors = model.encode(list(texts), batch_size=ST_BATCH, convert_to_numpy=True, show_progress_bar=False)
+            return np.asarray(vectors, np.float32)
 
-    told = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension  # renamed in 6
-    dims = told()
+    with _of_others(f"sentence-transformers does not tell what {short!r} holds"):
+        told = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension  # renamed in 6
+        dims = told()
+        size = sum(value.numel() * value.element_size() for value in model.parameters())
+        state = (value.detach().cpu().reshape(-1).view(torch.uint8) for value in model.state_dict().values())
+        digest = _digest(*(value.numpy().tobytes() for value in state))  # as bytes: numpy knows no bfloat16
     if dims is None:
         raise ModelFormatError(f"{short} does not say how wide its vectors are")
-    size = sum(value.numel() * value.element_size() for value in model.parameters())
     what = f"sentence-transformers {sentence_transformers.__version__} on {model.device}"
-    digest = _digest(*(value.cpu().numpy().tobytes() for value in model.state_dict().values()))
     return Encoder(name, what, encode, dims, size, digest)
+
+
+@contextmanager
+def _of_others(what: str) -> Iterator[None]:
+    """Whatever another library raises on a model of another's is the model's fault, in one line.
+
+    A panic of Rust code is no Exception.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as failure:
+        reason = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+        refused = InputError if isinstance(failure, OSError | ValueError) else ModelFormatError
+        raise refused(f"{what} ({reason})") from failure
 
 
 def _digest(*parts: bytes) -> str:

@@ -4,44 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError, require
+from edge_potion.errors import EdgePotionError, InputError, ModelFormatError, require
+from edge_potion.escaping import terminal
+from edge_potion.folders import read_json
 from edge_potion.progress import progress_bar, unfailing_stderr
 
 from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
-from .quality_report import write_report
-from .scoring import EXPERIMENTS, SEED, classification_scores, draws, pair_scores, sts_scores
-from .suite import SUITE, Rows, Task, load_rows, suite_digest
+from .quality_report import make_folder, write_numbers, write_report
+from .scoring import EXPERIMENTS, SEED, NoScore, classification_scores, draws, pair_scores, sts_scores
+from .suite import SUITE, Rows, Task, load_rows, suite_digest, tasks_there
 
 __all__ = ["KINDS", "SCHEMA", "averages", "evaluate", "score_task"]
 
-SCHEMA = 1  # of report.json
+SCHEMA = 2  # of report.json
 KINDS = ("STS", "Classification", "PairClassification")
 PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")
+HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so may the scores
+NOT_YET = "the run was stopped before its turn"
 
 Encode = Callable[[Sequence[str]], np.ndarray]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TaskScore:
-    """A model's scores on one task.
+    """A model's scores on one task, or why it has none.
 
     Attributes:
         task: its title.
         kind, half: of the task.
-        rows: how many were scored; 0 where mteb does not say.
+        rows: how many there are to score; 0 where mteb does not say, or they cannot be read.
         sha256: which rows exactly: of those, and of the training rows that were drawn; or the revision of mteb's data.
-        scores: by MTEB's protocol; `main` is the one that counts.
+        scores: by MTEB's protocol, finite numbers; `main` is the one that counts. Empty where there is a reason.
         note: what differs from MTEB's task.
+        reason: why there is no score; None where there is one.
     """
 
     task: str
@@ -51,6 +60,7 @@ class TaskScore:
     sha256: str
     scores: dict[str, Any]
     note: str
+    reason: str | None = None
 
 
 @unfailing_stderr()
@@ -64,8 +74,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score `models` on a suite, and write report.json, report.md and report.png into `out`.
 
-    The report is written anew after each model, so that a run that is stopped leaves what it has; a model that `out`
-    has scored already, with the same weights, versions and rows, is not scored again.
+    A task that has no score (its rows are damaged, the model gives NaN or one vector for every text, ...) is a row that
+    says why, and so is a model that cannot be loaded, where another can; the rest is scored. `averages` are over what
+    was scored, and `incomplete` names the halves of which a task is missing in them.
+
+    report.json is written anew after each task, the others after each model: a run that is stopped leaves what it has.
+    What `out` holds already of the same model, with the same weights, versions and rows, is not scored again.
 
     Args:
         models: names as `open_encoder` takes them.
@@ -78,76 +92,203 @@ def evaluate(
         The content of report.json.
 
     Raises:
-        InputError: no task is there, or a model is not.
-        ModelFormatError: a model gives NaN.
+        InputError: no task is there, no model is named, or the folder cannot be written.
+        EdgePotionError: the first model's, where none can be loaded.
         MissingExtraError: scikit-learn or scipy is not installed.
     """
     require("sklearn", "scipy", "matplotlib", extra="evaluate", purpose="evaluating")
 
-    there = [task for task in tasks if suite and (suite / task.name).is_dir()]
-    if suite and not there:
-        raise InputError(f"{suite} holds none of the suite's tasks: {', '.join(task.name for task in tasks)}")
+    if not models:
+        raise InputError("no model is named, so there is nothing to evaluate")
+    there = tasks_there(suite, tasks) if suite else []
+    make_folder(out)
+    rows = [_opened(name) for name in models]  # a name that is wrong is told before the work
+    failures = [row.failure for row in rows if row.failure]
+    if len(failures) == len(rows):
+        raise failures[0]
+    for row in rows:
+        if row.failure:
+            log.warning("warning: %s is not scored: %s", terminal(row.name), terminal(row.failure))
+    asked = list(_local(suite, there) if suite else _mtebs())
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "versions": {package: version(package) for package in PACKAGES},
         "protocol": {"seed": SEED, "experiments": EXPERIMENTS},
         "suite": suite_digest(suite, there) if suite else "mteb",
         "missing": [task.title for task in tasks if suite and task not in there],
-        "models": [],
+        "complete": False,
     }
-    encoders = [open_encoder(name) for name in models]  # a name that is wrong is told before the work
-    count = len(there) if suite else sum(map(len, ENGLISH_TASKS.values()))
-    with progress_bar(show_progress, total=len(encoders) * count, desc="evaluate", unit=" tasks") as bar:
-        before = _scored_before(report, out)
-        for encoder in encoders:
-            if (encoder.name, encoder.digest) in before:
-                report["models"].append(before[encoder.name, encoder.digest])
-                bar.update(count)
-                continue
-            timed = _Timed(encoder)
-            scores = []
-            for one in _scored(suite, there, timed):
-                scores.append(one)
-                bar.set_postfix_str(f"{encoder.name}: {one.task}")
-                bar.update()
-            report["models"].append(
-                {
-                    "name": encoder.name,
-                    "what": encoder.what,
-                    "digest": encoder.digest,
-                    "dims": encoder.dims,
-                    "size_mb": round(encoder.size_bytes / 1e6, 2),
-                    "texts_per_s": round(timed.texts / timed.seconds),
-                    "averages": averages(scores),
-                    "tasks": [asdict(score) for score in scores],
-                }
-            )
-            write_report(report, out)
-    write_report(report, out)
+    before = _scored_before(report, out)
+    for row in rows:
+        row.begin(asked, before)
+
+    def write(writer: Callable[[Mapping[str, Any], Path], None]) -> None:
+        report["models"] = [row.as_json() for row in rows]
+        writer(report, out)
+
+    with progress_bar(show_progress, total=len(rows) * len(asked), desc="evaluate", unit=" tasks") as bar:
+        try:
+            for row in rows:
+                for place, task in enumerate(asked):
+                    bar.set_postfix_str(terminal(f"{row.name}: {task.blank.task}"))
+                    if row.score(place, task):
+                        write(write_numbers)
+                    bar.update()
+                write(write_report)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C; and SIGTERM, which the command turns into SystemExit
+            write(write_report)
+            raise
+    report["complete"] = True
+    write(write_report)
     return report
 
 
-def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """The models of an earlier report in `out` of the same kind, by name and digest."""
-    file = out / "report.json"
+def _opened(name: str) -> _Model:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if {**found, "models": []} != dict(report):
+        return _Model(name, encoder=open_encoder(name))
+    except EdgePotionError as failure:
+        reason = failure
+    except OSError as failure:  # a name that no file system takes, a folder that may not be read
+        reason = InputError(f"{name} cannot be read ({failure.strerror or failure})")
+    except MemoryError:
+        reason = InputError(f"there is not enough memory for {name}")
+    return _Model(name, failure=reason)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A task, before any model has it.
+
+    Attributes:
+        blank: all but the scores. Where its rows cannot be scored, with the reason.
+        score: what gives them.
+    """
+
+    blank: TaskScore
+    score: Callable[[Encoder], TaskScore]
+
+
+def _local(suite: Path, tasks: Sequence[Task]) -> Iterator[_Asked]:
+    """The tasks of a folder. Rows are read here to be checked before the work, and once more when they are scored."""
+    for task in tasks:
+        blank = TaskScore(task.title, task.kind, task.half, 0, "", {}, task.note, NOT_YET)
+        try:
+            rows = load_rows(suite, task)
+            blank = replace(blank, rows=len(rows.test), sha256=_digest(task, rows))
+        except InputError as fault:
+            blank = replace(blank, reason=str(fault))
+            log.warning("warning: %s cannot be scored: %s", task.title, terminal(fault))
+
+        def score(encoder: Encoder, task: Task = task) -> TaskScore:
+            return score_task(task, load_rows(suite, task), encoder.encode)
+
+        yield _Asked(blank, score)
+
+
+def _mtebs() -> Iterator[_Asked]:
+    """The English tasks of the mteb package."""
+    kind_of = {name: kind for kind, names in ENGLISH_TASKS.items() for name in names}
+    for task in english_tasks():
+        name = task.metadata.name
+        blank = TaskScore(name, kind_of[name], "mteb", 0, task.metadata.revision, {}, "", NOT_YET)
+
+        def score(encoder: Encoder, task: Any = task, blank: TaskScore = blank) -> TaskScore:
+            encode = partial(_encoded, encode=encoder.encode)
+            scores = run_mteb(replace(encoder, encode=encode), [task])[blank.task]
+            return replace(blank, scores=scores, reason=None)
+
+        yield _Asked(blank, score)
+
+
+def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The models of an earlier report in `out` with the same HEAD, by name and digest."""
+    try:
+        found = read_json(out / "report.json")
+        if any(found[key] != report[key] for key in HEAD):
             return {}
         return {(model["name"], model["digest"]): model for model in found["models"]}
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
+    except (ModelFormatError, KeyError, TypeError):  # none, or not ours
         return {}
 
 
-def _scored(suite: Path | None, tasks: Sequence[Task], timed: _Timed) -> Iterator[TaskScore]:
-    if suite:
-        yield from (score_task(task, load_rows(suite, task), timed.encode) for task in tasks)
-        return
-    kind_of = {name: kind for kind, names in ENGLISH_TASKS.items() for name in names}
-    for task in english_tasks():
-        name, revision = task.metadata.name, task.metadata.revision
-        scores = run_mteb(replace(timed.encoder, encode=timed.encode), [task])[name]
-        yield TaskScore(name, kind_of[name], "mteb", 0, revision, scores, "")
+@dataclass
+class _Model:
+    """A model of the report.
+
+    Attributes:
+        name: as it was asked for.
+        encoder, failure: one of the two.
+        scores: of each task that is asked for, in their order.
+        texts, seconds: what was encoded so far, and how long it took.
+    """
+
+    name: str
+    encoder: Encoder | None = None
+    failure: EdgePotionError | None = None
+    scores: list[TaskScore] = field(default_factory=list)
+    texts: int = 0
+    seconds: float = 0.0
+
+    def begin(self, asked: Sequence[_Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+        """Take what an earlier report has of the same weights and rows."""
+        found = before.get((self.name, self.encoder.digest), {}) if self.encoder else {}
+        try:
+            self.texts, self.seconds = int(found.get("texts") or 0), float(found.get("seconds") or 0)
+            self.scores = [_kept(task.blank, found.get("tasks", ())) for task in asked]
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):  # somebody edited it
+            self.texts, self.seconds, self.scores = 0, 0.0, [task.blank for task in asked]
+
+    def score(self, place: int, task: _Asked) -> bool:
+        """Score a task, unless that is done or cannot be; whether anything is new."""
+        if self.encoder is None or self.scores[place].reason != NOT_YET:
+            return False
+        try:
+            self.scores[place] = task.score(replace(self.encoder, encode=self.encode))
+        except (NoScore, EdgePotionError) as failure:
+            self.scores[place] = replace(task.blank, reason=str(failure))
+        except MemoryError:
+            self.scores[place] = replace(task.blank, reason="there is not enough memory for it")
+        if reason := self.scores[place].reason:
+            log.warning("warning: %s has no score on %s: %s", *map(terminal, (self.name, task.blank.task, reason)))
+        return True
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """As the encoder does, with its texts and seconds counted."""
+        assert self.encoder is not None
+        begin = time.perf_counter()
+        vectors = self.encoder.encode(texts)
+        self.seconds += time.perf_counter() - begin
+        self.texts += len(texts)
+        return vectors
+
+    def as_json(self) -> dict[str, Any]:
+        """Its row in report.json."""
+        encoder = self.encoder
+        return {
+            "name": self.name,
+            "what": encoder.what if encoder else "",
+            "digest": encoder.digest if encoder else "",
+            "dims": encoder.dims if encoder else None,
+            "size_mb": round(encoder.size_bytes / 1e6, 2) if encoder else None,
+            "texts": self.texts,
+            "seconds": self.seconds,
+            "texts_per_s": round(self.texts / self.seconds) if self.seconds else None,
+            "averages": averages(self.scores),
+            "incomplete": list(dict.fromkeys(score.half for score in self.scores if score.reason)),
+            "reason": str(self.failure) if self.failure else None,
+            "tasks": [asdict(score) for score in self.scores] if encoder else [],
+        }
+
+
+def _kept(blank: TaskScore, tasks: Sequence[Mapping[str, Any]]) -> TaskScore:
+    """The score of a task among those of an earlier report, or else the blank."""
+    for old in tasks:
+        if old["task"] == blank.task and old["scores"] and not old["reason"]:
+            kept = replace(blank, scores=old["scores"], reason=None)
+            json.dumps(kept.scores, allow_nan=False)  # ValueError where it is not ours
+            if asdict(kept) == old and math.isfinite(kept.scores["main"]):
+                return kept
+    return blank
 
 
 def score_task(task: Task, rows: Rows, encode: Encode) -> TaskScore:
@@ -155,59 +296,80 @@ def score_task(task: Task, rows: Rows, encode: Encode) -> TaskScore:
 
     Raises:
         ModelFormatError: a vector holds NaN or inf.
+        NoScore: nothing can be told from the vectors.
     """
-    used: Sequence[Any] = list(rows.test)
     if task.kind == "Classification":
         chosen = draws([row["label"] for row in rows.train], task.examples)
         union = sorted(set().union(*chosen))
         place_of = {row: place for place, row in enumerate(union)}
         train = _vectors([rows.train[row]["text"] for row in union], encode)
-        sets = [(train[[place_of[row] for row in draw]], [rows.train[row]["label"] for row in draw]) for draw in chosen]
         test = _vectors([row["text"] for row in rows.test], encode)
+        _refuse_alike(train, test)
+        sets = [(train[[place_of[row] for row in draw]], [rows.train[row]["label"] for row in draw]) for draw in chosen]
         scores = classification_scores(sets, test, [row["label"] for row in rows.test])
-        used = [*used, *(rows.train[row] for row in union)]
     else:
         first, second = (_vectors([row[side] for row in rows.test], encode) for side in ("sentence1", "sentence2"))
+        _refuse_alike(first, second)
         if task.kind == "STS":
             scores = sts_scores(first, second, [row["score"] for row in rows.test])
         else:
             scores = pair_scores(first, second, [row["label"] for row in rows.test])
-    digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
-    return TaskScore(task.title, task.kind, task.half, len(rows.test), digest, scores, task.note)
+    return TaskScore(task.title, task.kind, task.half, len(rows.test), _digest(task, rows), scores, task.note)
 
 
 def averages(scores: Sequence[TaskScore]) -> dict[str, dict[str, float]]:
-    """For each half: the mean main score of each kind, in points of 100, and CatAVG, the mean of these."""
+    """For each half: the mean main score of each kind, in points of 100, and CatAVG, the mean of these.
+
+    Over the tasks that have a score; a half without any is left out.
+    """
     result: dict[str, dict[str, float]] = {}
-    for half in dict.fromkeys(score.half for score in scores):
+    scored = [score for score in scores if score.reason is None]
+    for half in dict.fromkeys(score.half for score in scored):
         means = {}
         for kind in KINDS:
-            mains = [score.scores["main"] for score in scores if (score.half, score.kind) == (half, kind)]
+            mains = [score.scores["main"] for score in scored if (score.half, score.kind) == (half, kind)]
             if mains:
                 means[kind] = 100 * float(np.mean(mains))
         result[half] = {**means, "CatAVG": float(np.mean(list(means.values())))}
     return result
 
 
+def _digest(task: Task, rows: Rows) -> str:
+    """Twelve hex digits of the rows that a score comes of: those of the test, and the training rows that are drawn."""
+    used = list(rows.test)
+    if task.kind == "Classification":
+        chosen = draws([row["label"] for row in rows.train], task.examples)
+        used += [rows.train[row] for row in sorted(set().union(*chosen))]
+    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def _vectors(texts: Sequence[str], encode: Encode) -> np.ndarray:
     """(N, D) float32; a text that comes twice is encoded once."""
     place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    vectors = encode(list(place_of))
-    if not np.isfinite(vectors).all():
-        bad = list(place_of)[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
-        raise ModelFormatError(f"the model gives NaN or inf for {bad[:60]!r}")
-    return vectors[[place_of[text] for text in texts]]
+    return _encoded(list(place_of), encode)[[place_of[text] for text in texts]]
 
 
-class _Timed:
-    """An encoder that counts its texts and seconds."""
+def _encoded(texts: Sequence[str], encode: Encode) -> np.ndarray:
+    """(N, D) float32: a finite vector a text.
 
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.texts, self.seconds = encoder, 0, 0.0
+    Raises:
+        ModelFormatError: the model gives anything else.
+    """
+    vectors = encode(texts)
+    if vectors.ndim != 2 or len(vectors) != len(texts):
+        raise ModelFormatError(f"the model gives an array of shape {vectors.shape} for {len(texts)} texts")
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise ModelFormatError(f"the model gives NaN or inf for {texts[int(np.argmin(finite))][:60]!r}")
+    return vectors
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        begin = time.perf_counter()
-        vectors = self.encoder.encode(texts)
-        self.seconds += time.perf_counter() - begin
-        self.texts += len(texts)
-        return vectors
+
+def _refuse_alike(*arrays: np.ndarray) -> None:
+    """Some numbers could still be computed of vectors that are all the same, and none would mean anything."""
+    first = arrays[0][0]
+    if all((vectors == first).all() for vectors in arrays):
+        raise NoScore(
+            "the model knows no token of its texts: all vectors are zeros"
+            if not first.any()
+            else "the model gives one and the same vector for all of its texts"
+        )

@@ -7,7 +7,9 @@ and a ModelMeta.
 from __future__ import annotations
 
 import atexit
+import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.errors import InputError, require
+from edge_potion.errors import require
 
 from .encoders import Encoder
+from .scoring import NoScore
 
 __all__ = ["ENGLISH_TASKS", "english_tasks", "run_mteb"]
 
@@ -43,6 +46,7 @@ ENGLISH_TASKS = {
     "PairClassification": ("SprintDuplicateQuestions", "TwitterSemEval2015", "TwitterURLCorpus"),
 }
 BATCH = 1024
+LONGEST_NAME = 100  # letters
 
 
 def _model(encoder: Encoder, revision: str = "local") -> Any:
@@ -57,7 +61,8 @@ def _model(encoder: Encoder, revision: str = "local") -> Any:
 
         def __init__(self) -> None:
             told = {"revision": revision, "embed_dim": encoder.dims, "framework": ["NumPy"]}
-            name = f"edge-potion/{Path(encoder.name).name or 'model'}"  # mteb wants an organization
+            plain = re.sub(r"[^\w.-]+", "-", Path(encoder.name).name, flags=re.ASCII)[:LONGEST_NAME]
+            name = f"edge-potion/{plain or 'model'}"  # mteb wants an organization, and no more than one slash
             function = ScoringFunction.COSINE
             self.mteb_model_meta = ModelMeta.create_empty(
                 overwrites={**told, "name": name, "similarity_fn_name": function}
@@ -75,27 +80,53 @@ def run_mteb(encoder: Encoder, tasks: Sequence[Any]) -> dict[str, dict[str, Any]
     Nothing is read from or written to mteb's own cache of results.
 
     Raises:
-        InputError: mteb could not run a task, for example because its data cannot be had.
+        NoScore: mteb could not run a task, for example because its data cannot be had; or gave no number.
     """
     _prepare()
     import mteb
 
-    result = mteb.evaluate(
-        _model(encoder),
-        list(tasks),
-        cache=None,
-        encode_kwargs={"batch_size": BATCH},
-        co2_tracker=False,
-        raise_error=False,
-        show_progress_bar=False,
-    )
+    try:
+        result = mteb.evaluate(
+            _model(encoder),
+            list(tasks),
+            cache=None,
+            encode_kwargs={"batch_size": BATCH},
+            co2_tracker=False,
+            raise_error=False,
+            show_progress_bar=False,
+        )
+    except Exception as failure:  # it keeps most for itself, below, and not all
+        raise NoScore(f"mteb could not run it: {_first_line(failure)}") from failure
     if failed := list(result.exceptions or ()):
-        raise InputError(f"mteb could not run {failed[0].task_name}: {str(failed[0].exception).splitlines()[0]}")
+        raise NoScore(f"mteb could not run {failed[0].task_name}: {_first_line(failed[0].exception)}")
     scores = {}
     for task in result.task_results:
         entries = [entry for split in task.scores.values() for entry in split]
-        scores[task.task_name] = {"main": float(np.mean([entry["main_score"] for entry in entries])), "mteb": entries}
+        mains = [entry.get("main_score") for entry in entries]
+        finite = [float(main) for main in mains if isinstance(main, int | float) and math.isfinite(main)]
+        if not mains or len(finite) < len(mains):
+            raise NoScore(f"mteb gives {', '.join(map(str, mains)) or 'nothing'} as main score of {task.task_name}")
+        scores[task.task_name] = {"main": float(np.mean(finite)), "mteb": _without_nan(entries)}
+    if missing := [task.metadata.name for task in tasks if task.metadata.name not in scores]:
+        raise NoScore(f"mteb gives no score of {', '.join(missing)}")
     return scores
+
+
+def _first_line(failure: object) -> str:
+    return (str(failure).strip() or type(failure).__name__).splitlines()[0]
+
+
+def _without_nan(value: Any) -> Any:
+    """mteb's numbers as JSON has them: what is no number is null. Some are numpy's."""
+    if isinstance(value, dict):
+        return {str(key): _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_without_nan(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def english_tasks() -> list[Any]:

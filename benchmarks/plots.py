@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TypeVar
+
+from edge_potion.escaping import html
 
 __all__ = ["Bar", "Dots", "Marker", "Point", "Row", "Strip", "bars", "dots", "legend", "numbered", "scatter", "strips"]
 
@@ -96,7 +97,7 @@ def legend(series: Sequence[str]) -> str:
     """The markers of `dots` beside the names of their series, in HTML."""
     marker = '<svg width="14" height="14" aria-hidden="true">{}</svg>'
     return "".join(
-        f"<span>{marker.format(_shape(number, 50, 7))} {escape(name)}</span>" for number, name in enumerate(series)
+        f"<span>{marker.format(_shape(number, 50, 7))} {html(name)}</span>" for number, name in enumerate(series)
     )
 
 
@@ -162,13 +163,13 @@ def scatter(
     points = [point for marker in markers for point in marker.points]
     across, up = _scatter_axes(points, y_logarithmic)
     top = 22
-    drawn = [f'<text class="axis" x="0" y="12">{escape(y_title)}</text>']
+    drawn = [f'<text class="axis" x="0" y="12">{html(y_title)}</text>']
     for value in up.ticks:
         y = top + HEIGHT * (1 - up.place(value) / 100)
         drawn.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
         drawn.append(f'<text class="tick" x="0" y="{y - 4:.1f}">{_tick(value)}</text>')
     drawn += _ticks(across, top, top + HEIGHT)
-    drawn.append(f'<text class="axis" x="100%" y="{top + HEIGHT + 36}" text-anchor="end">{escape(x_title)}</text>')
+    drawn.append(f'<text class="axis" x="100%" y="{top + HEIGHT + 36}" text-anchor="end">{html(x_title)}</text>')
     for marker in markers:
         x, y = across.place(marker.points[0].x), top + HEIGHT * (1 - up.place(marker.points[0].y) / 100)
         told = "; ".join(f"{point.label}: {_plain(point.x)}, {_small(point.y)}" for point in marker.points)
@@ -239,7 +240,7 @@ def _rows(
             y += SUBHEADING
             drawn.append(_text("place", y - 6, row.place, MOST_LETTERS + 5))
         drawn += ['<g class="peer">' if row.peer else "<g>", _text("label", y + 10, row.label, MOST_LETTERS)]
-        drawn.append(f'<text class="told" x="100%" y="{y + 10}">{escape(row.told)}</text>')
+        drawn.append(f'<text class="told" x="100%" y="{y + 10}">{html(row.told)}</text>')
         drawn.append(f'<line class="track" x1="0" x2="100%" y1="{y + 20}" y2="{y + 20}"/>')
         drawn += [*marks(row, y + 20), "</g>"]
         y += ROW
@@ -274,7 +275,7 @@ def _scatter_axes(points: Sequence[Point], y_logarithmic: bool) -> tuple[_Axis, 
 
 
 def _svg(key: str, title: str, description: str, height: float, drawn: Iterable[str]) -> str:
-    head = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>'
+    head = f'<title id="{key}-title">{html(title)}</title><desc id="{key}-desc">{html(description)}</desc>'
     named = f'role="img" aria-labelledby="{key}-title" aria-describedby="{key}-desc"'
     return f'<svg class="plot" width="100%" height="{height:.0f}" {named}>{head}{"".join(drawn)}</svg>'
 
@@ -290,13 +291,13 @@ def _line(axis: _Axis, low: float, high: float, y: float, style: str) -> str:
 
 
 def _title(text: str) -> str:
-    return f"<title>{escape(text)}</title>"
+    return f"<title>{html(text)}</title>"
 
 
 def _text(style: str, y: float, text: str, most: int) -> str:
     """A line of text from the left, cut where a phone ends; the whole comes up under the mouse."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
-    return f'<text class="{style}" x="0" y="{y}">{_title(text) if cut != text else ""}{escape(cut)}</text>'
+    return f'<text class="{style}" x="0" y="{y}">{_title(text) if cut != text else ""}{html(cut)}</text>'
 
 
 def _with_ends(spread: Spread) -> str:

@@ -28,7 +28,7 @@ from edge_potion.writing import file_written_whole
 
 from .ablation import PUBLISHED, train_variants
 from .evaluate import evaluate
-from .quality_report import as_markdown, as_table, averages_markdown
+from .quality_report import as_markdown, as_table, averages_markdown, refuse_unscored
 
 __all__: list[str] = []
 
@@ -76,7 +76,7 @@ def main() -> None:
     remarks = _verdicts(report) + _peer_notes(scratch)
     kept = {**report, "remarks": remarks, "models": [_without_tasks(model) for model in report["models"]]}
     with file_written_whole(arguments.json) as beside:
-        beside.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     with file_written_whole(arguments.out) as beside:
         page = as_markdown(report, remarks)
         beside.write_text(f"{page}\n## Ablation\n\n{ABLATION}\n\n{averages_markdown(ablation, 3)}", encoding="utf-8")
@@ -164,6 +164,7 @@ def _as_tokenlearn(features: Path, out: Path) -> None:
 def _scored(models: Mapping[str, Path | str], data: Path, out: Path) -> dict[str, Any]:
     """The report on `models`, under their names in the page."""
     report = evaluate([str(model) for model in models.values()], data, out, show_progress=True)
+    refuse_unscored(report)
     named = [{**model, "name": name} for name, model in zip(models, report["models"], strict=True)]
     return {**report, "models": named}
 

@@ -2,69 +2,153 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError
+from edge_potion.escaping import markdown, terminal
 from edge_potion.writing import file_written_whole
 
-__all__ = ["as_markdown", "as_table", "averages_markdown", "write_report"]
+__all__ = [
+    "as_markdown",
+    "as_table",
+    "averages_markdown",
+    "make_folder",
+    "refuse_unscored",
+    "unscored",
+    "write_numbers",
+    "write_report",
+]
+
+NONE = "–"
+INCOMPLETE = "*"  # after a mean that a task is missing in
+LONGEST_NAME = 40  # letters of a model's name, in the terminal and in the picture: its end tells models apart
+log = logging.getLogger(__name__)
 
 
-def write_report(report: Mapping[str, Any], out: Path) -> None:
-    """Write report.json, report.md and report.png into the folder `out`.
+def make_folder(out: Path) -> None:
+    """The folder of a report, for asking before the work.
 
     Raises:
         InputError: it cannot be written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise InputError(f"cannot write {out}: {failure}") from failure
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        why = getattr(failure, "strerror", None) or failure
+        raise InputError(f"{out} cannot be written ({why}); name another folder") from failure
+
+
+def write_numbers(report: Mapping[str, Any], out: Path) -> None:
+    """Write report.json into the folder `out`.
+
+    Raises:
+        InputError: it cannot be written to; the old file is as it was.
+    """
     with file_written_whole(out / "report.json") as beside:
         beside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_report(report: Mapping[str, Any], out: Path) -> None:
+    """Write report.json, report.md and report.png into the folder `out`.
+
+    Raises:
+        InputError: it cannot be written to; the old files are as they were.
+    """
+    make_folder(out)
+    write_numbers(report, out)
     with file_written_whole(out / "report.md") as beside:
         beside.write_text(as_markdown(report), encoding="utf-8")
+    try:
+        picture = _drawn(report)
+    except Exception as failure:  # of matplotlib: its fonts, its cache; a picture is no reason to lose scores
+        log.warning("warning: report.png is not drawn: %s", terminal(failure))
+        return
     with file_written_whole(out / "report.png") as beside:
-        _draw(report, beside)
+        beside.write_bytes(picture)
 
 
 def as_table(report: Mapping[str, Any]) -> str:
-    """Lines for a terminal: a row a model, a column a category, for each half of the suite."""
+    """Lines for a terminal: a row a model, a column a category, for each half of the suite; then what has no score."""
     lines = []
     for half, heads, rows in _by_half(report):
-        lines += ["", f"{half} half", "  ".join([f"{'model':40}", *(f"{head:>10}" for head in heads)])]
-        lines += ["  ".join([f"{row[0][-40:]:40}", *(f"{cell:>10}" for cell in row[1:])]) for row in rows]
+        lines += ["", f"{half} half", "  ".join([f"{'model':{LONGEST_NAME}}", *(f"{head:>10}" for head in heads)])]
+        for name, *cells in rows:
+            shown = terminal(name)[-LONGEST_NAME:]
+            lines.append("  ".join([f"{shown:{LONGEST_NAME}}", *(f"{cell:>10}" for cell in cells)]))
+    if missing := unscored(report):
+        lines += ["", "not scored", *(f"  {terminal(line)}" for line in missing)]
+        lines += [_about_incomplete()] if any(model["averages"] for model in report["models"]) else []
     return "\n".join(lines[1:])
+
+
+def unscored(report: Mapping[str, Any]) -> list[str]:
+    """What has no score and why: a line for a model that could not be loaded, and for tasks that have one reason."""
+    loaded = [model["name"] for model in report["models"] if model["reason"] is None]
+    by_task: dict[tuple[str, str], list[str]] = {}  # names of models by task and reason
+    for model in report["models"]:
+        for task in model["tasks"]:
+            if task["reason"] is not None:
+                by_task.setdefault((task["task"], task["reason"]), []).append(model["name"])
+    tasks: dict[tuple[str, str], list[str]] = {}  # by reason and models
+    for (title, reason), names in by_task.items():
+        of = "" if names == loaded else f" ({', '.join(names)})"  # rows are at fault for all models alike
+        tasks.setdefault((reason, of), []).append(title)
+    return [
+        *(f"{model['name']}: {model['reason']}" for model in report["models"] if model["reason"] is not None),
+        *(f"{', '.join(titles)}{of}: {reason}" for (reason, of), titles in tasks.items()),
+    ]
+
+
+def refuse_unscored(report: Mapping[str, Any]) -> None:
+    """For what is published: means over all tasks, or none.
+
+    Raises:
+        InputError: something has no score.
+    """
+    if missing := unscored(report):
+        raise InputError(f"not everything has a score: {'; '.join(missing)}")
 
 
 def as_markdown(report: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
     """The remarks and the averages, then every task, a table for each half."""
-    lines = ["# Quality", "", *(f"* {remark}" for remark in remarks), "", averages_markdown(report, 2)]
-    for half in dict.fromkeys(task["half"] for model in report["models"] for task in model["tasks"]):
+    lines = ["# Quality", ""]
+    if not report["complete"]:
+        lines += ["**Partial report: the run was stopped.** The same command goes on from here.", ""]
+    lines += [*(f"* {markdown(remark)}" for remark in remarks), "", averages_markdown(report, 2)]
+    if missing := unscored(report):
+        lines += ["## Not scored", "", *(f"* {markdown(line)}." for line in missing), ""]
+    named = [model for model in report["models"] if model["tasks"]]
+    tasks = {task["task"]: task for model in named for task in model["tasks"]}
+    scores = [{task["task"]: task["scores"].get("main") for task in model["tasks"]} for model in named]
+    for half in dict.fromkeys(task["half"] for task in tasks.values()):
         lines += [f"## Tasks, {half} half", ""]
-        tasks = [task for task in report["models"][0]["tasks"] if task["half"] == half]
-        rows = []
-        for place, task in enumerate(report["models"][0]["tasks"]):
-            if task["half"] == half:
-                mains = [f"{100 * model['tasks'][place]['scores']['main']:.2f}" for model in report["models"]]
-                rows.append([task["task"], task["kind"], f"{task['rows']:,}", *mains])
-        heads = ["task", "kind", "rows", *(model["name"] for model in report["models"])]
-        lines += [*_markdown_table(heads, rows), ""]
-        lines += [*(f"* {task['task']}: {task['note']}." for task in tasks if task["note"]), ""]
+        here = [task for task in tasks.values() if task["half"] == half]
+        rows = [
+            [task["task"], task["kind"], f"{task['rows']:,}", *(_points(each.get(task["task"])) for each in scores)]
+            for task in here
+        ]
+        lines += [*_markdown_table(["task", "kind", "rows", *(model["name"] for model in named)], rows), ""]
+        lines += [*(f"* {markdown(task['task'])}: {markdown(task['note'])}." for task in here if task["note"]), ""]
     versions = ", ".join(f"{package} {version}" for package, version in report["versions"].items())
     protocol = report["protocol"]
     lines += [
         f"MTEB's protocols: Spearman of cosines; the best average precision of four similarities; mean accuracy of a "
         f"logistic regression over {protocol['experiments']} draws (seed {protocol['seed']}). CatAVG is the mean of "
-        f"the three categories. {versions}.",
+        f"the three categories. {markdown(versions)}.",
         "",
-        *(f"* {model['name']}: {model['what']}." for model in report["models"]),
+        *(f"* {markdown(model['name'])}: {markdown(model['what'])}." for model in named),
     ]
     if report["missing"]:
-        lines += ["", f"Not there, and not scored: {', '.join(report['missing'])}."]
+        lines += ["", f"Not there, and not scored: {markdown(', '.join(report['missing']))}."]
     return "\n".join(lines) + "\n"
 
 
@@ -73,51 +157,77 @@ def averages_markdown(report: Mapping[str, Any], level: int) -> str:
     lines = []
     for half, heads, rows in _by_half(report):
         lines += [f"{'#' * level} Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
+    if any(model["averages"] and model["incomplete"] for model in report["models"]):
+        lines += [markdown(_about_incomplete()), ""]
     return "\n".join(lines)
 
 
+def _about_incomplete() -> str:
+    return f"{INCOMPLETE} over the tasks that have a score alone: not comparable with means over all of them."
+
+
 def _by_half(report: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """For each half: its name, the heads of its columns, and a row of cells a model."""
+    """For each half: its name, the heads of its columns, and a row of cells a model that was loaded."""
     tables = []
-    for half in dict.fromkeys(half for model in report["models"] for half in model["averages"]):
-        means = [*report["models"][0]["averages"][half]]
-        rows = [
-            [
-                model["name"],
-                *(f"{model['averages'][half][mean]:.2f}" for mean in means),
-                f"{model['dims']}",
-                f"{model['size_mb']:.1f}",
-                f"{model['texts_per_s']:,}",
-            ]
-            for model in report["models"]
-        ]
+    named = [model for model in report["models"] if model["reason"] is None]
+    for half in dict.fromkeys(half for model in named for half in (*model["averages"], *model["incomplete"])):
+        of_half = [model["averages"].get(half, {}) for model in named]
+        means = [*dict.fromkeys(mean for each in of_half for mean in each if mean != "CatAVG"), "CatAVG"]
+        rows = []
+        for model, averages in zip(named, of_half, strict=True):
+            mark = INCOMPLETE if half in model["incomplete"] else ""
+            rows.append(
+                [
+                    model["name"],
+                    *(f"{averages[mean]:.2f}{mark}" if mean in averages else NONE for mean in means),
+                    f"{model['dims']}",
+                    f"{model['size_mb']:.1f}",
+                    NONE if model["texts_per_s"] is None else f"{model['texts_per_s']:,}",
+                ]
+            )
         tables.append((half, [*means, "dims", "MB", "texts/s"], rows))
     return tables
 
 
+def _points(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.2f}"
+
+
 def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [
-        f"| {' | '.join(heads)} |",
+        f"| {' | '.join(map(markdown, heads))} |",
         f"|---|{'---:|' * (len(heads) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *(f"| {' | '.join(map(markdown, row))} |" for row in rows),
     ]
 
 
-def _draw(report: Mapping[str, Any], file: Path) -> None:
-    """CatAVG against size, and against speed: two plots in one picture, for the last half that is in the report."""
+def _drawn(report: Mapping[str, Any]) -> bytes:
+    """CatAVG against size, and against speed: two plots in one PNG, for the last half that is in the report.
+
+    Names are drawn as they are: `$` begins no formula, and no setting of the user's, such as TeX for all texts, counts.
+    """
+    from matplotlib import rc_context, rcdefaults
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    half = list(report["models"][0]["averages"])[-1]
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    for place, (key, label) in enumerate((("size_mb", "size, MB"), ("texts_per_s", "texts/s")), 1):
-        axes = figure.add_subplot(1, 2, place)
-        for model in report["models"]:
-            score = model["averages"][half]["CatAVG"]
-            axes.plot(model[key], score, "o")
-            axes.annotate(Path(model["name"]).name, (model[key], score), textcoords="offset points", xytext=(6, 4))
-        axes.set(xscale="log", xlabel=label, ylabel=f"CatAVG, {half} half")
-        axes.margins(0.2)
-        axes.grid(alpha=0.3)
-    figure.savefig(file, format="png", dpi=110)
+    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
+    with rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks, names that leave no room
+        rcdefaults()
+        figure = Figure(figsize=(11, 4.8), layout="constrained")
+        FigureCanvasAgg(figure)
+        for place, (key, label) in enumerate((("size_mb", "size, MB"), ("texts_per_s", "texts/s")), 1):
+            axes = figure.add_subplot(1, 2, place)
+            for model in report["models"]:
+                score, across = model["averages"].get(half, {}).get("CatAVG"), model[key]
+                if score is not None and across:
+                    mark = INCOMPLETE if half in model["incomplete"] else ""
+                    name = f"{terminal(Path(model['name']).name)[-LONGEST_NAME:]}{mark}"
+                    axes.plot(across, score, "o")
+                    axes.annotate(name, (across, score), textcoords="offset points", xytext=(6, 4), parse_math=False)
+            axes.set(xscale="log", xlabel=label, ylabel=f"CatAVG, {half} half")
+            axes.margins(0.2)
+            axes.grid(alpha=0.3)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()

@@ -18,6 +18,7 @@ from typing import Any
 
 from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import InputError
+from edge_potion.escaping import markdown
 
 __all__ = ["benchmark_numbers", "quality_numbers", "runtimes_table", "training_numbers", "with_numbers"]
 
@@ -86,8 +87,8 @@ def quality_numbers(report: dict[str, Any], name: str) -> str:
     for model in report["models"]:
         scores = [f"{score:.2f}" for score in model["averages"]["report"].values()]
         scores.append(f"{model['averages']['tuning']['CatAVG']:.2f}")
-        lines.append(f"| {model['name']} | {' | '.join(scores)} | {model['dims']} | {model['size_mb']:.1f} |")
-    remarks = [f"* {remark}" for remark in report["remarks"]]
+        lines.append(f"| {markdown(model['name'])} | {' | '.join(scores)} | {model['dims']} | {model['size_mb']:.1f} |")
+    remarks = [f"* {markdown(remark)}" for remark in report["remarks"]]
     return "\n".join([*lines, "", *remarks, "", _source(name, "make bench-quality"), ""])
 
 
@@ -96,11 +97,11 @@ def benchmark_numbers(report: dict[str, Any], name: str) -> str:
     machine, settings = report["machine"], report["settings"]
     measured = [row for row in report["configurations"] if row["status"] == "measured"]
     versions = {package: version for row in measured for package, version in row["versions"].items()}
-    named = ", ".join(f"{package} {versions[package]}" for package in BENCHMARKED if package in versions)
+    named = markdown(", ".join(f"{package} {versions[package]}" for package in BENCHMARKED if package in versions))
     ratios = {(ratio["of"], ratio["metric"]): ratio for ratio in report["ratios"]}
     rows = list(_smallest(measured))
     lines = [
-        f"`edge-potion benchmark` on {machine['cpu']}: {settings['texts']['count']:,} English sentences of "
+        f"`edge-potion benchmark` on {markdown(machine['cpu'])}: {settings['texts']['count']:,} English sentences of "
         f"{settings['texts']['mean_characters']:.0f} characters in file order, {settings['texts']['not_ascii']:.1%} of "
         f"them not ASCII; one pinned core a process (browsers: two); medians of {settings['rounds']} interleaved "
         f"rounds; peers on the same table; ratios to model2vec float32, round by round ({named}). Of each graph and "
@@ -143,7 +144,7 @@ def benchmark_numbers(report: dict[str, Any], name: str) -> str:
             refused.setdefault((row["provider"], row["status"]), []).append(row)
     for (provider, status), some in refused.items():
         what = ", ".join(f"{row['graph']} {row['precision']}" for row in some if row["graph"])
-        lines.append(f"* {provider}{f' ({what})' if what else ''}: {status}; {_cut(some[0]['reason'])}")
+        lines.append(f"* {provider}{f' ({what})' if what else ''}: {status}; {markdown(_cut(some[0]['reason']))}")
     return "\n".join([*lines, "", _source(name, "make bench"), ""])
 
 
@@ -163,9 +164,10 @@ def _cut(reason: str) -> str:
 def _called(row: dict[str, Any]) -> str:
     """A configuration in few words: our graph, precision and provider, or the peer's name."""
     if row["peer"]:
-        return row["name"].removesuffix(" x1")
+        return markdown(row["name"].removesuffix(" x1"))
     words = [word for word in (row["graph"], row["precision"], row["provider"]) if word]
-    return f"**{' '.join(words)}**" if row["status"] == "measured" else " ".join(words)
+    name = markdown(" ".join(words))
+    return f"**{name}**" if row["status"] == "measured" else name
 
 
 def _count(number: float | None) -> str:
@@ -178,10 +180,10 @@ def _spread(ratio: dict[str, Any]) -> str:
 
 def training_numbers(report: dict[str, Any], name: str) -> str:
     """The Markdown of one training report."""
-    contrast, featurize = report["contrast"], report["featurize"]
+    contrast, featurize, cpu = report["contrast"], report["featurize"], markdown(report["machine"]["cpu"])
     table, peer = " x ".join(f"{side:,}" for side in contrast["table"]), contrast["peer_versions"]["tokenlearn"]
     lines = [
-        f"Training and featurizing on {report['machine']['threads']} threads of {report['machine']['cpu']}, median of "
+        f"Training and featurizing on {report['machine']['threads']} threads of {cpu}, median of "
         f"{report['rounds']} interleaved rounds: one epoch of {contrast['rows']:,} sentences at batch "
         f"{contrast['batch']} on a table of {table}, beside Tokenlearn {peer}'s own module and step with the "
         f"same loss; {featurize['texts']:,} texts through all-MiniLM-L6-v2, beside sentence-transformers.",
@@ -225,7 +227,7 @@ def runtimes_table(report: dict[str, Any], name: str) -> str:
 
 
 def _library(row: dict[str, Any]) -> str:
-    return ", ".join(f"{package} {version}".rstrip() for package, version in row["versions"].items())
+    return markdown(", ".join(f"{package} {version}".rstrip() for package, version in row["versions"].items()))
 
 
 def _agreeing(row: dict[str, Any]) -> str:
@@ -235,7 +237,7 @@ def _agreeing(row: dict[str, Any]) -> str:
 def _remarks(row: dict[str, Any]) -> str:
     """What differs and why, or why it did not run."""
     if row["status"] != "passed":
-        return str(row["reason"])
+        return markdown(row["reason"])
     strays = [f"{each['texts']} {each['class']}: {each['why']}" for each in row["strays"]]
     return "; ".join([*filter(None, [row["remark"]]), *strays])
 

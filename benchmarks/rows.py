@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +57,18 @@ def cosine_of(vectors: Path, dims: Sequence[int], golden: Golden, precision: str
 
 
 def round_of(answer: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """What is kept of one turn, in round `number`."""
+    """What is kept of one turn, in round `number`.
+
+    Raises:
+        ValueError: one of its numbers is none.
+    """
     latency = np.array(answer["latency_ms"])
     start = answer["rss_start_bytes"]
     above = {
         key: answer[key] - start if start is not None and answer[key] is not None else None
         for key in ("rss_first_bytes", "rss_peak_bytes")
     }
-    return {
+    found = {
         "round": number,
         "load_s": answer["load_s"],
         "first_vector_s": answer["first_vector_s"],
@@ -76,6 +81,14 @@ def round_of(answer: Mapping[str, Any], number: int) -> dict[str, Any]:
         "from_ids": answer["from_ids"],
         **above,
     }
+    for name, value in [*_numbers(found).items(), *(("latency_ms", each) for each in answer["latency_ms"])]:
+        if not _is_number(value):
+            raise ValueError(f"{name} is {value!r}")
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value))  # type: ignore[arg-type]
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:

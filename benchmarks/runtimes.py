@@ -25,6 +25,7 @@ import numpy as np
 import edge_potion
 from edge_potion.bundle import Bundle, graph_file, open_bundle
 from edge_potion.errors import EdgePotionError
+from edge_potion.escaping import terminal
 from edge_potion.folders import read_json
 from edge_potion.golden import Golden, cosines, read_golden
 
@@ -118,7 +119,8 @@ def main() -> None:
     except EdgePotionError as reason:
         sys.exit(f"error: {reason}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(_report(rows), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        told = json.dumps(_report(rows), indent=1, ensure_ascii=False, allow_nan=False)
+        arguments.json.write_text(f"{told}\n", encoding="utf-8", errors="backslashreplace")
     sys.exit(any(row["status"] == "FAILED" for row in rows))
 
 
@@ -240,7 +242,7 @@ def held_to_oracle(
     reason = None
     if wrong:
         worst = ", ".join(f"{golden.texts[at][:40]!a} ({agreement[at]:.5f})" for at in wrong[:WORST_SHOWN])
-        reason = f"{len(wrong)} texts stray for no known reason: {worst}"
+        reason = f"{len(wrong)} text{'s stray' if len(wrong) > 1 else ' strays'} for no known reason: {worst}"
     elif untrue:
         reason = f"said to differ for texts {', '.join(untrue)}, and does not"
     return {
@@ -263,10 +265,12 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _as_line(row: Mapping[str, Any]) -> str:
-    told = row["reason"]
+    told = terminal(row["reason"])
     if row["status"] == "passed":
         told = f"{row['agree']} of {row['texts']} texts agree, the least at {row['least_cosine']:.6f}"
-        told += "".join(f"; {each['texts']} {each['class']} stray" for each in row["strays"])
+        told += "".join(
+            f"; {each['texts']} {each['class']} stray{'s' * (each['texts'] == 1)}" for each in row["strays"]
+        )
     return f"{row['runtime']}, {row['loads'][0]}: {row['status']}. {told}"
 
 

@@ -1,29 +1,56 @@
-"""Scores of vectors by MTEB's protocols (mteb 2.26): arrays in, numbers out; every score is a share, 0..1 or -1..1."""
+"""Scores of vectors by MTEB's protocols (mteb 2.26): arrays in, numbers out; every score is a share, 0..1 or -1..1.
+
+Each function raises NoScore where there is none: it never gives NaN.
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-__all__ = ["EXPERIMENTS", "SEED", "classification_scores", "draws", "pair_scores", "sts_scores"]
+__all__ = ["EXPERIMENTS", "SEED", "NoScore", "classification_scores", "draws", "pair_scores", "sts_scores"]
 
 EXPERIMENTS = 10  # draws of training examples, mteb's n_experiments
 SEED = 42  # mteb's
 MAX_ITER = 100  # of the logistic regression, mteb's
 
 
+class NoScore(Exception):
+    """Vectors have no score; says why."""
+
+
+@contextmanager
+def _of_others() -> Iterator[None]:
+    """What scipy and scikit-learn refuse is a reason; their warnings are of numbers, which are looked at afterwards."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            yield
+        except (ValueError, ArithmeticError) as failure:
+            said = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+            raise NoScore(f"it could not be computed: {said}") from failure
+
+
+@_of_others()
 def sts_scores(first: np.ndarray, second: np.ndarray, gold: Sequence[float]) -> dict[str, float]:
     """Correlation of cosines with gold scores; `main` is Spearman's. Vectors are (N, D)."""
     from scipy.stats import pearsonr, spearmanr
 
     cosines = 1 - _cosine_distances(first, second)
+    if len(cosines) and (cosines == cosines[0]).all():
+        raise NoScore(f"all pairs have one cosine, {cosines[0]:.3g}, which correlates with nothing")
     main = float(spearmanr(gold, cosines).statistic)
-    return {"main": main, "cosine_spearman": main, "cosine_pearson": float(pearsonr(gold, cosines).statistic)}
+    pearson = float(pearsonr(gold, cosines).statistic)
+    return _numbers({"main": main, "cosine_spearman": main, "cosine_pearson": pearson})
 
 
+@_of_others()
 def pair_scores(first: np.ndarray, second: np.ndarray, labels: Sequence[int]) -> dict[str, float]:
     """Average precision of telling pairs of one meaning by each similarity; `main` is the best of the four.
 
@@ -39,7 +66,7 @@ def pair_scores(first: np.ndarray, second: np.ndarray, labels: Sequence[int]) ->
         "manhattan": -paired_manhattan_distances(first, second),
     }
     scores = {f"{name}_ap": float(average_precision_score(labels, each)) for name, each in similarities.items()}
-    return {"main": max(scores.values()), **scores}
+    return _numbers({"main": max(scores.values()), **scores})
 
 
 def draws(labels: Sequence[Any], examples: int) -> list[list[int]]:
@@ -59,19 +86,33 @@ def draws(labels: Sequence[Any], examples: int) -> list[list[int]]:
     return chosen
 
 
+@_of_others()
 def classification_scores(
     train: Sequence[tuple[np.ndarray, Sequence[Any]]], test: np.ndarray, labels: Sequence[Any]
 ) -> dict[str, Any]:
     """Mean accuracy of a logistic regression on each experiment's training vectors (n, D) and labels; `main`."""
     from sklearn.linear_model import LogisticRegression
 
-    gold = np.asarray(labels)
+    # Labels by their place among all: an array of strings is as wide as the longest, and cuts NUL from their ends.
+    place_of = {
+        label: place for place, label in enumerate(sorted({*labels, *(one for _, some in train for one in some)}))
+    }
+    gold = np.array([place_of[label] for label in labels])
     accuracies = []
     for vectors, known in train:
         classifier = LogisticRegression(max_iter=MAX_ITER, random_state=SEED)
-        classifier.fit(vectors, np.asarray(known))
+        classifier.fit(vectors, [place_of[label] for label in known])
         accuracies.append(float((classifier.predict(test) == gold).mean()))
-    return {"main": float(np.mean(accuracies)), "accuracy": float(np.mean(accuracies)), "experiments": accuracies}
+    main = float(np.mean(accuracies))
+    _numbers({"main": main})
+    return {"main": main, "accuracy": main, "experiments": accuracies}
+
+
+def _numbers(scores: Mapping[str, float]) -> dict[str, float]:
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise NoScore(f"its {name} is {score}")
+    return dict(scores)
 
 
 def _cosine_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

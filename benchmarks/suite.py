@@ -8,15 +8,33 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+import re
+import reprlib
+import stat
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_potion.errors import InputError
 
-__all__ = ["SUITE", "Half", "Kind", "Rows", "Task", "load_rows", "suite_digest"]
+__all__ = ["LAYOUT", "SUITE", "Half", "Kind", "Rows", "Task", "load_rows", "suite_digest", "tasks_there"]
 
+LAYOUT = (
+    "Its layout is DIR/TASK/SPLIT.jsonl.gz, such as DIR/STS16/test.jsonl.gz, with a JSON object a line: "
+    '{"sentence1", "sentence2", "score"} for STS, {"sentence1", "sentence2", "label": 0 or 1} for pairs, '
+    '{"text", "label"} in test and train for classification'
+)
+# Of a file that is read: far beyond any task that is scored here, and within the memory of any machine.
+LONGEST_LINE = 2**20  # bytes
+MOST_BYTES = 2**28  # packed, and unpacked: TwitterURLCorpus, the largest, has a thirtieth
+MOST_ROWS = 2**20
+MOST_LABELS = 1024  # classes of a logistic regression: more would be fitted for days
+LARGEST_LABEL = 2**63  # of whole numbers
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which JSON can write and UTF-8 cannot
 Kind = Literal["STS", "Classification", "PairClassification"]
 Half = Literal["tuning", "report"]
 
@@ -84,34 +102,194 @@ SUITE = (
 )
 
 
-def load_rows(folder: Path, task: Task) -> Rows:
-    """The rows of a task of the suite in `folder`.
+def tasks_there(folder: Path, tasks: Sequence[Task]) -> list[Task]:
+    """Those of `tasks` that the suite in `folder` holds: its folder is there; of the splits of one folder, the file.
 
     Raises:
-        InputError: a file is missing or damaged.
+        InputError: there is no such folder, it cannot be read, or it holds none of them.
     """
-    test = _read(folder / task.name / f"{task.split}.jsonl.gz")
+    try:
+        if not folder.is_dir():
+            found = "is a file" if folder.exists() else "is not there"
+            raise InputError(f"{folder} {found}; the folder of a suite was expected, or mteb. {LAYOUT}")
+        held = [task for task in tasks if (folder / task.name).is_dir()]
+        with_file = [task for task in held if (folder / _file(task, task.split)).exists()]
+    except InputError:
+        raise
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        raise InputError(f"{folder} cannot be read ({_why(failure)}); the folder of a suite was expected") from failure
+    if not held:
+        names = ", ".join(dict.fromkeys(task.name for task in tasks))
+        raise InputError(f"{folder} holds none of the suite's tasks ({names}). {LAYOUT}")
+    halved = {task.name for task in with_file}
+    return [task for task in held if task in with_file or task.name not in halved]
+
+
+def load_rows(folder: Path, task: Task) -> Rows:
+    """The rows of a task of the suite in `folder`, each of them checked.
+
+    Raises:
+        InputError: a file is missing, damaged or too large; a row is not what FIELDS says, which is told with file and
+            line; or no score can come of the rows.
+    """
+    test = _read(folder, task, task.split)
     if task.without:
-        tuned = {(row["sentence1"], row["sentence2"]) for row in _read(folder / task.name / f"{task.without}.jsonl.gz")}
-        test = [row for row in test if (row["sentence1"], row["sentence2"]) not in tuned]
-    train = _read(folder / task.name / "train.jsonl.gz") if task.kind == "Classification" else []
-    return Rows(test, train)
+        tuned = {_pair(row) for row in _read(folder, task, task.without)}
+        test = [row for row in test if _pair(row) not in tuned]
+    rows = Rows(test, _read(folder, task, "train") if task.kind == "Classification" else [])
+    if fault := _unscorable(rows, task):
+        raise InputError(f"{_file(task, task.split)}: {fault}")
+    return rows
 
 
 def suite_digest(folder: Path, tasks: Sequence[Task]) -> str:
-    """Twelve hex digits that change with the content of any file of `tasks`."""
+    """Twelve hex digits that change with the content of any file of `tasks`; what cannot be read counts by its name."""
     digest = hashlib.sha256()
     for name in sorted({task.name for task in tasks}):
         for file in sorted((folder / name).glob("*.jsonl.gz")):
-            digest.update(f"{name}/{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{name}/{file.name} {_sha256(file)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
+def _sha256(file: Path) -> str:
     try:
-        with gzip.open(file, "rt", encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
-    except (OSError, EOFError, ValueError) as failure:
+        if stat.S_ISREG(file.stat().st_mode) and file.stat().st_size <= MOST_BYTES:
+            with file.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        pass
+    return ""
+
+
+def _file(task: Task, split: str) -> str:
+    """Its path in the suite's folder. No folder of the machine is told in what a report may show."""
+    return f"{task.name}/{split}.jsonl.gz"
+
+
+def _pair(row: dict[str, Any]) -> tuple[str, str]:
+    return row["sentence1"], row["sentence2"]
+
+
+def _read(folder: Path, task: Task, split: str) -> list[dict[str, Any]]:
+    """The rows of a file; their labels are of one type."""
+    where = _file(task, split)
+    rows: list[dict[str, Any]] = []
+    try:
+        for number, line in enumerate(_lines(folder / where, where), 1):
+            at = f"{where}, line {number}"
+            if len(rows) == MOST_ROWS:
+                raise InputError(f"{at}: a file may have {MOST_ROWS:,} rows, and this has more; leave some out")
+            if line.strip():
+                rows.append(_parsed(line, FIELDS[task.kind], at))
+                types = {type(row.get("label")) for row in (rows[0], rows[-1])}
+                if len(types) > 1:
+                    both = " and ".join(_shown(row["label"]) for row in (rows[0], rows[-1]))
+                    raise InputError(f"{at}: labels are {both}; either strings or whole numbers were expected")
+    except InputError:
+        raise
+    except FileNotFoundError as failure:
+        raise InputError(f"{where} is not there") from failure
+    except (OSError, EOFError, zlib.error) as failure:
         raise InputError(
-            f"{file} cannot be read as gzipped JSON lines ({failure}); see the suite's README"
+            f"{where} cannot be read as gzipped JSON lines ({_why(failure)}); pack it again with gzip"
         ) from failure
+    return rows
+
+
+def _lines(file: Path, where: str) -> Iterator[bytes]:
+    """The lines of a gzipped file; no more of it is unpacked than the limits allow."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise InputError(f"{where} is no file")
+    left = MOST_BYTES
+    with gzip.open(file, "rb") as stream:
+        for number in count(1):
+            line = stream.readline(LONGEST_LINE + 1)
+            if not line:
+                return
+            if len(line) > LONGEST_LINE:
+                raise InputError(f"{where}, line {number}: longer than {LONGEST_LINE:,} bytes; cut the text")
+            left -= len(line)
+            if left < 0:
+                raise InputError(f"{where}, line {number}: more than {MOST_BYTES:,} bytes of rows; leave some out")
+            yield line
+
+
+def _parsed(line: bytes, fields: Mapping[str, Field], at: str) -> dict[str, Any]:
+    """The fields of a row; what it holds beside them, a number of its own say, counts for nothing."""
+    try:
+        row = json.loads(line.decode("utf-8-sig"))  # a byte-order mark is no part of a row
+    except UnicodeDecodeError as failure:
+        raise InputError(f"{at} is not UTF-8 (byte {failure.start + 1}); convert the file first") from failure
+    except (ValueError, RecursionError) as failure:
+        raise InputError(f"{at} is not JSON ({failure})") from failure
+    if not isinstance(row, dict):
+        raise InputError(f"{at} is {_shown(row)}; an object with {', '.join(fields)} was expected")
+    for name, field in fields.items():
+        if name not in row:
+            raise InputError(f"{at} has no {name}; an object with {', '.join(fields)} was expected")
+        if not field.fits(row[name]):
+            raise InputError(f"{at}: {name} is {_shown(row[name])}; {field.expected} was expected")
+    return {name: row[name] for name in fields}
+
+
+def _unscorable(rows: Rows, task: Task) -> str:
+    """Why no score can come of them; "" when one can."""
+    if not rows.test:
+        return f"no row is left without those of {task.without}" if task.without else "it holds no row"
+    field = "score" if task.kind == "STS" else "label"
+    told = {row[field] for row in rows.test}
+    some = _shown(next(iter(told)))
+    if task.kind != "Classification":
+        return f"{field} is {some} in every row; a score comes of rows that differ" if len(told) == 1 else ""
+    known = {row["label"] for row in rows.train}
+    if len(known) < 2:
+        return f"train has {'a single label' if known else 'no row'}; two labels or more were expected"
+    if len(known) > MOST_LABELS:
+        return f"train has {len(known):,} labels; at most {MOST_LABELS:,} can be told apart"
+    return "" if told & known else f"no label of its rows, such as {some}, is one of train's"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not SURROGATE.search(value)
+
+
+def _is_label(value: Any) -> bool:
+    return _is_text(value) or (type(value) is int and abs(value) < LARGEST_LABEL)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value from a file, in few letters and in ASCII."""
+    return reprlib.repr(value).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _why(failure: Exception) -> str:
+    """What the system says, without the path."""
+    return getattr(failure, "strerror", None) or str(failure)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a row holds under a name."""
+
+    fits: Callable[[Any], bool]
+    expected: str
+
+
+TEXT = Field(_is_text, "a string without lone surrogates")
+# Of each kind's rows: the fields that are read.
+FIELDS: Mapping[Kind, Mapping[str, Field]] = {
+    "STS": {"sentence1": TEXT, "sentence2": TEXT, "score": Field(_is_number, "a finite number")},
+    "PairClassification": {
+        "sentence1": TEXT,
+        "sentence2": TEXT,
+        "label": Field(lambda value: type(value) is int and value in (0, 1), "0 or 1"),
+    },
+    "Classification": {"text": TEXT, "label": Field(_is_label, "a string or a whole number")},
+}

@@ -109,7 +109,7 @@ def main() -> None:
     print("lowest cosine to ours", report["featurize"]["lowest_cosine"])
     print("padded tokens a text", report["featurize"]["padded_tokens_a_text"])
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:

@@ -180,10 +180,20 @@ def evaluate(
 ) -> None:
     """Score models on STS, classification and pair classification, as MTEB does.
 
+    A local suite holds files SUITE/TASK/SPLIT.jsonl.gz with a JSON object a line, under MTEB's names, such as
+    STS16/test.jsonl.gz: sentence1, sentence2 and score (STS) or label 0 or 1 (pairs); text and label, in test and
+    train (classification).
+
+    The same command goes on where a stopped one was. Exit code 1 where a model or a task has no score; the report says
+    why, and has all others.
+
     Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb --out report
     """
     from edge_potion.benchmarks.evaluate import evaluate as run_suite
-    from edge_potion.benchmarks.quality_report import as_table
+    from edge_potion.benchmarks.quality_report import as_table, unscored
 
-    print(as_table(run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)))
+    report = run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)
+    print(as_table(report))
     print(f"{out}: report.json, report.md, report.png")
+    if unscored(report):
+        sys.exit("error: not everything has a score; the table and report.md say why")

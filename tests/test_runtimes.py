@@ -64,7 +64,7 @@ def test_an_oracle_that_says_otherwise_fails_the_library(built, changed_bundle):
     golden["vectors"][golden["texts"].index("#hashtag @mention")][0] += 0.1
     (changed_bundle / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     (row,) = rows_of(changed_bundle, BY_NAME["model2vec"])
-    assert row["status"] == "FAILED" and row["reason"].startswith("1 texts stray for no known reason: ")
+    assert row["status"] == "FAILED" and row["reason"].startswith("1 text strays for no known reason: ")
     assert "**FAILED**" in runtimes_table({"agrees": 0.9999, "rows": [row]}, "report.json")
 
 
@@ -97,7 +97,7 @@ def test_a_text_may_stray_only_where_its_class_is_known_to():
     found, golden = by_hand(1, 0.5, 0.9)
     classes: list[set[str]] = [set(), {"odd"}, set()]
     held = held_to_oracle(found, golden, classes, {"odd": "why"})
-    assert held["status"] == "FAILED" and held["reason"] == "1 texts stray for no known reason: 'c' (0.90000)"
+    assert held["status"] == "FAILED" and held["reason"] == "1 text strays for no known reason: 'c' (0.90000)"
     held = held_to_oracle(found, golden, [set(), {"odd"}, {"odd", "other"}], {"odd": "why"})
     assert held["status"] == "passed" and held["strays"] == [{"class": "odd", "texts": 2, "why": "why"}]
     assert (held["agree"], held["least_cosine"]) == (1, 1.0)
