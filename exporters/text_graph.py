@@ -28,7 +28,9 @@ from .text_unicode import decoded, normalized
 __all__ = ["text_graph"]
 
 COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE come from two short tables
-ROWS = 16_384  # of them: 16 MiB of text a call, beyond which the graph stops with an error
+# of them: 16 MiB of ASCII a call, and 8 MiB of any text, whose words beyond ASCII are laid out once more behind it; with
+# more, the graph stops with an error.
+ROWS = 17_920
 END = np.iinfo(np.int64).max
 
 
