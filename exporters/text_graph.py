@@ -28,8 +28,8 @@ from .text_unicode import decoded, normalized
 __all__ = ["text_graph"]
 
 COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE come from two short tables
-# of them: 16 MiB of ASCII a call, and 8 MiB of any text, whose words beyond ASCII are laid out once more behind it; with
-# more, the graph stops with an error.
+# Of them: 16 MiB of ASCII a call, and 8 MiB of any text, whose words beyond ASCII are laid out once more behind
+# it. With more, the graph stops with an error.
 ROWS = 17_920
 END = np.iinfo(np.int64).max
 
