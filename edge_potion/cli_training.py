@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
+from edge_potion.errors import InputError
+
 __all__ = ["RevisionOption", "TextColumnOption", "distill", "evaluate", "featurize", "recipe", "train"]
+
+USUAL_DIMS = 256  # of a distilled model
 
 RecipeOption = Annotated[
     str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
@@ -36,7 +40,9 @@ def distill(
         str, typer.Argument(help="Folder or hub id of a transformers encoder (a sentence-transformer).")
     ],
     out: Annotated[Path, typer.Argument(help="Folder of the static model to write.")],
-    dims: Annotated[int, typer.Option(min=1, help="Width of the vectors, by PCA.")] = 256,
+    dims: Annotated[
+        int | None, typer.Option(min=1, help="Width of the vectors, by PCA; 256, or less for a narrower teacher.")
+    ] = None,
     words: Annotated[
         Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
     ] = None,
@@ -52,18 +58,18 @@ def distill(
     from edge_potion.texts import read_texts
     from edge_potion.trainer.distill import distil
     from edge_potion.trainer.recipe import DistilRecipe
+    from edge_potion.trainer.teacher import load_teacher
     from edge_potion.writing import refuse_unwritable
 
     refuse_unwritable(out)
-    model = distil(
-        teacher,
-        DistilRecipe(dims=dims, vocabulary_size=None),
-        words=list(read_texts(words, text_column)) if words else (),
-        revision=revision,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        show_progress=True,
-    )
+    extra = list(read_texts(words, text_column)) if words else ()
+    loaded = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    if dims is not None and dims > loaded.width:
+        raise InputError(f"--dims is {dims}, and the teacher's vectors have {loaded.width}; ask for no more")
+    width = dims or min(USUAL_DIMS, loaded.width)
+    model = distil(loaded, DistilRecipe(dims=width, vocabulary_size=None), words=extra, show_progress=True)
+    if dims is not None and dims > model.dim:
+        raise InputError(f"--dims is {dims}, and {len(model.table)} tokens span {model.dim}; ask for no more")
     model.save(out)
     print(f"{out}: {len(model.table)} tokens x {model.dim} dimensions")
     print(f"next: edge-potion export {out} --quantize int8", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge_potion import RecipeError
 from edge_potion.trainer.contrast import _is_looked_at
 from edge_potion.trainer.postprocess import power_normalized
 from edge_potion.trainer.recipe import (
+    ContrastRecipe,
     DistilRecipe,
     PowerRecipe,
     Recipe,
@@ -113,10 +115,10 @@ def test_power_normalization_by_hand():
         ('teacher = "a\\nb"', "a name without control characters"),
         ('[corpus]\nsource = "a\\u0000"', "a name without control characters"),
         ('[corpus]\nsubset = "\\u001b[2J"', "a name without control characters"),
-        (f"[corpus]\nsentences = {10**30}", "sentences is 1e.30; at most"),
+        (f"[corpus]\nsentences = {10**30}", "sentences is 10{30}; at most"),
         (f"[featurize]\nmax_tokens = {10**9}", "at most 1,048,576"),
-        (f"[contrast]\nlearning_rate = {10**400}", "learning_rate is 1000"),
-        ("[born_again]\nepochs = 10001", "epochs is 1e.04; at most 10,000"),
+        (f"[contrast]\nlearning_rate = {10**400}", "learning_rate is a number of more than 40 digits"),
+        ("[born_again]\nepochs = 10001", "epochs is 10001; at most 10,000"),
         ("[contrast]\nseed = -1", "seed is -1; at least 0"),
         ("[distil]\ndims = 6\n[pca]\ndims = 512", r"\[pca\] dims is 512, .* has \[distil\] dims = 6"),
         ("[pca]\ndims = 513", r"\[pca\] dims is 513, .* = 512"),
@@ -183,3 +185,41 @@ def test_evaluations_are_at_even_distances_and_need_no_list_of_them():
     for steps, evaluations, epochs in ((1, 1, 3), (3, 4, 2), (7, 3, 5), (195, 4, 2), (10, 25, 2), (527, 7, 3)):
         wanted = {round(steps * look / evaluations) for look in range(1, epochs * evaluations + 1)} - {0}
         assert wanted == {step for step in range(1, steps * epochs + 1) if _is_looked_at(step, steps, evaluations)}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: DistilRecipe(dims="6"), "dims is '6'; a whole number was expected"),
+        (lambda: DistilRecipe(dims=np.int64(6)), "a whole number was expected"),
+        (lambda: DistilRecipe(sif_coefficient="x"), "sif_coefficient is 'x'"),
+        (lambda: ContrastRecipe(temperature=None), "temperature is None; a number from"),
+        (lambda: ContrastRecipe(batch_size=True), "batch_size is True"),
+        (lambda: ContrastRecipe(token_weights=1), "token_weights is 1; true or false"),
+        (lambda: ContrastRecipe(batch_size=10**400), "batch_size is a number of more than 40 digits; at most"),
+        (lambda: ContrastRecipe(seed=-(10**5000)), "seed is a number of more than 40 digits; at least 0"),
+        (lambda: PowerRecipe("x"), "exponent is 'x'"),
+        (lambda: Recipe(teacher=""), "teacher is ''; a name was expected"),
+        (lambda: Recipe(teacher=5), "teacher is 5"),
+    ],
+)
+def test_a_recipe_made_in_python_is_held_to_the_same(make, reason):
+    with pytest.raises(RecipeError, match=reason):
+        make()
+
+
+@pytest.mark.parametrize("key", ["[corpus]\nsentences", "[contrast]\nseed", "[featurize]\nshard_rows", "[pca]\ndims"])
+def test_numbers_that_python_does_not_write_are_one_line(tmp_path, key):
+    for number in (f"0x{'f' * 9000}", "9" * 300, "9" * 9000):
+        (tmp_path / "mine.toml").write_text(f"{key} = {number}")
+        with pytest.raises(RecipeError) as told:
+            load_recipe(tmp_path / "mine.toml")
+        assert len(str(told.value)) < 400
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("pipe.toml", "folder.toml"):
+        with pytest.raises(RecipeError, match="it is no file"):
+            load_recipe(tmp_path / name)

@@ -12,7 +12,7 @@ from edge_potion import ModelFormatError, RecipeError, train
 from edge_potion.tokens import plain
 from edge_potion.trainer.distill import distil
 from edge_potion.trainer.recipe import DistilRecipe
-from edge_potion.trainer.vocabulary import build_vocabulary, check_size, frequent_words
+from edge_potion.trainer.vocabulary import build_vocabulary, check_size, frequent_words, new_rules
 
 PIECES = [
     "[PAD]",
@@ -73,12 +73,63 @@ def test_unused_pieces_go_where_no_text_reaches_them_and_stay_where_one_does(tea
 
 def test_a_smaller_vocabulary_keeps_letters_and_what_the_most_frequent_words_take(teacher):
     words = frequent_words(["cab cab cab", "ab ab", "cb"], teacher)
-    made = build_vocabulary(teacher, words, 11)
-    assert pieces_of(made.tokenizer) == [*PIECES[:4], "a", "b", "c", "##a", "##b", "##c", "cab"]
+    made = build_vocabulary(teacher, words, 9)
+    assert pieces_of(made.tokenizer) == [*PIECES[:4], "a", "c", "##a", "##b", "cab"]  # no word begins with b
     assert made.tokenizer.encode("cab ab cb").tokens == ["cab", "a", "##b", "c", "##b"]  # no word is lost
-    assert made.added == [] and len(made.sequences) == 11
-    more = build_vocabulary(teacher, words, 12)
+    assert made.added == [] and len(made.sequences) == 9
+    more = build_vocabulary(teacher, words, 10)
     assert set(pieces_of(more.tokenizer)) - set(pieces_of(made.tokenizer)) == {"ab"}
+
+
+def test_what_counts_is_how_often_words_take_a_piece_and_not_which_word_is_first(teacher):
+    words = {"cb": 5, "abab": 3, "cab": 3, "aab": 3}  # "##ab" is taken six times in all
+    assert "##ab" in build_vocabulary(teacher, words, 10).tokenizer.get_vocab()
+    assert "cb" not in build_vocabulary(teacher, words, 9).tokenizer.get_vocab()
+
+
+def test_words_that_so_few_pieces_do_not_know_are_named_with_their_share(teacher, caplog):
+    build_vocabulary(teacher, {"cab": 3, "ab": 1}, 6)  # two of the letters c, ##a, ##b and a
+    assert "do not know 100.0 % of the words, such as cab, ab" in caplog.text
+    caplog.clear()
+    build_vocabulary(teacher, {"cab": 3, "ab": 1}, 8)
+    assert "do not know" not in caplog.text
+
+
+def test_words_that_are_left_out_are_named_and_counted(teacher, caplog):
+    build_vocabulary(teacher, ["kx-200", "Cab", "x" * 25, "\x1b[2J", "cab"])
+    assert "1 words left out, split by the pre-tokenizer: kx-200" in caplog.text
+    assert "2 words left out, changed by the normalizer: Cab, \\x1b[2J" in caplog.text  # no command to a terminal
+    assert "1 words left out, too long: xxx" in caplog.text and ": cab" not in caplog.text
+
+
+def test_an_added_word_of_another_case_takes_the_row_of_the_piece_that_it_comes_before(teacher):
+    """The teacher looks for it in normalized text: there, "ab" is the added token and never the piece."""
+    teacher.add_tokens(["AB"])
+    own = teacher.token_to_id("AB")
+    assert teacher.encode("ab", add_special_tokens=False).ids == [own]
+    made = build_vocabulary(teacher)
+    place = made.tokenizer.encode("ab", add_special_tokens=False).ids
+    assert [made.sequences[each] for each in place] == [[2, own, 3]]
+
+
+def test_added_words_stay_when_a_vocabulary_is_cut(teacher):
+    teacher.add_tokens(["H2O"])
+    assert pieces_of(build_vocabulary(teacher, {"cab": 9}, 6).tokenizer)[-1] == "h2o"
+
+
+def test_only_what_newer_rules_change_is_made_anew(teacher):
+    """Runs of the first version of stage 1 are gone on with where their vocabulary was the same."""
+    assert new_rules(teacher, None) == new_rules(teacher, 14) == new_rules(teacher, 500) == ""
+    assert new_rules(teacher, 13) == "pruned"
+    teacher.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    assert new_rules(teacher, None) == "unused pieces that a text reaches"
+    teacher.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    teacher.add_tokens(["h2o"])
+    assert new_rules(teacher, None) == "added words kept"
+
+
+def test_other_tokenizers_have_no_newer_rules(other_tokenizer):
+    assert new_rules(other_tokenizer, 1) == ""
 
 
 def test_without_words_the_first_pieces_stay(teacher):
@@ -114,7 +165,7 @@ def test_distil_gives_as_many_rows_as_were_asked_for(bert_teacher):
     ("recipe", "reason"),
     [
         ("[distil]\ndims = 16\n[pca]\ndims = 9", r"\[pca\] dims is 9, and the teacher's token vectors have 8 values"),
-        ("[distil]\nvocabulary_size = 3\ndims = 8\n[pca]\ndims = 4", "vocabulary_size is 3"),
+        ("[distil]\nvocabulary_size = 3\ndims = 8\n[pca]\ndims = 1", "vocabulary_size is 3"),
     ],
 )
 def test_what_a_teacher_cannot_give_is_refused_before_anything_is_made(small_teacher, tmp_path, recipe, reason):

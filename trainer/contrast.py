@@ -114,6 +114,8 @@ def contrast(
     if batch < recipe.batch_size:
         log.warning("batch_size: %d were asked for, and there are %d sentences to train on", recipe.batch_size, batch)
     steps_an_epoch = len(split.training) // batch  # a smaller last batch would have an easier loss: it is left out
+    if steps_an_epoch < recipe.evaluations:
+        log.warning("evaluations: %d an epoch were asked for, and it has %d steps", recipe.evaluations, steps_an_epoch)
     steps = steps_an_epoch * recipe.epochs
     best = trained.folded()
     progress = _resume(folder / CHECKPOINT, trained, best)

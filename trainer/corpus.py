@@ -26,10 +26,10 @@ log = logging.getLogger("edge_potion")
 SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)\]]))\s+(?=[\"'“‘(\[]?[A-Z0-9])")
 # A hub set is endless; of its unique sentences, the sample is taken from this many times N.
 HUB_OVERSAMPLING = 4
-FEW = 10_000  # sentences; of so few, most words of a teacher's vocabulary occur in none
-FEWER = "all are used, and that is fine: words that occur in few of them stay nearer to what distilling gave them"
+FEW = 1_000  # sentences; of so few, most words of a teacher's vocabulary occur in none
+FEWER = "all are used, which is fine: words that occur in few of them stay nearer to what distilling gave them"
 TOO_FEW = (
-    "so few teach next to nothing, as most words occur in none of them: give tens of thousands, or use "
+    "so few teach little, as most words occur in none of them: give tens of thousands, or use "
     "`edge-potion distill`, which needs none"
 )
 DIGEST_BYTES = 16  # of a sentence; two of 10^9 sentences share one with probability 10^-21

@@ -6,7 +6,7 @@ The method is Model2Vec's (Tulkens and van Dongen, 2024; the `model2vec` library
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ def distil(
     teacher: str | Path | Teacher,
     recipe: DistilRecipe | None = None,
     *,
-    words: Iterable[str] = (),
+    words: Iterable[str] | Mapping[str, int] = (),
     revision: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
@@ -44,7 +44,8 @@ def distil(
         teacher: folder, hub id, or a loaded Teacher.
         recipe: dims, vocabulary size and SIF coefficient; when not given, the published recipe's dims and coefficient,
             and all tokens.
-        words: extra words for the vocabulary, by falling frequency (WordPiece teachers only).
+        words: extra words for the vocabulary, by falling frequency (WordPiece teachers only). With their counts, a
+            vocabulary size below the teacher's keeps the pieces that they use most; without, those of the first words.
         revision: branch, tag or commit, for hub ids.
         device: torch device; by default cuda where there is one, else cpu.
         trust_remote_code: run Python code that comes with the teacher.
@@ -61,7 +62,9 @@ def distil(
     recipe = recipe or DistilRecipe(vocabulary_size=None)
     if not isinstance(teacher, Teacher):
         teacher = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
-    vocabulary = build_vocabulary(teacher.tokenizer, list(words), recipe.vocabulary_size)
+    vocabulary = build_vocabulary(
+        teacher.tokenizer, words if isinstance(words, Mapping) else list(words), recipe.vocabulary_size
+    )
     vectors = teacher.vectors(vocabulary.sequences, show_progress=show_progress)  # (V, H) f32
     if not np.isfinite(vectors).all():
         bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))

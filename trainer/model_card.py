@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_potion.escaping import markdown
+
+from .teacher_name import UNNAMED
+
 __all__ = ["distilled_card", "trained_card"]
 
 PAGE = """\
@@ -81,9 +85,9 @@ def trained_card(
         versions: package -> version.
     """
     making = MAKING.format(
-        teacher=origin["teacher"],
-        revision=f", revision {origin['teacher_revision']}" if origin["teacher_revision"] else "",
-        corpus=corpus,
+        teacher=markdown(origin["teacher"]),
+        revision=f", revision {markdown(origin['teacher_revision'])}" if origin["teacher_revision"] else "",
+        corpus=markdown(corpus),
         recipe=f"fingerprint {origin['recipe_fingerprint']}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         rows="\n".join(_stage_row(stage) for stage in summary),
@@ -103,15 +107,15 @@ def _page(name: str, teacher: str, licence: str, shape: tuple[int, ...], how: st
     header: dict[str, object] = {
         "library_name": "model2vec",
         "model_name": name,
-        "base_model": teacher,
+        **({} if teacher.startswith(UNNAMED) else {"base_model": teacher}),
         "tags": ["embeddings", "static-embeddings", "sentence-transformers"],
     }
     if licence:
         header["license"] = licence
     return PAGE.format(
         header=safe_dump(header, sort_keys=False),
-        name=name,
+        name=name,  # made of letters, digits, dots and hyphens
         dims=shape[1],
         tokens=shape[0],
-        how=how.format(teacher=teacher),
+        how=how.format(teacher=markdown(teacher)),
     )

@@ -107,7 +107,7 @@ def train(
     refuse_unwritable(run.folder / "model")
     with run.held(sources.teacher, from_stage):
         corpus_ = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        distilled = run.stage("1-distil", stages.distil, recipe.distil, sources.teacher, corpus_)
+        distilled = run.stage("1-distil", stages.distil, recipe.distil, sources.vocabulary, corpus_)
         vectors = sources.features or run.stage(
             FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus_
         )
@@ -147,6 +147,7 @@ def featurize_corpus(
         trust_remote_code,
         show_progress=show_progress,
         text_column=text_column,
+        featurize_alone=True,
     )
     stages, run = Stages(sources), Run(Path(out))
     with run.held(sources.teacher):

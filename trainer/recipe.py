@@ -38,6 +38,7 @@ __all__ = [
 
 LARGEST_FILE = 2**20  # bytes of a recipe
 LONGEST_NAME = 1024  # characters of a teacher's or data set's
+LONGEST_SHOWN, LONGEST_NUMBER = 60, 40  # characters of a wrong value in an error, digits of a number
 # Beyond these nobody asks by intent, and some could not be counted to.
 MOST_SENTENCES = 10**10
 MOST_CHARACTERS = 10**6
@@ -102,7 +103,7 @@ class CorpusRecipe:
 
     def __post_init__(self) -> None:
         _plain_words("source", self.source)
-        _plain_words("subset", self.subset)
+        _plain_words("subset", self.subset, may_be_empty=True)
         _count("sentences", self.sentences, 1, MOST_SENTENCES)
         _count("min_characters", self.min_characters, 1, MOST_CHARACTERS)
         _count("max_characters", self.max_characters, self.min_characters, MOST_CHARACTERS)
@@ -130,8 +131,9 @@ class DistilRecipe:
         _count("dims", self.dims, 1, MOST_DIMS)
         if self.vocabulary_size is not None:
             _count("vocabulary_size", self.vocabulary_size, 1, MOST_PIECES)
-        if self.sif_coefficient is not None and not 0 < self.sif_coefficient < 1:
-            raise RecipeError(f"sif_coefficient is {self.sif_coefficient}; a number between 0 and 1 was expected")
+        sif = self.sif_coefficient
+        if sif is not None and (not _is_number(sif) or not 0 < sif < 1):
+            raise RecipeError(f"sif_coefficient is {_shown(sif)}; a number between 0 and 1 was expected")
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ class ContrastRecipe:
         _count("patience", self.patience, 1, MOST_EPOCHS * MOST_LOOKS)
         _count("validation_rows", self.validation_rows, 2, MOST_SENTENCES)
         _count("seed", self.seed, 0, LARGEST_SEED)
+        if not isinstance(self.token_weights, bool):
+            raise RecipeError(f"token_weights is {_shown(self.token_weights)}; true or false was expected")
 
 
 @dataclass(frozen=True)
@@ -218,8 +222,7 @@ class BornAgainRecipe(ContrastRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.alpha <= 1:
-            raise RecipeError(f"alpha is {self.alpha}; a number from 0 to 1 was expected")
+        _between("alpha", self.alpha, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -233,8 +236,8 @@ class PowerRecipe:
     exponent: float = 0.7
 
     def __post_init__(self) -> None:
-        if not 0 < self.exponent <= 1:
-            raise RecipeError(f"exponent is {self.exponent}; a number above 0, up to 1, was expected")
+        if not _is_number(self.exponent) or not 0 < self.exponent <= 1:
+            raise RecipeError(f"exponent is {_shown(self.exponent)}; a number above 0, up to 1, was expected")
 
 
 @dataclass(frozen=True)
@@ -278,11 +281,18 @@ class Recipe:
                 f"[pca] dims is {self.pca.dims}, and the table that it reduces has [distil] dims = {self.distil.dims}; "
                 "ask for fewer in [pca], or more in [distil]"
             )
-        if self.corpus.sentences < self.contrast.batch_size:
+        tokens = self.distil.vocabulary_size
+        if tokens is not None and self.pca.dims > tokens - 2:  # [PAD] and [UNK] have no direction
             raise RecipeError(
-                f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [contrast] batch_size = "
-                f"{self.contrast.batch_size}; ask for more sentences, or a smaller batch"
+                f"[pca] dims is {self.pca.dims}, and the tokens of [distil] vocabulary_size = {tokens} span at most "
+                f"{max(tokens - 2, 0)} dimensions; ask for fewer dimensions, or more tokens"
             )
+        for name, section in (("contrast", self.contrast), ("born_again", self.born_again)):
+            if section.epochs and self.corpus.sentences < section.batch_size:
+                raise RecipeError(
+                    f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [{name}] batch_size = "
+                    f"{section.batch_size}; ask for more sentences, or a smaller batch"
+                )
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -300,7 +310,9 @@ def load_recipe(name: str | Path) -> Recipe:
         raise RecipeError(
             f"there is no recipe {name}; name a .toml file, or one of {', '.join(shipped_recipes())}"
         ) from failure
-    except (OSError, ValueError, RuntimeError) as failure:  # ValueError: no UTF-8, or no TOML; RuntimeError: no home
+    except UnicodeDecodeError as failure:
+        raise RecipeError(f"recipe {name} cannot be read as TOML ({failure}); save it as UTF-8") from failure
+    except (OSError, ValueError, RuntimeError) as failure:  # ValueError: no TOML; RuntimeError: no home
         raise RecipeError(f"recipe {name} cannot be read as TOML ({failure})") from failure
     except RecursionError as failure:
         raise RecipeError(f"recipe {name} cannot be read as TOML (it is nested too deeply)") from failure
@@ -338,6 +350,8 @@ def _shipped_text(name: str) -> str:
 
 def _text_of(file: Path) -> str:
     """The text of a recipe's file; ValueError where it is larger than any recipe."""
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise ValueError("it is no file")
     with file.open("rb") as stream:
         content = stream.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
@@ -425,7 +439,7 @@ def _value(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, float) and type(value) is int and abs(value) <= LARGEST_SEED:
         return float(value)
     if type(value) is not type(default):
-        raise RecipeError(f"{where} is {value!r}; {WORDS_OF_TYPES[type(default)]} was expected")
+        raise RecipeError(f"{where} is {_shown(value)}; {WORDS_OF_TYPES[type(default)]} was expected")
     return value
 
 
@@ -436,8 +450,12 @@ def _toml_value(value: object) -> str:
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:  # NaN is not either
-        raise RecipeError(f"{name} is {value}; a number from {least:g} to {most:g} was expected")
+    if not _is_number(value) or not least <= value <= most:  # NaN is not either
+        raise RecipeError(f"{name} is {_shown(value)}; a number from {least:g} to {most:g} was expected")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -446,14 +464,23 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _count(name: str, value: int, least: int, most: int) -> None:
+    if type(value) is not int:  # of a recipe that was made in Python; a TOML value was looked at before
+        raise RecipeError(f"{name} is {_shown(value)}; {WORDS_OF_TYPES[int]} was expected")
     if not least <= value <= most:
-        raise RecipeError(
-            f"{name} is {value}; at least {least} was expected"
-            if value < least
-            else f"{name} is {value:.4g}; at most {most:,} was expected"
-        )
+        wanted = f"at least {least}" if value < least else f"at most {most:,}"
+        raise RecipeError(f"{name} is {_shown(value)}; {wanted} was expected")
 
 
-def _plain_words(name: str, value: str) -> None:
-    if not value.isprintable() or len(value) > LONGEST_NAME:
-        raise RecipeError(f"{name} is {value[:40]!r}; a name without control characters was expected")
+def _plain_words(name: str, value: str, may_be_empty: bool = False) -> None:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST_NAME:
+        raise RecipeError(f"{name} is {_shown(value)}; a name without control characters was expected")
+    if not value.strip() and not may_be_empty:
+        raise RecipeError(f"{name} is {value!r}; a name was expected")
+
+
+def _shown(value: object) -> str:
+    """A wrong value in an error of one line."""
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:  # Python does not write numbers of any length
+        return f"a number of more than {LONGEST_NUMBER} digits"
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -9,22 +9,25 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from edge_potion.errors import InputError, RecipeError
-from edge_potion.folders import read_json
-from edge_potion.st_pipeline import read_pipeline
+from edge_potion.errors import InputError, ModelFormatError, RecipeError
+from edge_potion.escaping import terminal
 
-from .recipe import FeaturizeRecipe, Recipe
+from .check_recipe import check_featurize, check_recipe
+from .recipe import FeaturizeRecipe, Recipe, fingerprint
 from .run_folder import Made
-from .shards import open_features
-from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device, transformer_home
-from .teacher_name import teacher_name
-from .vocabulary import check_size
+from .shards import MANIFEST, open_features
+from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device
+from .teacher_name import one_line, teacher_name
+from .vocabulary import new_rules
 
 __all__ = ["FEATURIZED", "Sources", "find_sources"]
 
 log = logging.getLogger("edge_potion")
 
 FEATURIZED = "2-featurize"  # the folder of shards in a run's folder
+MOST_NAMES = 900  # characters for the names of corpus files
+# What a manifest tells beside the section of the recipe.
+TOLD = {"teacher", "teacher_revision", "teacher_digest", "dims", "modules", "sentences", "sentences_sha256"}
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,29 @@ class Sources:
     show_progress: bool
     text_column: str = "text"
 
-    @cached_property
+    @property
     def loaded_teacher(self) -> Teacher:
-        """The teacher, loaded when a stage first needs it; InputError when its files have changed since the start."""
-        teacher = load_teacher(
-            self.teacher.name, revision=self.revision, device=self.device, trust_remote_code=self.trust_remote_code
-        )
+        """The teacher, loaded once; InputError when its files have changed since the start."""
+        teacher = self._loaded
         if teacher_digest(teacher.folder) != self.teacher.fingerprint:
             raise InputError(
                 f"the files of teacher {self.teacher.name} changed while this run was at work; run it again"
             )
         return teacher
+
+    @cached_property
+    def vocabulary(self) -> Made:
+        """What stage 1 is made from: the teacher, and the rules of its vocabulary where newer ones change something."""
+        rules = new_rules(self._loaded.tokenizer, self.recipe.distil.vocabulary_size)
+        return (
+            replace(self.teacher, fingerprint=fingerprint(self.teacher.fingerprint, rules)) if rules else self.teacher
+        )
+
+    @cached_property
+    def _loaded(self) -> Teacher:
+        return load_teacher(
+            self.teacher.name, revision=self.revision, device=self.device, trust_remote_code=self.trust_remote_code
+        )
 
 
 def find_sources(
@@ -78,32 +93,34 @@ def find_sources(
     *,
     show_progress: bool,
     text_column: str = "text",
+    featurize_alone: bool = False,
 ) -> Sources:
-    """Find everything a run needs; the arguments are those of `edge_potion.train`.
+    """Find everything a run needs, and hold the recipe against it; the arguments are those of `edge_potion.train`.
+
+    Args:
+        featurize_alone: stage 2 is all that will be made, so that no more is asked of the recipe.
 
     Raises:
         InputError: something is not there, or the features were made by another teacher.
-        ModelFormatError: the features' manifest is damaged.
+        RecipeError: the recipe asks for what this teacher, or these features, cannot give.
+        ModelFormatError: the features' manifest is damaged, or the teacher cannot be loaded.
     """
     device = torch_device(device)
     files = [Path(file).expanduser() for file in ([corpus] if isinstance(corpus, str | Path) else corpus)]
     for file in files:
         if not file.is_file():
             raise InputError(f"there is no corpus file {file}")
-    name = str(teacher or recipe.teacher)
+    name = str(recipe.teacher if teacher is None else teacher)
+    if not name.strip() or (features is not None and not str(features).strip()):
+        what = "features" if name.strip() else "teacher"
+        raise InputError(f"{what} is empty; pass a folder{'' if name.strip() else ' or hub id'}, or leave it out")
     folder = find_teacher(name, revision, trust_remote_code)
     found_teacher = Made(name, folder, teacher_digest(folder))
-    width = _check_teacher(recipe, folder)
-    shards = _found_features(Path(features).expanduser(), found_teacher) if features else None
-    if shards and width and (found := shards.record.get("dims")) and found < min(recipe.distil.dims, width):
-        raise RecipeError(
-            f"the features in {shards.folder} have {found} dimensions, and the student of [distil] dims = "
-            f"{recipe.distil.dims} would have more; ask for {found} in the recipe, or take other features"
-        )
+    shards = None if features is None else _found_features(Path(features).expanduser(), found_teacher)
     corpus_recipe, featurize = recipe.corpus, recipe.featurize
     if files:
         texts = Made("corpus", files[0].parent, _digest(files, text_column))
-        corpus_recipe = replace(corpus_recipe, source=", ".join(file.name for file in files), subset="")
+        corpus_recipe = replace(corpus_recipe, source=_names_of(files), subset="")
     elif shards:
         texts = shards
         corpus_recipe = replace(corpus_recipe, source="the texts of the features", subset="")
@@ -111,33 +128,26 @@ def find_sources(
         texts = Made("hub", Path(), f"{corpus_recipe.source} {corpus_recipe.subset}")
     if shards:
         featurize = _as_made(featurize, shards)
-    used_name = teacher_name(name, folder)
-    used = replace(recipe, teacher=used_name, corpus=corpus_recipe, featurize=featurize)
+    if shards and files:
+        log.info("corpus: its words fill the vocabulary; training is on the texts of the features")
+    used = replace(recipe, teacher=teacher_name(name, folder), corpus=corpus_recipe, featurize=featurize)
     switches = (device, revision, trust_remote_code, show_progress, text_column)
-    return Sources(used, found_teacher, texts, files, shards, *switches)
+    sources = Sources(used, found_teacher, texts, files, shards, *switches)
+    loaded = sources.loaded_teacher  # now: one that cannot be loaded is told before hours over the corpus
+    if featurize_alone:
+        check_featurize(used.featurize, loaded)
+    else:
+        check_recipe(used, loaded, features_width=_width_of(shards) if shards else None)
+    return sources
 
 
-def _check_teacher(recipe: Recipe, folder: Path) -> int | None:
-    """The width of a teacher's token vectors, once it is sure that it can give what the recipe asks; None if not told.
-
-    Raises:
-        RecipeError: it cannot; says why, before any work.
-    """
-    home = transformer_home(folder, read_pipeline(folder))
-    if (home / "tokenizer.json").is_file():
-        check_size(read_json(home / "tokenizer.json"), recipe.distil.vocabulary_size)
-    width = read_json(home / "config.json").get("hidden_size") if (home / "config.json").is_file() else None
-    if type(width) is not int:
-        return None
-    if recipe.pca.dims > width:
-        raise RecipeError(
-            f"[pca] dims is {recipe.pca.dims}, and the teacher's token vectors have {width} values; ask for no more"
-        )
-    if recipe.distil.dims > width:
-        log.warning(
-            "[distil] dims is %d, and the teacher's token vectors have %d values: these", recipe.distil.dims, width
-        )
-    return width
+def _names_of(files: Sequence[Path]) -> str:
+    """The names of corpus files, of all that fit where a recipe names its corpus."""
+    names = [one_line(file.name) or "a file" for file in files]
+    most = len(names)
+    while len(told := ", ".join(names[:most])) > MOST_NAMES and most > 1:
+        most -= 1
+    return told[:MOST_NAMES] + (f" and {len(names) - most} more" if most < len(names) else "")
 
 
 def _found_features(folder: Path, teacher: Made) -> Made:
@@ -155,10 +165,29 @@ def _found_features(folder: Path, teacher: Made) -> Made:
     return Made("features", folder, found.digest(), found.manifest)
 
 
+def _width_of(features: Made) -> int:
+    """Dimensions of the features, as their first shard has them; what their manifest tells must be the same."""
+    first = next(open_features(features.folder).shards(), None)
+    if first is None:
+        raise InputError(f"the features in {features.folder} have no row")
+    width, told = int(first.vectors.shape[1]), features.record.get("dims")
+    if told is not None and told != width:
+        raise ModelFormatError(
+            f"{features.folder / MANIFEST}: dims is {told!r}, and the vectors have {width} dimensions"
+        )
+    return width
+
+
 def _as_made(recipe: FeaturizeRecipe, features: Made) -> FeaturizeRecipe:
     """The recipe section by which the features were made, as far as their manifest tells."""
     told = {key: features.record[key] for key in asdict(recipe) if key in features.record}
-    made_by = replace(recipe, **told)
+    try:
+        made_by = replace(recipe, **told)
+    except RecipeError as failure:
+        raise ModelFormatError(f"{features.folder / MANIFEST}: {failure}") from failure
+    if unknown := sorted(set(features.record) - TOLD - set(asdict(recipe))):
+        named = ", ".join(map(terminal, unknown))
+        log.warning("features: %s tells %s, which means nothing here", features.folder / MANIFEST, named)
     for key in ("pooling", "precision", "max_tokens"):
         if getattr(made_by, key) != getattr(recipe, key):
             log.warning(

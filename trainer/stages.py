@@ -81,9 +81,6 @@ class Stages:
 
     def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Made, corpus: Made) -> Facts:
         """Have the teacher encode the corpus."""
-        longest = self.sources.loaded_teacher.longest
-        if longest is not None and longest < recipe.max_tokens:
-            log.warning("[featurize] max_tokens is %d, and the teacher cuts at %d", recipe.max_tokens, longest)
         sentences = corpus.folder / SENTENCES
         return featurize(
             self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.show_progress

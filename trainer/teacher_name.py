@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import ModelFormatError
 from edge_potion.folders import HUB_ID, read_json
 
-__all__ = ["one_line", "short_name", "teacher_name"]
+__all__ = ["UNNAMED", "one_line", "short_name", "teacher_name"]
+
+UNNAMED = "unnamed-"  # what the name of a teacher begins with that nothing names
 
 # Names of folders that say nothing of what lies in them.
 SAYS_NOTHING = re.compile(
@@ -43,7 +44,7 @@ def teacher_name(name: str | Path, folder: Path) -> str:
     if not SAYS_NOTHING.fullmatch(own):
         return own
     config = _config(whole)
-    return _by_card(whole) or _by_config(config) or f"unnamed-{short_name(str(config.get('model_type') or 'teacher'))}"
+    return _by_card(whole) or _by_config(config) or f"{UNNAMED}{short_name(str(config.get('model_type') or 'teacher'))}"
 
 
 def short_name(name: str) -> str:
@@ -53,8 +54,7 @@ def short_name(name: str) -> str:
 
 def one_line(text: str) -> str:
     """A stranger's text without line breaks and other control characters."""
-    odd = ("Cc", "Cs", "Cf", "Zl", "Zp")
-    return "".join(" " if unicodedata.category(each) in odd else each for each in text).strip()
+    return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
 def _by_card(folder: Path) -> str:

@@ -14,20 +14,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from edge_potion.errors import InputError, RecipeError
+from edge_potion.escaping import terminal
 from edge_potion.tokens import plain, sound
 
 from .special_tokens import special_tokens
 
-__all__ = ["Vocabulary", "build_vocabulary", "check_size", "frequent_words"]
+__all__ = ["Vocabulary", "build_vocabulary", "check_size", "frequent_words", "new_rules"]
 
 log = logging.getLogger("edge_potion")
 
 UNUSED = re.compile(r"\[unused\d+\]")
 LONGEST_WORD = 24  # characters; longer "words" in a corpus are addresses and noise
 MOST_NAMED = 10  # words in a line of the log
+PIECE = "already a piece"
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,26 @@ class Vocabulary:
     skipped: Counter[str]
 
 
-def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> list[str]:
-    """The words of a corpus as the teacher's normalizer and pre-tokenizer cut them, by falling frequency.
+def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> dict[str, int]:
+    """The words of a corpus as the teacher's normalizer and pre-tokenizer cut them, with counts that fall.
 
     Words of one frequency come in alphabetical order. A tokenizer other than WordPiece gets none: its pieces hang
     together, and a word cannot be put in.
     """
     if json.loads(teacher.to_str())["model"]["type"] != "WordPiece":
         log.warning("the teacher's tokenizer is not WordPiece: the vocabulary stays as it is, without corpus words")
-        return []
+        return {}
     counts: Counter[str] = Counter()
     for sentence in sentences:
         text = teacher.normalizer.normalize_str(sentence) if teacher.normalizer else sentence
         cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
         counts.update(word for word, _ in cut)
-    return [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | None = None) -> Vocabulary:
+def build_vocabulary(
+    teacher: Tokenizer, words: Sequence[str] | Mapping[str, int] = (), size: int | None = None
+) -> Vocabulary:
     """Drop what no text can reach from the teacher's vocabulary, and fill in `words`.
 
     Words that were added to a WordPiece teacher become pieces like any other; those that its pre-tokenizer splits are
@@ -72,11 +76,11 @@ def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | 
 
     Args:
         teacher: adds special tokens; padding and truncation off.
-        words: candidates by falling frequency. One that the normalizer changes, the pre-tokenizer splits, or that
-            is longer than 24 characters is skipped and counted.
+        words: candidates by falling frequency, with their counts where those are known. One that the normalizer
+            changes, the pre-tokenizer splits, or that is longer than 24 characters is skipped, counted and named.
         size: words go in until the vocabulary holds this many tokens; None takes them all. Of a WordPiece teacher with
-            more pieces, special tokens, the letters of the words, and the pieces of the first words stay, and where
-            there are no words the first pieces.
+            more pieces, special tokens and added words stay, then the letters of the words, then the pieces that the
+            words take most often; where there are no words, the first pieces.
 
     Raises:
         InputError: words for a tokenizer other than WordPiece.
@@ -99,9 +103,11 @@ def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | 
     old_ids = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
     unreachable = _unreachable(teacher, [piece for piece, _ in old_ids if UNUSED.fullmatch(piece)])
     pieces = {piece: token for piece, token in old_ids if piece not in unreachable}
-    pieces.update(_added_pieces(teacher, content, set(pieces)))
+    of_teacher = _added_pieces(teacher, content, set(pieces))
+    pieces.update(of_teacher)
     if size is not None and size < len(pieces):
-        pieces = _most_used(pieces, teacher, content, words, size)
+        counts = words if isinstance(words, Mapping) else dict.fromkeys(words, 1)
+        pieces = _most_used(pieces, teacher, content, of_teacher, counts, size)
     room = len(words) if size is None else max(size - len(pieces), 0)
     added, skipped = _usable(words, teacher, set(pieces), room)
     new_ids = {piece: token for token, piece in enumerate([*pieces, *added])}
@@ -113,9 +119,29 @@ def build_vocabulary(teacher: Tokenizer, words: Sequence[str] = (), size: int | 
     ]
     content["post_processor"] = None  # it names the old ids
     sequences = [special.around([token]) for token in pieces.values()] + [teacher.encode(word).ids for word in added]
-    if added or skipped:
-        log.info("vocabulary: %d pieces, %d words added, skipped: %s", len(pieces), len(added), dict(skipped))
-    return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, added, skipped)
+    _tell_words(len(pieces), added, skipped, logging.INFO if isinstance(words, Mapping) else logging.WARNING)
+    counted = Counter({reason: len(each) for reason, each in skipped.items()})
+    return Vocabulary(plain(Tokenizer.from_str(json.dumps(content))), sequences, added, counted)
+
+
+def new_rules(teacher: Tokenizer, size: int | None) -> str:
+    """What a vocabulary owes to rules that the first version of stage 1 did not have, in words; "" for none.
+
+    Runs that were made before those rules are gone on with where they change nothing.
+    """
+    content = json.loads(teacher.to_str())
+    if content["model"]["type"] != "WordPiece":
+        return ""
+    vocabulary = content["model"]["vocab"]
+    unused = [piece for piece in vocabulary if UNUSED.fullmatch(piece)]
+    reached = len(unused) - len(_unreachable(teacher, unused))
+    words = sum(1 for token in content["added_tokens"] if not token["special"])
+    rules = {
+        "pruned": size is not None and size < len(vocabulary) - len(unused) + reached + words,
+        "added words kept": words > 0,
+        "unused pieces that a text reaches": reached > 0,
+    }
+    return ", ".join(rule for rule, holds in rules.items() if holds)
 
 
 def check_size(content: Mapping[str, Any], size: int | None) -> None:
@@ -152,7 +178,7 @@ def _unreachable(teacher: Tokenizer, pieces: Sequence[str]) -> set[str]:
 
 def _added_pieces(teacher: Tokenizer, content: dict[str, Any], taken: set[str]) -> dict[str, int]:
     """The words that were added to a teacher, as pieces: the word as its normalizer makes it, and its id."""
-    words = {token["content"]: token["id"] for token in content["added_tokens"] if not token["special"]}
+    words = {token["content"]: token for token in content["added_tokens"] if not token["special"]}
     pieces: dict[str, int] = {}
     left_out = []
     for word, token in words.items():
@@ -160,56 +186,106 @@ def _added_pieces(teacher: Tokenizer, content: dict[str, Any], taken: set[str]) 
         cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
         if len(cut) != 1 or cut[0][0] != text or not text:
             left_out.append(word)
-        elif text not in taken:
-            pieces[text] = token
+        elif text not in taken or token["normalized"]:  # it comes before a piece of that spelling, in the teacher too
+            pieces[text] = token["id"]
     if left_out:
-        more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
         log.warning(
             "vocabulary: %d of %d words added to the teacher are left out, as its pre-tokenizer splits them: %s",
             len(left_out),
             len(words),
-            ", ".join(left_out[:MOST_NAMED]) + more,
+            _named(left_out),
         )
     return pieces
 
 
 def _most_used(
-    pieces: dict[str, int], teacher: Tokenizer, content: dict[str, Any], words: Iterable[str], size: int
+    pieces: dict[str, int],
+    teacher: Tokenizer,
+    content: dict[str, Any],
+    of_teacher: Iterable[str],
+    counts: Mapping[str, int],
+    size: int,
 ) -> dict[str, int]:
-    """`size` of the pieces, in their order: what must stay, the letters of `words`, then what the first words take."""
+    """`size` of the pieces, in their order: what must stay, the letters of the words, then what the words take most."""
     prefix = content["model"].get("continuing_subword_prefix", "##")
-    special = _special_pieces(content)
-    kept = dict.fromkeys(piece for piece in pieces if piece in special)
-    words = list(words)
-    letters = {letter for word in words for letter in word}
-    by_need = [piece for piece in pieces if piece.removeprefix(prefix) in letters]
+    unknown = content["model"]["unk_token"]
+    letters: Counter[str] = Counter()  # in the place of longer pieces
+    taken: Counter[str] = Counter()
     with sound("the teacher's tokenizer cannot tokenize the corpus' words"):
-        found = teacher.encode_batch_fast(words, add_special_tokens=False)
-    names = {token: piece for piece, token in pieces.items()}
-    by_need += [names[token] for one in found for token in one.ids if token in names]
-    for piece in (*by_need, *pieces):
-        if len(kept) == size:
-            break
-        kept.setdefault(piece)
+        for word, count in counts.items():
+            found = [token.value for token in teacher.model.tokenize(word)]
+            if found == [unknown]:  # no letters would make it known
+                continue
+            for piece in found:
+                taken[piece] += count
+            for place, letter in enumerate(word):
+                letters[prefix + letter if place else letter] += count
+    special = _special_pieces(content)
+    stay = [*(piece for piece in pieces if piece in special), *of_teacher]
+    by_need = [piece for uses in (letters, taken) for piece, _ in uses.most_common()]
+    kept = set(list(dict.fromkeys(piece for piece in (*stay, *by_need, *pieces) if piece in pieces))[:size])
     log.info("vocabulary: %d of the teacher's %d pieces are kept, as was asked", len(kept), len(pieces))
-    return {piece: token for piece, token in pieces.items() if piece in kept}
+    smaller = {piece: token for piece, token in pieces.items() if piece in kept}
+    _tell_unknown(teacher, content, smaller, counts)
+    return smaller
 
 
-def _usable(words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int) -> tuple[list[str], Counter[str]]:
+def _tell_unknown(
+    teacher: Tokenizer, content: dict[str, Any], pieces: Iterable[str], counts: Mapping[str, int]
+) -> None:
+    """Say which share of the words a smaller vocabulary no longer knows."""
+    unknown = content["model"]["unk_token"]
+    vocabulary = {piece: token for token, piece in enumerate(pieces)}
+    options = {
+        "max_input_chars_per_word": content["model"]["max_input_chars_per_word"],
+        "continuing_subword_prefix": content["model"]["continuing_subword_prefix"],
+    }
+    smaller = models.WordPiece(vocabulary, unk_token=unknown, **options)
+    lost = [
+        word
+        for word in counts
+        if smaller.tokenize(word)[0].value == unknown and teacher.model.tokenize(word)[0].value != unknown
+    ]
+    if lost:
+        share = 100 * sum(counts[word] for word in lost) / sum(counts.values())
+        log.warning("vocabulary: so few pieces do not know %.1f %% of the words, such as %s", share, _named(lost))
+
+
+def _usable(
+    words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The words that can go in, up to `room`, and those that cannot, by reason."""
     usable: list[str] = []
-    skipped: Counter[str] = Counter()
+    skipped: dict[str, list[str]] = {}
     for word in words:
         if len(usable) == room:
             break
         if word in taken:
-            skipped["already a piece"] += 1
+            reason = PIECE
         elif len(word) > LONGEST_WORD:
-            skipped["too long"] += 1
+            reason = "too long"
         elif teacher.normalizer is not None and teacher.normalizer.normalize_str(word) != word:
-            skipped["changed by the normalizer"] += 1
+            reason = "changed by the normalizer"
         elif teacher.pre_tokenizer is not None and len(teacher.pre_tokenizer.pre_tokenize_str(word)) != 1:
-            skipped["split by the pre-tokenizer"] += 1
+            reason = "split by the pre-tokenizer"
         else:
             usable.append(word)
             taken.add(word)
+            continue
+        skipped.setdefault(reason, []).append(word)
     return usable, skipped
+
+
+def _tell_words(pieces: int, added: Sequence[str], skipped: Mapping[str, Sequence[str]], level: int) -> None:
+    """Say what became of the words; `level` is that of what was left out."""
+    if added or skipped:
+        known = len(skipped.get(PIECE, ()))
+        log.info("vocabulary: %d pieces, %d words added, %d were pieces already", pieces, len(added), known)
+    for reason, words in skipped.items():
+        if reason != PIECE:
+            log.log(level, "vocabulary: %d words left out, %s: %s", len(words), reason, _named(words))
+
+
+def _named(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return ", ".join(map(terminal, words[:MOST_NAMED])) + more

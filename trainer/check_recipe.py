@@ -1,0 +1,62 @@
+"""A recipe held against its teacher before any work begins: what it asks for can be had, or is refused here."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from edge_potion.errors import RecipeError
+
+from .recipe import FeaturizeRecipe, Recipe
+from .special_tokens import special_tokens
+from .teacher import Teacher
+from .vocabulary import check_size
+
+__all__ = ["check_featurize", "check_recipe"]
+
+log = logging.getLogger("edge_potion")
+
+
+def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None) -> None:
+    """Raise RecipeError, with the true reason, when a whole run of the recipe could not give what it says.
+
+    Args:
+        recipe: whose values were held against each other when it was made.
+        teacher: loaded, so that nothing is guessed from its files.
+        features_width: dimensions of the features that take the place of stage 2; None where the teacher makes them.
+    """
+    check_size(json.loads(teacher.tokenizer.to_str()), recipe.distil.vocabulary_size)
+    asked, width = recipe.distil.dims, teacher.width
+    if recipe.pca.dims > width:
+        raise RecipeError(
+            f"[pca] dims is {recipe.pca.dims}, and the teacher's token vectors have {width} values; ask for no more"
+        )
+    if asked > width:
+        log.warning("[distil] dims is %d, and the teacher's token vectors have %d values: these", asked, width)
+    if features_width is None:
+        check_featurize(recipe.featurize, teacher)
+        made = teacher.pooled_width(recipe.featurize.pooling)
+        if made < min(asked, width):
+            raise RecipeError(
+                f"[distil] dims is {asked}, and [featurize] pooling = {recipe.featurize.pooling!r} gives vectors of "
+                f"{made} dimensions with this teacher; ask for at most {made}"
+            )
+    elif features_width < min(asked, width):
+        raise RecipeError(
+            f"the features have {features_width} dimensions, and the student of [distil] dims = {asked} would have "
+            f"more; ask for {features_width} in the recipe, or take other features"
+        )
+
+
+def check_featurize(recipe: FeaturizeRecipe, teacher: Teacher) -> None:
+    """Raise RecipeError when no room is left beside the special tokens; say it when the teacher cuts before."""
+    around = special_tokens(teacher.tokenizer)
+    taken = len(around.before) + len(around.after)
+    longest = min(recipe.max_tokens, teacher.longest or recipe.max_tokens)
+    if longest <= taken:
+        raise RecipeError(
+            f"[featurize] max_tokens is {longest} with teacher {teacher.name}, which puts {taken} special tokens "
+            f"around each text; at least {taken + 1} was expected"
+        )
+    if longest < recipe.max_tokens:
+        log.warning("[featurize] max_tokens is %d, and the teacher cuts at %d", recipe.max_tokens, longest)
