@@ -753,6 +753,14 @@ def test_scores_that_are_no_numbers_are_one_line(report, tmp_path):
     assert "\n" not in str(raised.value)
 
 
+def test_reports_larger_than_any_are_not_read(tmp_path):
+    with (tmp_path / "large.json").open("wb") as stream:
+        stream.truncate(2**25 + 1)
+    for read in (read_report, _scores):
+        with pytest.raises(InputError, match=r"large\.json is larger than 33,554,432 bytes"):
+            read(tmp_path / "large.json")
+
+
 def test_texts_too_long_for_every_runner_are_named(tmp_path):
     (tmp_path / "texts.txt").write_text("x" * 20_000 + "\n" + "y" * 40_000)
     with pytest.raises(InputError, match="30,000 characters on average; 4,096 texts of at most 16,384 were expected"):

@@ -204,7 +204,9 @@ def test_a_model_that_cannot_be_loaded_is_a_row_and_the_others_are_scored(suite,
 
 
 def test_where_no_model_can_be_loaded_the_first_says_why(suite, tmp_path):
-    done = command("evaluate", tmp_path / "one", tmp_path / "two", "--suite", suite, "--out", tmp_path / "out")
+    done = command(
+        "evaluate", tmp_path / "one", "~nobody-of-that-name/two", "--suite", suite, "--out", tmp_path / "out"
+    )
     assert done.returncode == 1 and done.stderr.splitlines() == [f"error: no such folder: {tmp_path / 'one'}"]
     assert not (tmp_path / "out" / "report.json").exists()
 
