@@ -24,12 +24,13 @@ import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.escaping import terminal
-from edge_potion.folders import find_folder, read_json
+from edge_potion.folders import find_folder
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.texts import read_texts
 from edge_potion.writing import file_written_whole
 
 from . import environments
+from .compare import read_small_json
 from .contestants import (
     INTERPRETED,
     PEERS,
@@ -195,10 +196,10 @@ def _scores(file: Path) -> list[dict[str, Any]]:
     Of models that have all of its tasks: the others' means are over less.
     """
     try:
-        models = read_json(file)["models"]
+        models = read_small_json(file, "evaluate")["models"]
         found = [score for model in models if (score := _score(model))]
-    except (ModelFormatError, OSError) as failure:
-        raise InputError(f"no report of `edge-potion evaluate` can be read: {failure}") from failure
+    except InputError:
+        raise
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as failure:
         told = f"{type(failure).__name__}: {failure}"
         raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({told})") from failure

@@ -24,7 +24,7 @@ from edge_potion.folders import read_json
 
 from .benchmark_table import measured, more_is_better
 
-__all__ = ["Change", "as_text", "compare", "read_report"]
+__all__ = ["Change", "as_text", "compare", "read_report", "read_small_json"]
 
 LEAST = 1.05  # times: medians nearer to each other than this are the same
 LEAST_OF_FEW = 1.25  # where one of the reports has less than FEW rounds
@@ -34,6 +34,7 @@ TAILS = ("p95_ms", "p99_ms")  # left out then: a few slow calls make them
 LEAST_SIZE = 1.01  # of files: a version or a name more in the metadata is no change
 LEAST_COSINE = 1e-6  # more than float32 sums differ by in another order
 FORMAT = 1
+LARGEST = 2**25  # bytes of a report: a thousand configurations have a sixth of it
 LONGEST_FAULT = 200  # letters: some are of a file that may hold anything
 
 Verdict = Literal["better", "worse", "same", "other"]
@@ -57,10 +58,7 @@ def read_report(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is not there, or no report of this format.
     """
-    try:
-        report = read_json(path)
-    except (ModelFormatError, ValueError) as failure:  # ValueError: a name that no file system takes
-        raise InputError(f"no report of `edge-potion benchmark`: {failure}") from failure
+    report = read_small_json(path, "benchmark")
     if "format" not in report:
         raise InputError(f"{path} is no report of `edge-potion benchmark`: it has no format")
     if report["format"] != FORMAT:
@@ -73,6 +71,22 @@ def read_report(path: Path) -> dict[str, Any]:
     if fault:
         raise InputError(f"{path} is not a whole report: {terminal(fault[:LONGEST_FAULT])}")
     return report
+
+
+def read_small_json(path: Path, command: str) -> dict[str, Any]:
+    """The object in a file that is to be a report of `edge-potion COMMAND`.
+
+    Raises:
+        InputError: it cannot be read, is larger than any report, or holds something else.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ModelFormatError(f"{path} is larger than {LARGEST:,} bytes")
+        return read_json(path)
+    except FileNotFoundError as failure:
+        raise InputError(f"no report of `edge-potion {command}`: {path} is missing") from failure
+    except (ModelFormatError, OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        raise InputError(f"no report of `edge-potion {command}`: {failure}") from failure
 
 
 def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Change]:

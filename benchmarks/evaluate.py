@@ -148,8 +148,8 @@ def _opened(name: str) -> _Model:
         return _Model(name, encoder=open_encoder(name))
     except EdgePotionError as failure:
         reason = failure
-    except OSError as failure:  # a name that no file system takes, a folder that may not be read
-        reason = InputError(f"{name} cannot be read ({failure.strerror or failure})")
+    except (OSError, RuntimeError) as failure:  # a name that no file system takes, a home of nobody, a loop of links
+        reason = InputError(f"{name} cannot be read ({getattr(failure, 'strerror', None) or failure})")
     except MemoryError:
         reason = InputError(f"there is not enough memory for {name}")
     return _Model(name, failure=reason)

@@ -244,6 +244,7 @@ def test_when_the_time_is_up_the_rest_says_so(bundle, tmp_path):
         (["--minutes", "inf"], "minutes are inf"),
         (["--texts", "nowhere.txt"], "cannot read nowhere.txt"),
         (["--compare", "nowhere.json"], "nowhere.json"),
+        (["--scores", "nowhere.json"], "nowhere.json is missing"),
         (["--precisions", "float16"], "holds none of"),
         (["nowhere"], "nowhere"),
     ],
@@ -294,7 +295,17 @@ def test_a_runner_that_cannot_start_has_failed(kind, tmp_path):
     assert "python could not be started: " in answer_of([str(program)], 1, 1, 60)["failed"]
 
 
-@pytest.mark.parametrize("answer", ["{}", '{"latency_ms": []}', '{"latency_ms": "soon", "rss_start_bytes": 1}'])
+NUMBERS = '"rss_start_bytes": 1, "rss_first_bytes": 2, "rss_peak_bytes": 3, "load_s": 1'
+NO_NUMBER = [
+    f'{{"latency_ms": [1, NaN], "first_vector_s": 1, "throughput": {{}}, "from_ids": {{}}, {NUMBERS}}}',
+    f'{{"latency_ms": [1], "first_vector_s": 1e999, "throughput": {{}}, "from_ids": {{}}, {NUMBERS}}}',
+    f'{{"latency_ms": [1], "first_vector_s": 1, "throughput": {{"32": "x"}}, "from_ids": {{}}, {NUMBERS}}}',
+]
+
+
+@pytest.mark.parametrize(
+    "answer", ["{}", '{"latency_ms": []}', '{"latency_ms": "soon", "rss_start_bytes": 1}', *NO_NUMBER]
+)
 def test_an_answer_that_is_not_whole_is_a_row_that_says_so(answer, bundle, tmp_path):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\necho '{answer}'\n")

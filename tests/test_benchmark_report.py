@@ -18,9 +18,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from edge_potion import InputError
+from edge_potion.benchmarks.benchmark import _scores, _sentences, _write
 from edge_potion.benchmarks.benchmark_markdown import as_markdown
 from edge_potion.benchmarks.benchmark_page import as_page
 from edge_potion.benchmarks.benchmark_table import label, measured, print_report
@@ -357,6 +359,94 @@ def test_names_of_models_are_not_read_as_markup():
     assert "[red]x[/]" in printed(report, 100)
 
 
+STRANGE = (
+    "a|b",
+    "<img src=x onerror=alert(1)>",
+    "</title><script>alert(1)</script>",
+    '" onload="x',
+    "[x](javascript:alert(1)) [bold]x[/bold] [link=https://evil.example]y[/link]",
+    "`code` **bold** __under__",
+    "https://evil.example/x",
+    "one\r\n\n# two",
+    "\x1b[31mred\x1b[0m\x07",
+    "\u202edrawkcab\u2066",
+    "not utf-8 \udcff",
+)
+COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def strange(name: str) -> dict[str, Any]:
+    """The example, with `name` wherever a stranger's words can stand."""
+    report = example()
+    report["machine"] |= {"cpu": name, "system": name, "python": name}
+    report["settings"]["texts"]["source"] = name
+    report["scores"] = [{"name": name, "size_mb": 1.0, "score": 50.0}]
+    for each in report["configurations"]:
+        each |= {"model": name, "name": f"{name} {each['name']}", "device": name, "elsewhere": {name: [name]}}
+        each |= {"elsewhere_share": 0.1, "reason": name if each["reason"] else None}
+        if each.get("versions"):
+            each |= {"versions": {name: name}, "nodes": {name: 3}}
+    for ratio in report["ratios"]:
+        ratio |= {"of": f"{name} {ratio['of']}", "to": f"{name} {ratio['to']}"}
+    return report
+
+
+@pytest.mark.parametrize("name", STRANGE, ids=lambda name: ascii(name)[:20])
+def test_a_strangers_words_are_words_wherever_they_are_shown(name, tmp_path):
+    report, plain = strange(name), strange("plain")
+    assert parsed(as_markdown(report)) == parsed(as_markdown(plain))
+    page = as_page(report)
+    Wellformed().feed(page)
+    assert tags(page) == tags(as_page(plain))
+    changes = as_text(compare(report, plain), report, plain)
+    assert len(changes.splitlines()) == len(as_text(compare(strange("x"), plain), strange("x"), plain).splitlines())
+    for shown in (as_markdown(report), page, changes, printed(report, 100), printed(report, 200)):
+        assert not COMMANDS.search(shown)
+    if "\n" not in name and not COMMANDS.search(name):
+        assert name.split()[0] in printed(report, 200)
+    _write(report, tmp_path)
+    assert read_report(tmp_path / "report.json") == report
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+
+
+def parsed(markdown: str) -> tuple[list[str], set[str]]:
+    """The kinds of its blocks in order, and of the spans in them."""
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)
+    spans = {child.type for token in tokens for child in token.children or ()}
+    return [token.type for token in tokens], spans - {"text_special"}
+
+
+def tags(page: str) -> list[tuple[str, list[str]]]:
+    """Every element with the names of its attributes; but a plot's <title>, which is there where a label is cut."""
+    found: list[tuple[str, list[str]]] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            if tag != "title":
+                found.append((tag, [name for name, _ in attrs]))
+
+    Tags().feed(page)
+    return found
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    _write(example(), tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _write(example() | {"seconds": float("nan")}, tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    (tmp_path / "report.json").unlink()
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        _write(example(), tmp_path)
+
+
+def test_one_round_is_no_median():
+    one = example(rounds=1)
+    assert "One round, so a rough answer" in printed(one, 100) and "Medians of 5 rounds" in printed(example(), 100)
+    assert "1 rounds" not in as_markdown(one) + printed(one, 100) + as_page(one)
+
+
 def test_markdown_names_every_configuration_and_reason():
     report = example()
     text = as_markdown(report)
@@ -602,6 +692,79 @@ def test_read_report_names_what_is_wrong(where, value, fault, tmp_path):
     part[key] = value
     with pytest.raises(InputError, match=fault):
         read_report(written(report, tmp_path))
+
+
+def with_seconds(text: str, seconds: str) -> str:
+    return text.replace('"seconds": 312.4', f'"seconds": {seconds}')
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (lambda text: with_seconds(text, "NaN"), "seconds is not number"),
+        (lambda text: with_seconds(text, "1e999"), "seconds is not number"),
+        (lambda text: with_seconds(text, f"{10**400}"), "seconds is not number"),
+        (lambda text: with_seconds(text, "-Infinity"), "seconds is not number"),
+        (lambda text: "[" * 100_000, "cannot be read as JSON"),
+        (lambda text: f'{text[:-1]}, "ratios": {"[" * 900}{"]" * 900}}}', r"ratios\[0\] is not object"),
+        (lambda text: text.replace('"status": "measured"', '"status": "\\u001b[31m' + "x" * 999 + '"'), r"\\x1b\[31m"),
+        (lambda text: '{"schema": 2, "models": []}', "no report of `edge-potion benchmark`: it has no format"),
+    ],
+)
+def test_a_report_of_anothers_making_is_one_line(content, fault, tmp_path):
+    (tmp_path / "report.json").write_text(content(json.dumps(example())), encoding="utf-8")
+    with pytest.raises(InputError, match=fault) as raised:
+        read_report(tmp_path / "report.json")
+    assert "\n" not in str(raised.value) and "\x1b" not in str(raised.value)
+    assert len(str(raised.value)) < 500 + len(str(tmp_path))
+
+
+SCORED = {"name": "m", "size_mb": 7.6, "averages": {"tuning": {"CatAVG": 1.0}, "report": {"CatAVG": 70.123}}}
+
+
+def test_scores_are_taken_of_models_with_all_tasks_of_the_half_that_reports(tmp_path):
+    models = [SCORED, {**SCORED, "incomplete": ["tuning"]}, {**SCORED, "incomplete": ["report"]}]
+    models.append({"name": "lost", "size_mb": None, "averages": {}, "incomplete": ["report"]})
+    (tmp_path / "scores.json").write_text(json.dumps({"models": models}))
+    assert _scores(tmp_path / "scores.json") == [{"name": "m", "size_mb": 7.6, "score": 70.12}] * 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {},
+        {"models": 3},
+        {"models": []},
+        {"models": [3]},
+        {"models": [{**SCORED, "averages": {"report": {}}}]},
+        {"models": [{**SCORED, "averages": {"report": {"CatAVG": float("nan")}}}]},
+        {"models": [{**SCORED, "averages": {"report": {"CatAVG": "high"}}}]},
+        {"models": [{**SCORED, "size_mb": 0}]},
+        {"models": [{**SCORED, "size_mb": None}]},
+        {"models": [{**SCORED, "size_mb": 10**400}]},
+        {"models": [{**SCORED, "incomplete": ["report"]}]},
+    ],
+    ids=lambda report: str(report)[:60],
+)
+def test_scores_that_are_no_numbers_are_one_line(report, tmp_path):
+    (tmp_path / "scores.json").write_text(json.dumps(report))
+    with pytest.raises(InputError, match=r"scores\.json") as raised:
+        _scores(tmp_path / "scores.json")
+    assert "\n" not in str(raised.value)
+
+
+def test_reports_larger_than_any_are_not_read(tmp_path):
+    with (tmp_path / "large.json").open("wb") as stream:
+        stream.truncate(2**25 + 1)
+    for read in (read_report, _scores):
+        with pytest.raises(InputError, match=r"large\.json is larger than 33,554,432 bytes"):
+            read(tmp_path / "large.json")
+
+
+def test_texts_too_long_for_every_runner_are_named(tmp_path):
+    (tmp_path / "texts.txt").write_text("x" * 20_000 + "\n" + "y" * 40_000)
+    with pytest.raises(InputError, match="30,000 characters on average; 4,096 texts of at most 16,384 were expected"):
+        _sentences(str(tmp_path / "texts.txt"))
 
 
 def test_read_report_names_what_is_not_there_or_no_report(tmp_path):
