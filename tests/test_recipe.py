@@ -12,13 +12,13 @@ import pytest
 
 from edge_potion import RecipeError
 from edge_potion.trainer.contrast import _is_looked_at
+from edge_potion.trainer.explained import explained
 from edge_potion.trainer.postprocess import power_normalized
 from edge_potion.trainer.recipe import (
     ContrastRecipe,
     DistilRecipe,
     PowerRecipe,
     Recipe,
-    explained,
     fingerprint,
     load_recipe,
     shipped_recipes,

@@ -5,11 +5,9 @@ A recipe is data: a TOML file that overrides defaults, section by section. `trai
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edge_potion.errors import RecipeError
+
+from .near_keys import meant
 
 __all__ = [
     "BornAgainRecipe",
@@ -28,11 +28,11 @@ __all__ = [
     "PcaRecipe",
     "PowerRecipe",
     "Recipe",
-    "explained",
     "fingerprint",
     "load_recipe",
     "shipped_recipes",
     "to_toml",
+    "toml_value",
 ]
 
 
@@ -48,37 +48,6 @@ MOST_TOKENS = 2**20
 MOST_EPOCHS = 10_000
 MOST_LOOKS = 10_000
 LARGEST_SEED = 2**63 - 1
-# What people call a key elsewhere.
-SYNONYMS = {
-    **dict.fromkeys(("lr", "lr_rate", "rate", "step_size", "learningrate"), "learning_rate"),
-    **dict.fromkeys(("epoch", "num_epochs", "n_epochs", "num_train_epochs", "passes"), "epochs"),
-    **dict.fromkeys(("bs", "batch", "batchsize", "batches", "per_device_train_batch_size"), "batch_size"),
-    **dict.fromkeys(("dim", "dimension", "dimensions", "width", "pca_dims", "hidden_dim", "embedding_dim"), "dims"),
-    **dict.fromkeys(("vocab", "vocab_size", "vocabulary", "vocabulary_quantization"), "vocabulary_size"),
-    **dict.fromkeys(("sif", "apply_zipf", "zipf"), "sif_coefficient"),
-    **dict.fromkeys(("temp", "tau", "scale"), "temperature"),
-    **dict.fromkeys(("num_sentences", "n_sentences", "samples", "num_samples", "rows"), "sentences"),
-    **dict.fromkeys(("random_seed", "random_state", "rng"), "seed"),
-    **dict.fromkeys(("max_length", "max_seq_length", "seq_length", "max_len"), "max_tokens"),
-    **dict.fromkeys(("dtype", "torch_dtype", "fp16", "bf16"), "precision"),
-    **dict.fromkeys(("pool", "pooling_mode"), "pooling"),
-    **dict.fromkeys(("power", "exp", "gamma"), "exponent"),
-    **dict.fromkeys(("early_stopping", "early_stopping_patience"), "patience"),
-    **dict.fromkeys(("evals", "eval_steps", "num_evaluations"), "evaluations"),
-    **dict.fromkeys(("dataset", "data_set", "data", "path", "corpus_name"), "source"),
-    **dict.fromkeys(("config", "config_name", "name", "language"), "subset"),
-    **dict.fromkeys(("val_rows", "validation", "validation_size", "eval_rows"), "validation_rows"),
-    **dict.fromkeys(("loss_fn", "objective", "criterion"), "loss"),
-    **dict.fromkeys(("weights", "use_weights", "learn_weights"), "token_weights"),
-    **dict.fromkeys(("shard_size", "rows_per_shard"), "shard_rows"),
-    **dict.fromkeys(("min_length", "min_chars"), "min_characters"),
-    **dict.fromkeys(("max_chars",), "max_characters"),
-    **dict.fromkeys(("distill", "distillation", "model2vec"), "distil"),
-    **dict.fromkeys(("featurise", "features"), "featurize"),
-    **dict.fromkeys(("bornagain", "self_distillation", "born-again"), "born_again"),
-    **dict.fromkeys(("contrastive", "training", "train"), "contrast"),
-    **dict.fromkeys(("model", "teacher_name", "base_model"), "teacher"),
-}
 WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
 
 
@@ -326,24 +295,6 @@ def shipped_recipes() -> dict[str, str]:
     return {name: text.splitlines()[0].removeprefix("# ") for name, text in found.items()}
 
 
-def explained(recipe: Recipe) -> str:
-    """A recipe as TOML that `load_recipe` reads back, with what each key means, and its default where it has another.
-
-    The words are those of the docstrings in this file.
-    """
-    lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
-    for each in fields(Recipe):
-        section, usual = getattr(recipe, each.name), getattr(Recipe(), each.name)
-        if not is_dataclass(section):
-            continue
-        meanings = _meanings(type(section))
-        lines += [*_comment((type(section).__doc__ or "").split("\n")[0]), f"[{each.name}]"]
-        for key in (inner.name for inner in fields(section)):
-            lines += [*_comment(meanings.get(key, "")), _with_default(key, section, usual)]
-        lines.append("")
-    return "\n".join(lines)
-
-
 def _shipped_text(name: str) -> str:
     return files(__package__).joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
 
@@ -359,33 +310,13 @@ def _text_of(file: Path) -> str:
     return content.decode("utf-8-sig")
 
 
-def _meanings(kind: type[Any]) -> dict[str, str]:
-    """What each attribute of a section is, from its docstring and those of the sections that it is made from."""
-    meanings: dict[str, str] = {}
-    for each in reversed(kind.__mro__):
-        listed = (each.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-        for names, words in re.findall(r"^ {8}(\w[\w, ]*): (.+(?:\n {9,}.+)*)", listed, re.MULTILINE):
-            meanings.update(dict.fromkeys(names.split(", "), " ".join(words.split())))
-    return meanings
-
-
-def _comment(words: str) -> list[str]:
-    words = re.sub(r"\bNone\b", "false", words)  # TOML has no word for it
-    return textwrap.wrap(words, 100, initial_indent="# ", subsequent_indent="#   ") if words else []
-
-
-def _with_default(key: str, section: Any, usual: Any) -> str:
-    value, default = getattr(section, key), getattr(usual, key)
-    return f"{key} = {_toml_value(value)}" + (f"  # by default {_toml_value(default)}" if value != default else "")
-
-
 def to_toml(recipe: Any) -> str:
     """A recipe, or one section with its name over it, as TOML that `load_recipe` reads back."""
     if isinstance(recipe, Recipe):
         sections = (getattr(recipe, each.name) for each in fields(recipe) if each.name != "teacher")
-        return "\n".join([f"teacher = {_toml_value(recipe.teacher)}\n", *map(to_toml, sections)])
+        return "\n".join([f"teacher = {toml_value(recipe.teacher)}\n", *map(to_toml, sections)])
     title = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(recipe).__name__.removesuffix("Recipe")).lower()
-    return f"[{title}]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(recipe).items())
+    return f"[{title}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(recipe).items())
 
 
 def fingerprint(*parts: object) -> str:
@@ -401,7 +332,7 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in known:
-            raise RecipeError(f"{where}: there is no {key!r}; {_meant(key, kind)}")
+            raise RecipeError(f"{where}: there is no {key!r}; {meant(key, known, _keys())}")
         default = getattr(defaults, key)
         if is_dataclass(default):
             if not isinstance(value, dict):
@@ -417,21 +348,10 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {failure}") from None
 
 
-def _meant(key: str, kind: type[Any]) -> str:
-    """What a key that is not there may have meant: one of this section, or of another."""
-    word = key.lower().replace("-", "_")
-    word = SYNONYMS.get(word, word)
-    known = {each.name for each in fields(kind)}
-    if word in known:
-        return f"did you mean {word!r}?"
-    keys = {each.name: set(asdict(getattr(Recipe(), each.name))) for each in fields(Recipe) if each.name != "teacher"}
-    homes = [f"[{name}]" for name, of_section in keys.items() if word in of_section]
-    if homes:
-        return f"{', '.join(homes)} {'has' if len(homes) == 1 else 'have'} {word!r}"
-    if word in keys or word == "teacher":
-        return f"{word!r} stands at the top of a recipe"
-    near = difflib.get_close_matches(word, sorted(known), n=1) or difflib.get_close_matches(word, sorted(keys), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+def _keys() -> dict[str, set[str]]:
+    """The keys of each section, by its name."""
+    sections = (each.name for each in fields(Recipe) if each.name != "teacher")
+    return {name: {each.name for each in fields(getattr(Recipe(), name))} for name in sections}
 
 
 def _value(value: Any, default: Any, where: str) -> Any:
@@ -443,7 +363,8 @@ def _value(value: Any, default: Any, where: str) -> Any:
     return value
 
 
-def _toml_value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML has it; None, for which TOML has no word, as false."""
     if value is None:
         return "false"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | str) else repr(value)

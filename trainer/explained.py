@@ -1,0 +1,50 @@
+"""A recipe in words: every key with what it means, by the docstrings of `recipe.py`, and its default."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from .recipe import Recipe, toml_value
+
+__all__ = ["explained"]
+
+
+def explained(recipe: Recipe) -> str:
+    """A recipe as TOML that `load_recipe` reads back, with what each key means, and its default where it has another.
+
+    The words are those of the docstrings in this file.
+    """
+    lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
+    for each in fields(Recipe):
+        section, usual = getattr(recipe, each.name), getattr(Recipe(), each.name)
+        if not is_dataclass(section):
+            continue
+        meanings = _meanings(type(section))
+        lines += [*_comment((type(section).__doc__ or "").split("\n")[0]), f"[{each.name}]"]
+        for key in (inner.name for inner in fields(section)):
+            lines += [*_comment(meanings.get(key, "")), _with_default(key, section, usual)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _meanings(kind: type[Any]) -> dict[str, str]:
+    """What each attribute of a section is, from its docstring and those of the sections that it is made from."""
+    meanings: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        listed = (each.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+        for names, words in re.findall(r"^ {8}(\w[\w, ]*): (.+(?:\n {9,}.+)*)", listed, re.MULTILINE):
+            meanings.update(dict.fromkeys(names.split(", "), " ".join(words.split())))
+    return meanings
+
+
+def _comment(words: str) -> list[str]:
+    words = re.sub(r"\bNone\b", "false", words)  # TOML has no word for it
+    return textwrap.wrap(words, 100, initial_indent="# ", subsequent_indent="#   ") if words else []
+
+
+def _with_default(key: str, section: Any, usual: Any) -> str:
+    value, default = getattr(section, key), getattr(usual, key)
+    return f"{key} = {toml_value(value)}" + (f"  # by default {toml_value(default)}" if value != default else "")
