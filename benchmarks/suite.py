@@ -1,30 +1,29 @@
-"""The local suite: tasks named after MTEB's, read from DIR/<Task>/<split>.jsonl.gz, each in its half.
+"""The local suite: tasks named after MTEB's, read from DIR/<Task>/<split>.jsonl(.gz), each in its half.
 
 Recipes are tuned on the one half and reported on the other; no text of either enters training.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import math
 import re
 import reprlib
 import stat
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_potion.errors import InputError
+from edge_potion.texts import PACKINGS, read_lines
 
 __all__ = ["LAYOUT", "SUITE", "Half", "Kind", "Rows", "Task", "load_rows", "suite_digest", "tasks_there"]
 
 LAYOUT = (
-    "Its layout is DIR/TASK/SPLIT.jsonl.gz, such as DIR/STS16/test.jsonl.gz, with a JSON object a line: "
+    "Its layout is DIR/TASK/SPLIT.jsonl.gz, such as DIR/STS16/test.jsonl.gz (or .bz2, .xz, .zst, or unpacked), with a "
+    "JSON object a line: "
     '{"sentence1", "sentence2", "score"} for STS, {"sentence1", "sentence2", "label": 0 or 1} for pairs, '
     '{"text", "label"} in test and train for classification'
 )
@@ -32,6 +31,7 @@ LAYOUT = (
 LONGEST_LINE = 2**20  # bytes
 MOST_BYTES = 2**28  # packed, and unpacked: TwitterURLCorpus, the largest, has a thirtieth
 MOST_ROWS = 2**20
+PACKINGS_IN_ORDER = (".gz", "", *(packing for packing in PACKINGS if packing != ".gz"))  # the first that is there
 MOST_LABELS = 1024  # classes of a logistic regression: more would be fitted for days
 LARGEST_LABEL = 2**63  # of whole numbers
 SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which JSON can write and UTF-8 cannot
@@ -113,7 +113,7 @@ def tasks_there(folder: Path, tasks: Sequence[Task]) -> list[Task]:
             found = "is a file" if folder.exists() else "is not there"
             raise InputError(f"{folder} {found}; the folder of a suite was expected, or mteb. {LAYOUT}")
         held = [task for task in tasks if (folder / task.name).is_dir()]
-        with_file = [task for task in held if (folder / _file(task, task.split)).exists()]
+        with_file = [task for task in held if (folder / _file(folder, task, task.split)).exists()]
     except InputError:
         raise
     except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
@@ -138,7 +138,7 @@ def load_rows(folder: Path, task: Task) -> Rows:
         test = [row for row in test if _pair(row) not in tuned]
     rows = Rows(test, _read(folder, task, "train") if task.kind == "Classification" else [])
     if fault := _unscorable(rows, task):
-        raise InputError(f"{_file(task, task.split)}: {fault}")
+        raise InputError(f"{_file(folder, task, task.split)}: {fault}")
     return rows
 
 
@@ -146,7 +146,7 @@ def suite_digest(folder: Path, tasks: Sequence[Task]) -> str:
     """Twelve hex digits that change with the content of any file of `tasks`; what cannot be read counts by its name."""
     digest = hashlib.sha256()
     for name in sorted({task.name for task in tasks}):
-        for file in sorted((folder / name).glob("*.jsonl.gz")):
+        for file in sorted((folder / name).glob("*.jsonl*")):
             digest.update(f"{name}/{file.name} {_sha256(file)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
 
@@ -161,9 +161,10 @@ def _sha256(file: Path) -> str:
     return ""
 
 
-def _file(task: Task, split: str) -> str:
-    """Its path in the suite's folder. No folder of the machine is told in what a report may show."""
-    return f"{task.name}/{split}.jsonl.gz"
+def _file(folder: Path, task: Task, split: str) -> str:
+    """Its path in the suite's folder, however packed: a report tells no folder of the machine."""
+    paths = [f"{task.name}/{split}.jsonl{packing}" for packing in PACKINGS_IN_ORDER]
+    return next((path for path in paths if (folder / path).exists()), paths[0])
 
 
 def _pair(row: dict[str, Any]) -> tuple[str, str]:
@@ -172,7 +173,7 @@ def _pair(row: dict[str, Any]) -> tuple[str, str]:
 
 def _read(folder: Path, task: Task, split: str) -> list[dict[str, Any]]:
     """The rows of a file; their labels are of one type."""
-    where = _file(task, split)
+    where = _file(folder, task, split)
     rows: list[dict[str, Any]] = []
     try:
         for number, line in enumerate(_lines(folder / where, where), 1):
@@ -189,37 +190,33 @@ def _read(folder: Path, task: Task, split: str) -> list[dict[str, Any]]:
         raise
     except FileNotFoundError as failure:
         raise InputError(f"{where} is not there") from failure
-    except (OSError, EOFError, zlib.error) as failure:
-        raise InputError(
-            f"{where} cannot be read as gzipped JSON lines ({_why(failure)}); pack it again with gzip"
-        ) from failure
+    except OSError as failure:
+        raise InputError(f"{where} cannot be read as JSON lines ({_why(failure)})") from failure
     return rows
 
 
-def _lines(file: Path, where: str) -> Iterator[bytes]:
-    """The lines of a gzipped file; no more of it is unpacked than the limits allow."""
+def _lines(file: Path, where: str) -> Iterator[str]:
+    """The lines of a file; no more of it is unpacked than the limits allow."""
     if not stat.S_ISREG(file.stat().st_mode):
         raise InputError(f"{where} is no file")
     left = MOST_BYTES
-    with gzip.open(file, "rb") as stream:
-        for number in count(1):
-            line = stream.readline(LONGEST_LINE + 1)
-            if not line:
-                return
-            if len(line) > LONGEST_LINE:
+    try:
+        for number, line in enumerate(read_lines(file), 1):
+            size = len(line.encode("utf-8"))
+            if size > LONGEST_LINE:
                 raise InputError(f"{where}, line {number}: longer than {LONGEST_LINE:,} bytes; cut the text")
-            left -= len(line)
+            left -= size
             if left < 0:
                 raise InputError(f"{where}, line {number}: more than {MOST_BYTES:,} bytes of rows; leave some out")
             yield line
+    except InputError as failure:
+        raise InputError(str(failure).replace(str(file), where)) from failure
 
 
-def _parsed(line: bytes, fields: Mapping[str, Field], at: str) -> dict[str, Any]:
+def _parsed(line: str, fields: Mapping[str, Field], at: str) -> dict[str, Any]:
     """The fields of a row; what it holds beside them, a number of its own say, counts for nothing."""
     try:
-        row = json.loads(line.decode("utf-8-sig"))  # a byte-order mark is no part of a row
-    except UnicodeDecodeError as failure:
-        raise InputError(f"{at} is not UTF-8 (byte {failure.start + 1}); convert the file first") from failure
+        row = json.loads(line)
     except (ValueError, RecursionError) as failure:
         raise InputError(f"{at} is not JSON ({failure})") from failure
     if not isinstance(row, dict):

@@ -133,8 +133,8 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
     steps = (pipeline or read_pipeline(folder)).steps
     if steps and steps[0].kind != "StaticEmbedding":
         raise ModelFormatError(
-            f"{folder} begins with the module {steps[0].kind}, and a StaticEmbedding was expected (a transformer is "
-            "turned into a static model with `edge-potion distill`)"
+            f"{folder} begins with the module {steps[0].kind}, and 'embeddings' (Model2Vec) or 'embedding.weight' of a "
+            "StaticEmbedding was expected (a transformer is turned into a static model with `edge-potion distill`)"
         )
     homes = [steps[0].folder] if steps else [folder / sub for sub in WITHOUT_MODULES]
     home = next((each for each in homes if (each / TABLE).is_file()), None)

@@ -556,7 +556,6 @@ def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -
 
     `graph` is the one that the file's name tells; `tokens` are tokenizer.json's, None where it is not read.
     """
-    _check_ends(bundle, session, graph)
     told = session.get_modelmeta().custom_metadata_map
     rows = told.get("tokens")
     if told.get("graph") != graph:
@@ -564,6 +563,7 @@ def _check_parts(bundle: Bundle, session: Any, graph: str, tokens: int | None) -
             f"{bundle.folder}: the file of the graph {graph!r} holds {told.get('graph', 'another')!r}; "
             "export the bundle again"
         )
+    _check_ends(bundle, session, graph)
     if graph == "text" and told.get("max_tokens") != json.dumps(bundle.max_tokens):
         raise ModelFormatError(
             f"{bundle.folder}: the text graph cuts at {told.get('max_tokens')} tokens, and config.json says "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from edge_potion import InputError
 from edge_potion.benchmarks import suite as limits
@@ -96,8 +99,8 @@ def test_a_fault_in_the_training_rows_is_told_of_their_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b'{"sentence1": "caf\xe9"}\n', "line 1 is not UTF-8"),
-        ('{"sentence1": "a"}'.encode("utf-16"), "line 1 is not UTF-8"),
+        (b'{"sentence1": "caf\xe9"}\n', "not UTF-8"),
+        ('{"sentence1": "a"}'.encode("utf-16"), "not UTF-8"),
         (b"", "holds no row"),
         (b"\n\r\n", "holds no row"),
     ],
@@ -127,7 +130,8 @@ def test_a_damaged_file_is_named(damage, tmp_path):
     flipped = content[:middle] + bytes(byte ^ 255 for byte in content[middle : middle + 9]) + content[middle + 9 :]
     file.write_bytes({"cut": content[:middle], "plain": b'{"a": 1}\n', "flipped": flipped, "nothing": b""}[damage])
     told = fault_of(tmp_path, STS)
-    assert told.startswith("STS16/test.jsonl.gz") and ("gzip" in told or "line" in told or "holds no row" in told)
+    assert "STS16/test.jsonl.gz" in told and ("damaged" in told or "line" in told or "holds no row" in told)
+    assert str(tmp_path) not in told and "\n" not in told
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,21 @@ def test_no_more_is_unpacked_than_the_limits_allow(limit, value, fault, tmp_path
 def test_a_bomb_in_one_line_ends_at_the_limit(tmp_path):
     """300 kB that unpack to 300 MB: one string, never closed."""
     packed(tmp_path, STS, b'{"sentence1": "' + b"a" * 300_000_000)
+    assert fault_of(tmp_path, STS).startswith("STS16/test.jsonl.gz, line 1: more than 16,777,216 bytes without")
+    packed(tmp_path, STS, b'{"sentence1": "' + b"a" * 2_000_000 + b'"}\n')
     assert fault_of(tmp_path, STS) == "STS16/test.jsonl.gz, line 1: longer than 1,048,576 bytes; cut the text"
+
+
+@pytest.mark.parametrize("packing", ["", ".bz2", ".xz", ".zst"])
+def test_a_suite_is_read_by_the_reader_of_all_texts(tmp_path, packing):
+    """Packed in any way, a byte-order mark before it, and in two members."""
+    whole = packed(tmp_path, STS, GOOD["STS"]) / "STS16" / "test.jsonl.gz"
+    lines = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
+    whole.unlink()
+    pack = {"": bytes, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}[packing]
+    parts = (b"\xef\xbb\xbf" + lines[0], b"".join(lines[1:]))
+    whole.with_name(f"test.jsonl{packing}").write_bytes(b"".join(map(pack, parts)))
+    assert load_rows(tmp_path, STS).test == GOOD["STS"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
