@@ -508,7 +508,7 @@ def test_a_cache_that_cannot_be_written_is_one_line_and_one_that_is_whole_serves
     mount(cache, "--bind", cache)
     subprocess.run(["mount", "-o", "remount,bind,ro", cache], check=True)
     assert np.array_equal(EdgeModel.from_pretrained(hand_folder).encode("the cat"), vector)
-    with pytest.raises(InputError, match=r"cannot write the cache .*; set EDGE_POTION_CACHE") as error:
+    with pytest.raises(InputError, match=r"cannot write the cache .*; EDGE_POTION_CACHE must name") as error:
         EdgeModel.from_pretrained(hand_folder, precision="float16")
     assert "\n" not in str(error.value)
 
