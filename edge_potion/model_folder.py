@@ -14,8 +14,8 @@ import numpy as np
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.folders import read_json, read_text
 from edge_potion.manifest import check_files, read_manifest
-from edge_potion.st_pipeline import SETTINGS_FILE, Pipeline, Step, read_pipeline
-from edge_potion.tokens import file_text, open_tokenizer
+from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, Step, read_pipeline
+from edge_potion.tokens import file_text, lowers_case, open_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -109,6 +109,7 @@ def read_model(folder: Path, name: str) -> ModelParts:
         check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json"])
     tokenizer_file = home / "tokenizer.json"
     tokenizer = open_tokenizer(tokenizer_file)
+    _name_what_nobody_reads(home)
     table, is_st_layout = _read_table(home / TABLE, tokenizer.get_vocab_size())
     table, ends_in_unit_length = _projected(table, pipeline.steps[1:])
     card = _read_card(folder, name, pipeline, is_st_layout, ends_in_unit_length, tokenizer_file)
@@ -150,6 +151,20 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
         f"{homes[0]} holds no {TABLE}; a Model2Vec or sentence-transformers StaticEmbedding folder was "
         "expected (a transformer is turned into one with `edge-potion distill`)"
     )
+
+
+def _name_what_nobody_reads(home: Path) -> None:
+    """Warn of what stands beside a table and is for transformers: sentence-transformers passes over it too."""
+    for name in TRANSFORMER_FILES:
+        if (home / name).is_file():
+            log.warning("%s is for transformers, and means nothing for a static model", home / name)
+    file = home / "tokenizer_config.json"
+    told = read_json(file) if file.is_file() else {}
+    normalizer = (read_json(home / "tokenizer.json").get("normalizer")) if told.get("do_lower_case") is True else None
+    if told.get("do_lower_case") is True and not lowers_case(normalizer):
+        log.warning("%s: do_lower_case means nothing for a static model, and tokenizer.json lower-cases nothing", file)
+    if told.get("truncation_side", "right") != "right":
+        log.warning("%s: truncation_side = %r means nothing for a static model", file, told["truncation_side"])
 
 
 def _read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:

@@ -31,6 +31,7 @@ __all__ = [
     "check_texts",
     "file_text",
     "is_plain",
+    "lowers_case",
     "open_tokenizer",
     "pad_id",
     "plain",
@@ -273,6 +274,14 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
         if getattr(tokenizer.model, name, None) is not None:
             setattr(tokenizer.model, name, None)
     return tokenizer
+
+
+def lowers_case(normalizer: Any) -> bool:
+    """Whether a normalizer of a tokenizer.json lower-cases already."""
+    if not isinstance(normalizer, dict):
+        return False
+    inner = any(map(lowers_case, normalizer.get("normalizers", ())))
+    return normalizer.get("type") == "Lowercase" or normalizer.get("lowercase") is True or inner
 
 
 def unk_id(tokenizer: Tokenizer) -> int | None:

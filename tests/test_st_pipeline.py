@@ -418,3 +418,13 @@ def test_a_bundle_that_states_what_its_graphs_do_not_do_is_refused(hand_bundle, 
     (hand_bundle / file).write_text(json.dumps(content))
     with pytest.raises(ModelFormatError, match=f"states {named}, which its graphs do not do"):
         EdgeModel.from_pretrained(hand_bundle)
+
+
+def test_what_is_for_transformers_is_named_in_a_static_folder(embedding, tmp_path, caplog):
+    folder = saved(tmp_path / "m", embedding)
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 4, "do_lower_case": true}')
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "truncation_side": "left"}')
+    found = StaticModel.from_pretrained(folder).encode(TEXTS)
+    np.testing.assert_allclose(found, library_vectors(folder, TEXTS), atol=1e-6)
+    assert "sentence_bert_config.json is for transformers" in caplog.text
+    assert "truncation_side = 'left' means nothing" in caplog.text and "lower-cases nothing" not in caplog.text

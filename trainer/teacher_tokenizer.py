@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.tokens import sound
+from edge_potion.tokens import lowers_case, sound
 
 __all__ = ["own_copy", "prompt_tokens_of", "read_tokenizer"]
 
@@ -34,7 +34,7 @@ def own_copy(fast: Any, lower_case: bool, home: Path) -> Tokenizer:
     if not hasattr(fast, "backend_tokenizer"):
         raise ModelFormatError(f"{home} has no fast tokenizer that transformers loads ({type(fast).__name__} is slow)")
     content = json.loads(fast.backend_tokenizer.to_str())
-    if lower_case and not _lowers_case(content["normalizer"]):
+    if lower_case and not lowers_case(content["normalizer"]):
         after = [content["normalizer"]] if content["normalizer"] else []
         content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *after]}
     with sound(f"{home} has no fast tokenizer that the `tokenizers` library reads"):
@@ -42,14 +42,6 @@ def own_copy(fast: Any, lower_case: bool, home: Path) -> Tokenizer:
     tokenizer.no_padding()  # some tokenizer.json pad every text to a fixed length
     tokenizer.no_truncation()
     return tokenizer
-
-
-def _lowers_case(normalizer: Any) -> bool:
-    """Whether a normalizer of a tokenizer.json lower-cases already."""
-    if not isinstance(normalizer, dict):
-        return False
-    inner = any(map(_lowers_case, normalizer.get("normalizers", ())))
-    return normalizer.get("type") == "Lowercase" or normalizer.get("lowercase") is True or inner
 
 
 def prompt_tokens_of(tokenizer: Tokenizer, prompt: str, special: Sequence[int]) -> int:
