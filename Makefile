@@ -29,8 +29,10 @@ minilm: build/features
 build/features: | demo
 	$(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
+# A file of tests is run by one process, as fixtures are shared in it.
+WORKERS ?= 2
 test: lint environments
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
 test-slow: environments .venvs/tokenlearn/.installed
 	$(BIN)/pytest -m slow
