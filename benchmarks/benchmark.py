@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import edge_potion
-from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
+from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.escaping import terminal
 from edge_potion.folders import find_folder
@@ -111,7 +111,7 @@ def benchmark(
     if unknown := set(pythons or {}) - INTERPRETED:
         known = ", ".join(sorted(INTERPRETED))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
-    opened = [_opened(name) for name in bundles] or [open_bundle(find_folder(None))]
+    opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
     plotted = _scores(scores) if scores else []
     _make_folder(out)
@@ -151,15 +151,6 @@ def benchmark(
                 if row.status == "not run":
                     row.reason = "the run was interrupted before its turn"
         return write(stopped)
-
-
-def _opened(name: str) -> Bundle:
-    folder = find_folder(name)
-    if not is_bundle(folder):  # whatever its onnx folder holds is another's, and would be timed as ours
-        raise ModelFormatError(
-            f"{name} is no bundle of ours; write one with `edge-potion export {name}`, and benchmark that"
-        )
-    return open_bundle(folder)
 
 
 def _sentences(file: str | None, column: str = "text") -> list[str]:
