@@ -451,7 +451,7 @@ def place(request, tmp_path, mount) -> Path:
             (tmp_path / "upper" / name).mkdir()
         layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper/top,workdir={tmp_path}/upper/work"
         return mount(place, "-t", "overlay", "overlay", "-o", layers)
-    with suppress(pytest.skip.Exception):
+    with suppress(pytest.skip.Exception):  # for speed alone: where nothing can be mounted, the disk is as good
         mount(place, "-t", "tmpfs", "tmpfs")  # syncs at once
     if kind == "mount point":
         (place / "goal").mkdir()

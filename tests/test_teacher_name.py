@@ -36,7 +36,7 @@ def folder_of(tmp_path: Path, name: str, card: str = "", **config: str) -> Path:
         ("checkpoint-500", MINE.format("sentence_transformers_model_id"), {}, "my-tuned-bert"),
         ("output", MINE.format("me/other"), {}, "me/other"),
         ("0_Transformer", "", {"_name_or_path": "nreimers/MiniLM-L6-H384-uncased"}, "nreimers/MiniLM-L6-H384-uncased"),
-        ("tmpab12cd_3", "", {"_name_or_path": "/home/jane/secret/model", "model_type": "bert"}, "unnamed-bert"),
+        ("tmpab12cd_3", "", {"_name_or_path": "/srv/jane/secret/model", "model_type": "bert"}, "unnamed-bert"),
         ("model", "# ![](http://x) <b>title</b>\n", {"_name_or_path": "./model", "model_type": "bert"}, "unnamed-bert"),
         ("models--BAAI--bge-small-en-v1.5/snapshots/5c38ec7c405ec4b4", "", {}, "BAAI/bge-small-en-v1.5"),
         ("model", "---\n: : [broken\n---\n# fine-name\n", {"model_type": "bert"}, "unnamed-bert"),
