@@ -2,7 +2,7 @@
 # make bench  measure against the peers and write the numbers of README.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
-# make bench-quality   score the model beside teacher and peers, with an ablation, into benchmarks/quality.md
+# make bench-quality   score the model beside teacher and peers, with an ablation, into docs/results/quality.md
 # make runtimes  load one bundle in every library that can, and write README's table of them
 # make built-in   train the model that comes with the package, score it, and replace it
 # make test   set up everything the tests need, lint, and run the test suite
@@ -19,7 +19,7 @@ ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers langchai
 .PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
-	$(BIN)/python -m edge_potion.benchmarks.demo build/demo
+	$(BIN)/python examples/demo.py build/demo
 
 DATA := ../shared/data
 minilm: build/features
@@ -27,7 +27,7 @@ minilm: build/features
 		--corpus $(DATA)/sentences.txt.xz --features build/features --out build/potion-256d-minilm
 
 build/features: | demo
-	$(BIN)/python -m edge_potion.benchmarks.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
+	$(BIN)/python -m edge_potion.benchmarks.studies.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
 # A file of tests is run by one process, as fixtures are shared in it.
 WORKERS ?= 2
@@ -45,7 +45,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Whole environments that are there are not built again.
 environments: setup $(PEERS:%=.venvs/%/.installed)
-	$(BIN)/python -m edge_potion.benchmarks.environments $(ENVIRONMENTS)
+	$(BIN)/python -m edge_potion.benchmarks.speed.environments $(ENVIRONMENTS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -57,42 +57,42 @@ setup: .venv/.installed
 # Measures against the peers on this machine and writes README's numbers. Needs the sentences of ../shared.
 MACHINE := $(shell uname -m)
 bench: minilm environments browser
-	mkdir -p benchmarks/results
+	mkdir -p benchmarks/studies/results
 	$(BIN)/edge-potion export build/potion-256d-minilm/model --quantize none,int8,float16 \
 		--out build/benchmark/potion-256d-minilm
 	$(BIN)/edge-potion benchmark build/benchmark/potion-256d-minilm --texts $(DATA)/sentences.txt.xz \
-		--scores $(lastword $(sort $(wildcard benchmarks/results/*_quality.json))) --minutes 20 --out build/benchmark/report
-	cp build/benchmark/report/report.json benchmarks/results/$(shell date +%F)_$(MACHINE)_benchmark.json
-	cp build/benchmark/report/report.md benchmarks/benchmark.md
-	$(BIN)/python -m edge_potion.benchmarks.readme
+		--scores $(lastword $(sort $(wildcard benchmarks/studies/results/*_quality.json))) --minutes 20 --out build/benchmark/report
+	cp build/benchmark/report/report.json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_benchmark.json
+	cp build/benchmark/report/report.md docs/results/speed.md
+	$(BIN)/python -m edge_potion.benchmarks.studies.pages
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.
 bench-training: build/features .venvs/tokenlearn/.installed
-	mkdir -p benchmarks/results
-	$(BIN)/python -m edge_potion.benchmarks.training build/demo/all-MiniLM-L6-v2 $(DATA)/sentences.txt.xz build/features \
+	mkdir -p benchmarks/studies/results
+	$(BIN)/python -m edge_potion.benchmarks.studies.training build/demo/all-MiniLM-L6-v2 $(DATA)/sentences.txt.xz build/features \
 		--sts $(DATA)/eval/STSBenchmark/validation.jsonl.gz --search \
-		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_training.json
+		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_training.json
 
-# Trains the peers and the ablation, scores all, and writes benchmarks/quality.md: an hour or two the first time.
+# Trains the peers and the ablation, scores all, and writes docs/results/quality.md: an hour or two the first time.
 bench-quality: minilm .venvs/tokenlearn/.installed .venvs/model2vec-distill/.installed
-	mkdir -p benchmarks/results
-	$(BIN)/python -m edge_potion.benchmarks.quality build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
+	mkdir -p benchmarks/studies/results
+	$(BIN)/python -m edge_potion.benchmarks.studies.peers build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
 		build/quality --features build/features --corpus $(DATA)/sentences.txt.xz --minutes 25 \
-		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_quality.json
-	$(BIN)/python -m edge_potion.benchmarks.readme
+		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_quality.json
+	$(BIN)/python -m edge_potion.benchmarks.studies.pages
 
 # Loads one bundle in every library that can, holds their vectors to the oracle's, and writes README's table.
 runtimes: minilm environments browser
-	mkdir -p benchmarks/results
+	mkdir -p benchmarks/studies/results
 	$(BIN)/edge-potion export build/potion-256d-minilm/model --quantize none,int8,float16 --token-embeddings \
 		--out build/runtimes/bundle
-	$(BIN)/python -m edge_potion.benchmarks.runtimes build/runtimes/bundle \
-		--json benchmarks/results/$(shell date +%F)_$(MACHINE)_runtimes.json
-	$(BIN)/python -m edge_potion.benchmarks.readme
+	$(BIN)/python -m edge_potion.benchmarks.studies.runtimes build/runtimes/bundle \
+		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_runtimes.json
+	$(BIN)/python -m edge_potion.benchmarks.studies.pages
 
 # Trains the model that comes with the package, scores it, and replaces it.
 built-in: minilm
-	$(BIN)/python -m edge_potion.benchmarks.built_in build/potion-256d-minilm $(DATA)/eval build/quality
+	$(BIN)/python -m edge_potion.benchmarks.studies.built_in build/potion-256d-minilm $(DATA)/eval build/quality
 
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
@@ -107,4 +107,4 @@ built-in: minilm
 	touch $@
 
 clean:
-	rm -rf .venv .venvs build benchmarks/javascript/node_modules .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venvs build benchmarks/speed/runners/node/node_modules .mypy_cache .pytest_cache .ruff_cache

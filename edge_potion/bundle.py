@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
 from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, read_pipeline
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import edge_potion
 from edge_potion.bundle import Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, MissingExtraError, ModelFormatError
-from edge_potion.folders import MODEL_FILES, files_of
+from edge_potion.find import MODEL_FILES, files_of
 from edge_potion.manifest import check_files
 from edge_potion.model_folder import static_home
 from edge_potion.static_model import StaticModel

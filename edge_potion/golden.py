@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import ModelFormatError, ParityError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 
 __all__ = ["TOLERANCES", "UNIT_LENGTH", "ZERO_LENGTH", "Golden", "Tolerance", "check_parity", "cosines", "read_golden"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 
 __all__ = [
     "MANIFEST",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json, read_text
+from edge_potion.find import read_json, read_text
 from edge_potion.manifest import check_files, read_manifest
 from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, Step, read_pipeline
 from edge_potion.tokens import file_text, lowers_case, open_tokenizer

@@ -18,7 +18,7 @@ from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.calls import FEEDS, beginning, calls_of, grid_feed, joined, side_by_side, windows
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError, ProviderError
-from edge_potion.folders import BUILT_IN, find_folder
+from edge_potion.find import BUILT_IN, find_folder
 from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
 from edge_potion.onnx_file import check_onnx
 from edge_potion.progress import counted, unfailing_stderr

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.folders import read_json, read_json_list
+from edge_potion.find import read_json, read_json_list
 
 __all__ = [
     "MODULES",

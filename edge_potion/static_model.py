@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.folders import BUILT_IN, find_folder
+from edge_potion.find import BUILT_IN, find_folder
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
 from edge_potion.tokens import TokenIds, is_plain, pad_id, plain, prompted, tokenize, unk_id
 from edge_potion.writing import written_whole

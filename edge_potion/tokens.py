@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_potion import cpp_locale
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
-from edge_potion.folders import json_object, read_json
+from edge_potion.find import json_object, read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

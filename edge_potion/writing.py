@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_potion.disk import synced
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.workshop import NEW, files_of, open_workshop, replace_file, swap, sweep
 
 __all__ = ["file_written_whole", "is_litter", "refuse_unwritable", "written_whole"]

@@ -15,7 +15,7 @@ import onnx
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
-from edge_potion.folders import origin_of
+from edge_potion.find import origin_of
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
@@ -25,9 +25,9 @@ from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.tokens import check_count
 from edge_potion.writing import refuse_unwritable, written_whole
 
-from .golden import golden_of, write_golden
+from .card import bundle_card, model_name, without_folders
+from .make_golden import golden_of, write_golden
 from .mobile import fixed_graph, write_mobile
-from .model_card import bundle_card, model_name, without_folders
 from .pooling import Pooling
 from .quantize import PackedTable, file_tensors, pack, row_agreement
 from .reachable import reachable_rows

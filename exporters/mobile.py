@@ -22,8 +22,8 @@ from edge_potion.golden import check_parity
 from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files, run_golden
 from edge_potion.static_model import StaticModel
 
-from .golden import golden_of
 from .graph_builder import GraphBuilder
+from .make_golden import golden_of
 from .ort_order import write_in_order
 from .pooling import Pooling
 

@@ -22,7 +22,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from edge_potion import StaticModel, export, train
-from edge_potion.benchmarks import environments
+from edge_potion.benchmarks.speed import environments
 from edge_potion.bundle import Bundle
 from edge_potion.manifest import MANIFEST
 from edge_potion.static_model import Card

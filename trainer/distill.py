@@ -17,7 +17,7 @@ from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
 from edge_potion.tokens import pad_id, unk_id
 
-from .model_card import distilled_card
+from .card import distilled_card
 from .pca import reduce_rows
 from .recipe import DistilRecipe, fingerprint, to_toml
 from .teacher import Teacher, load_teacher

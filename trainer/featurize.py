@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.progress import progress_bar
 from edge_potion.writing import file_written_whole
 

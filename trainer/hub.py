@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_potion.errors import InputError
-from edge_potion.folders import HUB_ID, MODEL_FILES
+from edge_potion.find import HUB_ID, MODEL_FILES
 
 __all__ = ["check_push", "push"]
 

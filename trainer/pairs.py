@@ -19,7 +19,7 @@ from typing import IO
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.static_model import NORM_EPS, StaticModel
 from edge_potion.tokens import tokenize
 from edge_potion.writing import file_written_whole

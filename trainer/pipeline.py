@@ -19,8 +19,8 @@ from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import StaticModel
 from edge_potion.writing import refuse_unwritable
 
+from .card import trained_card
 from .contrast import split_rows
-from .model_card import trained_card
 from .pairs import open_pairs
 from .recipe import Recipe, load_recipe, to_toml
 from .run_folder import Made, Run, check_stage

@@ -21,7 +21,7 @@ from typing import Any
 import edge_potion
 from edge_potion.disk import lock, remove, synced
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
 from edge_potion.workshop import TEMPORARY, sweep, take_name
 from edge_potion.writing import file_written_whole, is_litter

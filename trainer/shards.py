@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.folders import read_json
+from edge_potion.find import read_json
 from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
 from edge_potion.writing import file_written_whole
 

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError, RecipeError
-from edge_potion.folders import files_of, find_folder
+from edge_potion.find import files_of, find_folder
 from edge_potion.progress import progress_bar
 from edge_potion.st_pipeline import Pipeline, Step, read_pipeline
 from edge_potion.tokens import sound

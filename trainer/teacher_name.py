@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.folders import HUB_ID, read_json
+from edge_potion.find import HUB_ID, read_json
 
 __all__ = ["UNNAMED", "one_line", "short_name", "teacher_name"]
 

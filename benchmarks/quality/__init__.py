@@ -1,0 +1,1 @@
+"""`edge-potion evaluate`: how good is a model?"""

@@ -1,0 +1,1 @@
+"""`edge-potion benchmark`: how fast is it here, and what does it cost?"""

@@ -1,0 +1,373 @@
+"""`edge-potion benchmark`: which graph, precision and provider to ship on this machine, what it costs, peers beside.
+
+Every configuration runs in a process of its own, once a round; the rounds are interleaved, so that whatever the machine
+does hits all of them. The report is written after each round: one that is stopped is whole as far as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import edge_potion
+from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
+from edge_potion.errors import InputError, ModelFormatError, ParityError, require
+from edge_potion.escaping import terminal
+from edge_potion.find import find_folder
+from edge_potion.progress import progress_bar, unfailing_stderr
+from edge_potion.texts import read_texts
+from edge_potion.writing import file_written_whole
+
+from . import environments
+from .compare import read_small_json
+from .contestants import (
+    INTERPRETED,
+    PEERS,
+    PROVIDERS,
+    Setting,
+    bundles_configurations,
+    peer_configurations,
+)
+from .jobs import Effort, Jobs
+from .machine import cpu_name
+from .process import answer_of, without_folders
+from .rows import Row, as_json, cosine_of, ratios_of, round_of
+
+__all__ = ["FORMAT", "Effort", "benchmark"]
+
+FORMAT = 1  # of report.json, as report.schema.json describes it
+TEXTS = 4096
+MOST_CHARACTERS = 2**26  # of all: every runner holds them, and they are written down for it
+PROCESS_SECONDS = 120  # what takes longer hangs
+SHOWING_SECONDS = 3  # kept back for writing the report
+
+
+@unfailing_stderr()
+def benchmark(
+    bundles: Sequence[str],
+    out: Path,
+    *,
+    providers: Sequence[str] = PROVIDERS,
+    peers: Sequence[str] = PEERS,
+    graphs: Sequence[str] = tuple(GRAPHS),
+    precisions: Sequence[str] = tuple(PRECISIONS),
+    threads: Sequence[int] = (1,),
+    texts: str | None = None,
+    text_column: str = "text",
+    pythons: Mapping[str, Path] | None = None,
+    scores: Path | None = None,
+    setup: bool = False,
+    effort: Effort | None = None,
+    show_progress: bool = False,
+) -> dict[str, Any]:
+    """Measure, and write OUT/report.json, report.md and report.html.
+
+    Args:
+        bundles: folders or hub ids of bundles; none stands for the model that comes with edge-potion.
+        out: folder of the report, made when it is not there.
+        providers: names as EdgeModel takes them, and node, wasm and webgpu (in headless Chromium).
+        peers: of PEERS.
+        graphs: which of those that a bundle holds.
+        precisions: which of those that a bundle holds.
+        threads: each count that is measured, on as many pinned cores.
+        texts: file of texts, as `edge_potion.texts` reads it; by default the sample sentences that come with
+            edge-potion, repeated.
+        text_column: key or column of the texts, in a file that has such.
+        pythons: interpreter for a provider or a peer's package, by its name, in the place of the one that we build.
+        scores: a report.json of `edge-potion evaluate`, to plot what its models score against what they weigh.
+        setup: build the environments that are missing, before the time runs.
+        effort: how long; by default ten minutes.
+        show_progress: a bar on stderr.
+
+    Returns:
+        The content of report.json (report/report.schema.json). `complete` is false where it was interrupted, or the
+        time was up before every configuration had its first turn.
+
+    Raises:
+        InputError: a bundle, a name or a file is not usable.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    require("onnxruntime", extra="cpu,export,benchmark", purpose="benchmarking")
+    effort = effort or Effort()
+    most = _cores()
+    if not threads or min(threads) < 1 or max(threads) > most:
+        raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores that we may use")
+    if not providers and not peers:
+        raise InputError("neither a provider nor a peer is asked for, so there is nothing to measure")
+    if not math.isfinite(effort.minutes):
+        raise InputError(f"minutes are {effort.minutes}; a number was expected")
+    if unknown := set(pythons or {}) - INTERPRETED:
+        known = ", ".join(sorted(INTERPRETED))
+        raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
+    opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
+    sentences = _sentences(texts, text_column)
+    plotted = _scores(scores) if scores else []
+    _make_folder(out)
+    if setup:
+        _install(providers, peers)
+    with tempfile.TemporaryDirectory(prefix="edge-potion-") as scratch:
+        setting = Setting(tuple(dict.fromkeys(threads)), dict(pythons or {}), Path(scratch))
+        configurations = [
+            *bundles_configurations(opened, providers, graphs, precisions, setting),
+            *(peer_configurations(peers, opened[0], setting) if peers else ()),
+        ]
+        begin = time.monotonic()  # what is written once, and kept, is no part of the run
+        rows = [Row(each) for each in configurations]
+        jobs = Jobs(Path(scratch), sentences, opened, effort)
+        report = _head(sentences, texts, effort, jobs, plotted)
+
+        def write(stopped: str | None) -> dict[str, Any]:
+            ran = all(row.status != "not run" for row in rows)
+            report.update(
+                seconds=round(time.monotonic() - begin, 1),
+                complete=ran and stopped is None,
+                stopped=stopped or (None if ran else "time"),
+                configurations=as_json(rows),
+                ratios=ratios_of(rows),
+            )
+            report["settings"]["rounds"] = max((len(row.rounds) for row in rows), default=0)
+            _write(report, out)
+            return report
+
+        stopped = None
+        try:
+            for _ in _rounds(rows, jobs, effort, begin, show_progress):
+                write(None)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C; and SIGTERM, which the command turns into SystemExit
+            stopped = "interrupted"
+            for row in rows:
+                if row.status == "not run":
+                    row.reason = "the run was interrupted before its turn"
+        return write(stopped)
+
+
+def _sentences(file: str | None, column: str = "text") -> list[str]:
+    """TEXTS texts, the first of a file or as often as needed.
+
+    Raises:
+        InputError: it holds none, or they are longer than what is embedded.
+    """
+    from importlib.resources import files
+
+    source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
+    found: list[str] = []
+    characters = 0
+    for text in read_texts(source, column):
+        if text.strip():
+            found.append(text.replace("\0", ""))
+            characters += len(text)
+        if len(found) == TEXTS or characters > MOST_CHARACTERS:
+            break
+    if not found:
+        raise InputError(f"{source} holds no text")
+    if characters * (TEXTS // len(found)) > MOST_CHARACTERS:
+        mean = characters // len(found)
+        raise InputError(
+            f"the texts of {source} have {mean:,} characters on average; {TEXTS:,} texts of at most "
+            f"{MOST_CHARACTERS // TEXTS:,} were expected"
+        )
+    return (found * (TEXTS // len(found) + 1))[:TEXTS]
+
+
+def _scores(file: Path) -> list[dict[str, Any]]:
+    """Name, size and CatAVG of the models in a report of `edge-potion evaluate`, of the half that reports.
+
+    Of models that have all of its tasks: the others' means are over less.
+    """
+    try:
+        models = read_small_json(file, "evaluate")["models"]
+        found = [score for model in models if (score := _score(model))]
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as failure:
+        told = f"{type(failure).__name__}: {failure}"
+        raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({told})") from failure
+    if not found:
+        raise InputError(f"{file} has no model that was scored on all of its tasks, so there is nothing to plot")
+    return found
+
+
+def _score(model: Mapping[str, Any]) -> dict[str, Any] | None:
+    averages = model["averages"]
+    half = "report" if "report" in averages else next(iter(averages), None)
+    if half is None or half in model.get("incomplete", ()):
+        return None
+    name, size_mb, score = str(model["name"]), float(model["size_mb"]), round(float(averages[half]["CatAVG"]), 2)
+    if not (math.isfinite(score) and math.isfinite(size_mb) and size_mb > 0):
+        raise ValueError(f"CatAVG is {score} and size_mb {size_mb}")
+    return {"name": name, "size_mb": size_mb, "score": score}
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        why = getattr(failure, "strerror", None) or failure
+        raise InputError(f"{out} cannot be written ({why}); name another folder") from failure
+
+
+def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
+    """Build what the run needs beside our own environment."""
+    from .contestants import environments_for
+
+    for name in environments_for(providers, peers):
+        try:
+            environments.build(name)
+        except environments.Missing as reason:  # its rows will say that it is not there
+            print(f"warning: {terminal(reason)}", file=sys.stderr)
+
+
+def _head(
+    sentences: Sequence[str], texts: str | None, effort: Effort, jobs: Jobs, scores: Sequence[Any]
+) -> dict[str, Any]:
+    """The parts of the report that do not change while it runs."""
+    return {
+        "format": FORMAT,
+        "edge_potion": edge_potion.__version__,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "complete": False,
+        "stopped": None,
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": _cores(),
+            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "memory_bytes": _memory_bytes(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
+        "settings": {
+            "rounds": 0,
+            "minutes": effort.minutes,
+            "batches": list(effort.batches),
+            "latency_calls": effort.latency_calls,
+            "warmup_calls": effort.warmup_calls,
+            "warmup_seconds": effort.warmup_seconds,
+            "batch_seconds": effort.batch_seconds,
+            "pinned": hasattr(os, "sched_setaffinity"),
+            "texts": {
+                "source": Path(texts).name if texts else "the sample sentences, repeated",
+                "count": len(sentences),
+                "mean_characters": round(sum(map(len, sentences)) / len(sentences), 1),
+                "not_ascii": round(sum(not text.isascii() for text in sentences) / len(sentences), 4),
+            },
+            "golden_texts": max(len(golden.texts) for golden in jobs.golden.values()),
+        },
+        "configurations": [],
+        "ratios": [],
+        "scores": scores,
+    }
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_progress: bool) -> Iterator[None]:
+    """Measure round by round while the time lasts; yields after each."""
+    deadline = begin + 60 * effort.minutes - SHOWING_SECONDS
+    for row in rows:
+        if row.configuration.reason is not None:
+            row.status, row.reason = "absent", row.configuration.reason
+    with progress_bar(show_progress, desc="benchmark", unit=" runs", dynamic_ncols=True) as bar:
+        longest = 0.0  # of a round
+        for number in range(effort.rounds):
+            turn = [row for row in rows if row.status in ("not run", "measured")]
+            turn.sort(key=lambda row: row.configuration.provider != "cpu")  # near to the peers, which ratios are to
+            round_begin = time.monotonic()
+            if not turn or round_begin + longest > deadline:
+                return
+            bar.total = bar.n + len(turn)
+            for row in turn if number % 2 == 0 else turn[::-1]:  # there and back, against drift
+                if time.monotonic() > deadline:
+                    break
+                bar.set_postfix_str(terminal(f"round {number + 1}, {row.configuration.name}"))
+                _run(row, jobs, deadline, number + 1)
+                bar.update()
+            longest = max(longest, time.monotonic() - round_begin)
+            yield
+
+
+def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
+    """One turn of a configuration, in round `number`."""
+    made, first_round = row.configuration, not row.rounds
+    if first_round:
+        _into_the_cache(Path(made.job["file"]))
+    job, vectors = jobs.of(made, first_round=first_round)
+    seconds = min(PROCESS_SECONDS, max(1.0, deadline + SHOWING_SECONDS / 2 - time.monotonic()))
+    try:
+        answer = answer_of([*made.command, str(job)], made.threads, made.cores, seconds)
+    except subprocess.TimeoutExpired:
+        if seconds == PROCESS_SECONDS:
+            row.status, row.reason = "failed", f"it took more than {PROCESS_SECONDS} s"
+        elif first_round:
+            row.reason = "the time was up during its turn"
+        return
+    for status in ("absent", "failed", "fell_back"):
+        if status in answer:
+            row.status, row.reason = status.replace("_", " "), without_folders(answer[status])
+            row.told = {"nodes": answer.get("nodes")}
+            return
+    try:
+        found = round_of(answer, number)
+        if first_round:
+            row.told = {key: answer[key] for key in ("versions", "device", "nodes")}
+            if made.golden:
+                held_to = None if made.peer else made.precision  # peers stray on purpose, where the report says
+                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[made.golden.folder], held_to)
+    except (ModelFormatError, ParityError) as reason:
+        row.status, row.reason = "failed", without_folders(str(reason))
+        return
+    except (KeyError, TypeError, ValueError, IndexError, OSError) as fault:
+        row.status, row.reason = "failed", without_folders(f"its answer is not whole: {type(fault).__name__}: {fault}")
+        return
+    row.status, row.reason = "measured", None
+    row.rounds.append(found)
+    row.latencies_ms += answer["latency_ms"]
+
+
+def _into_the_cache(file: Path) -> None:
+    """Read a model's file once, as the cold start of the first round would else be the disk's."""
+    with suppress(OSError), file.open("rb") as stream:  # the runner will tell
+        while stream.read(1 << 20):
+            pass
+
+
+def _write(report: Mapping[str, Any], out: Path) -> None:
+    """report.json, what describes it, report.md and report.html, each whole or not there."""
+    from .report.markdown import as_markdown
+    from .report.page import as_page
+
+    shown: dict[str, Callable[[], str]] = {
+        "report.json": lambda: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": lambda: as_markdown(report),
+        "report.html": lambda: as_page(report),
+        "report.schema.json": lambda: (
+            Path(__file__).parent.joinpath("report", "report.schema.json").read_text(encoding="utf-8")
+        ),
+    }
+    for name, show in shown.items():
+        with file_written_whole(out / name) as beside:
+            # Half a character, in a name that is not UTF-8, is written as JSON writes it.
+            beside.write_text(show(), encoding="utf-8", errors="backslashreplace")

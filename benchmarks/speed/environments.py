@@ -1,0 +1,171 @@
+"""Environments beside our own: virtual environments for peers and providers, and the JavaScript that runs in Node.
+
+    python -m edge_potion.benchmarks.speed.environments [NAME ...]
+
+builds those named, or all. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and
+may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_potion.cache import cache_folder
+from edge_potion.errors import InputError
+
+__all__ = ["JAVASCRIPT", "PYTHONS", "TRANSFORMERS_JS", "Missing", "build", "javascript_folder", "python_of"]
+
+ROOM = Path(__file__).parent
+RUNNERS = ROOM / "runners"  # what runs in the environments
+PYTHONS: dict[str, dict[str, list[str]]] = tomllib.loads((ROOM / "environments.toml").read_text(encoding="utf-8"))
+JAVASCRIPT, TRANSFORMERS_JS = "javascript", "transformers-js"
+# Of Node: what each installs. transformers.js brings versions of ONNX Runtime of its own.
+PACKAGES = {
+    JAVASCRIPT: RUNNERS / "node" / "package.json",
+    TRANSFORMERS_JS: RUNNERS / "node" / "transformers" / "package.json",
+}
+DONE = ".installed"  # written last, so that an install that was cut off is begun again
+INSTALL_MINUTES = 30
+
+
+class Missing(Exception):
+    """An environment has not been built, or cannot be; says what to do."""
+
+
+def main() -> None:
+    """Build environments, one line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everything = [*PYTHONS, *PACKAGES]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
+    for name in parser.parse_args().names or everything:
+        try:
+            print(build(name))
+        except (Missing, InputError) as reason:
+            sys.exit(f"error: {reason}")
+
+
+def build(name: str) -> Path:
+    """Install an environment unless it is there; its folder.
+
+    Raises:
+        InputError: there is no environment of that name, or the cache cannot be written.
+        Missing: the install failed, or Node is not there.
+    """
+    folder = environment_folder(name)
+    if (folder / DONE).is_file():
+        return folder
+    print(f"installing {name} (once, into {folder})", file=sys.stderr, flush=True)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as failure:
+        raise InputError(f"cannot write the cache {folder} ({failure}); set EDGE_POTION_CACHE") from failure
+    if name in PACKAGES:
+        shutil.copy(PACKAGES[name], folder)
+        commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
+    else:
+        pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *PYTHONS[name]["packages"]]]
+    for command in commands:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60 * INSTALL_MINUTES,
+                env={**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip"},  # the CUDA that it would download
+            )
+        except (OSError, subprocess.TimeoutExpired) as failure:
+            raise Missing(f"{name} could not be installed: {failure}") from failure
+        if done.returncode:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
+            errors = (line for line in lines if "error" in line.lower() and "Ignored the following" not in line)
+            why = next(errors, lines[-1])
+            raise Missing(f"{name} could not be installed: {why}")
+    (folder / DONE).touch()
+    return folder
+
+
+def python_of(name: str, given: Mapping[str, Path] | None = None) -> Path:
+    """The interpreter of an environment: the one `given` for it, or that of the one that was built.
+
+    Raises:
+        Missing: neither is there; says how to build it.
+    """
+    if given and name in given:
+        return given[name]
+    folder = environment_folder(name)
+    if not (folder / DONE).is_file():
+        hint = _how_to_build(name) if given is None else f"add --setup, or --python {name}=PATH"
+        raise Missing(f"no environment with {PYTHONS[name]['what']}: {hint}")
+    return _python_in(folder)
+
+
+def javascript_folder(name: str = JAVASCRIPT) -> Path:
+    """The folder from which node runs our JavaScript, beside the packages that it imports; the files are fresh.
+
+    Raises:
+        Missing: Node is not there, its packages are not installed, or the files cannot be written.
+    """
+    _node("node")
+    folder = environment_folder(name)
+    if not (folder / DONE).is_file():
+        if name == TRANSFORMERS_JS:
+            raise Missing(f"transformers.js is not installed: {_how_to_build(name)}")
+        raise Missing("ONNX Runtime's packages for JavaScript are not installed: add --setup")
+    try:
+        for file in (RUNNERS / "node").rglob("*.*"):
+            beside = folder / file.relative_to(RUNNERS / "node")
+            # package.json and node_modules are the environment's own.
+            if file.name == "package.json" or "node_modules" in file.parts or _same(file, beside):
+                continue
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            part = beside.with_name(f".{beside.name}.{os.getpid()}")
+            shutil.copyfile(file, part)
+            part.replace(beside)  # whole at any moment: another run may be reading it
+    except OSError as failure:
+        raise Missing(f"the files for Node cannot be written ({failure}); set EDGE_POTION_CACHE") from failure
+    return folder
+
+
+def _same(file: Path, copy: Path) -> bool:
+    return copy.is_file() and copy.read_bytes() == file.read_bytes()
+
+
+def environment_folder(name: str) -> Path:
+    if name in PACKAGES:
+        content = PACKAGES[name].read_text(encoding="utf-8")
+    elif name in PYTHONS:
+        content = f"{sys.version} {PYTHONS[name]['packages']}"
+    else:
+        raise InputError(f"there is no environment {name!r}; there are {', '.join([*PYTHONS, *PACKAGES])}")
+    return cache_folder() / "benchmark" / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _how_to_build(name: str) -> str:
+    return f"python -m edge_potion.benchmarks.speed.environments {name}"
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
+
+
+def _node(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise Missing(f"{program} is not installed: install Node.js, 20 or later")
+    return found
+
+
+if __name__ == "__main__":
+    main()

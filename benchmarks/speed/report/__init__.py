@@ -1,0 +1,1 @@
+"""A benchmark's report, and the ways it is shown."""

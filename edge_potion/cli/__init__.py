@@ -1,0 +1,110 @@
+"""The door: `edge-potion COMMAND`. Parse, call, print. stdout holds the result, stderr the progress."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import signal
+import sys
+from contextlib import suppress
+from errno import EBADF, EFBIG, EIO, ENOSPC, EPIPE
+from typing import TextIO, cast
+
+import typer
+
+from edge_potion.errors import EdgePotionError
+from edge_potion.progress import Unfailing
+
+from .make import distill, export, featurize, recipe, train
+from .measure import benchmark, evaluate
+from .options import CONTROL
+from .use import encode, info, search, verify
+
+app = typer.Typer(
+    name="edge-potion",
+    help="Static text embeddings: distil a sentence-transformer, export it to ONNX, run it anywhere.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (distill, train, featurize, recipe, export, encode, search, evaluate, benchmark, verify, info):
+    app.command()(command)
+
+# What writing to a stream without a name may meet: ours is stdout.
+STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
+
+
+def main() -> None:
+    """Entry point: what is wrong on the caller's side, or the system's, is one line on stderr and exit code 1.
+
+    Anything else is a bug with a traceback.
+    """
+    _open_standard_streams()
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("edge_potion").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing half-written stays
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:  # None when it was closed before we started
+                sys.stdout.flush()
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        sys.exit(f"error: {CONTROL.sub(_escaped, told)}" if told else 1)
+
+
+def _open_standard_streams() -> None:
+    """Have stdout and stderr take texts in every script, stderr never end the work, and closed ones keep their numbers.
+
+    Where 0, 1 or 2 is free, the next file that is opened gets it: the file of vectors, say, into which ONNX Runtime
+    would then write its warnings.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):  # no /dev here
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for as long as we run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stderr = cast(TextIO, Unfailing(sys.stderr))
+
+
+def _told(error: Exception) -> str | None:
+    """What to say of an error; "" for nothing, None for a bug."""
+    if isinstance(error, EdgePotionError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory {error}".rstrip()
+    if isinstance(error, OSError):
+        return _told_of_the_system(error)
+    if isinstance(error, UnicodeEncodeError) and any("\udc80" <= letter <= "\udcff" for letter in error.object):
+        return f"the name {error.object!r} is not UTF-8, and is to be handed to a library that needs it; rename it"
+    if isinstance(error, RuntimeError) and str(error).startswith(("Symlink loop", "Could not determine home")):
+        return f"a name cannot be followed: {error}"
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return f"a name holds NUL, which no file system takes ({error})"
+    return None
+
+
+def _told_of_the_system(error: OSError) -> str:
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if sys.stdout is None or error.errno not in STREAM_ERRORS:
+        return str(error.strerror or error)
+    # stdout is closed (`... | head`), full or gone: Python would try to flush it once more, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "" if error.errno == EPIPE else f"cannot write the result: {error.strerror}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]

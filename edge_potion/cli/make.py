@@ -1,0 +1,227 @@
+"""The commands that make a model: distill, train, featurize, recipe, export."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_potion.bundle import GRAPHS
+from edge_potion.errors import InputError
+from edge_potion.escaping import terminal
+from edge_potion.find import BUILT_IN
+
+from .options import ModelArgument, RevisionOption, TextColumnOption, short_name, words_of
+from .show import print_bundle
+
+__all__ = ["distill", "export", "featurize", "recipe", "train"]
+
+PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
+USUAL_DIMS = 256  # of a distilled model
+
+RecipeOption = Annotated[
+    str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
+]
+TeacherOption = Annotated[
+    str | None, typer.Option(help="Folder or hub id of a sentence-transformer; by default the recipe's.")
+]
+CorpusOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Sentences: .txt, .jsonl, .csv, .tsv (or .gz, .bz2, .xz, .zst of these) or .parquet; may be repeated. "
+        "Else the recipe's set."
+    ),
+]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
+TrustOption = Annotated[bool, typer.Option(help="Run Python code that comes with the teacher.")]
+
+
+def distill(
+    teacher: Annotated[
+        str, typer.Argument(help="Folder or hub id of a transformers encoder (a sentence-transformer).")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder of the static model to write.")],
+    dims: Annotated[
+        int | None, typer.Option(min=1, help="Width of the vectors, by PCA; 256, or less for a narrower teacher.")
+    ] = None,
+    words: Annotated[
+        Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
+    ] = None,
+    text_column: TextColumnOption = "text",
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
+) -> None:
+    """Turn a sentence-transformer into a static model, without any training text (Model2Vec's method).
+
+    Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
+    """
+    from edge_potion.texts import read_texts
+    from edge_potion.trainer.distill import distil
+    from edge_potion.trainer.recipe import DistilRecipe
+    from edge_potion.trainer.teacher import load_teacher
+    from edge_potion.writing import refuse_unwritable
+
+    refuse_unwritable(out)
+    extra = list(read_texts(words, text_column)) if words else ()
+    loaded = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
+    if dims is not None and dims > loaded.width:
+        raise InputError(f"--dims is {dims}, and the teacher's vectors have {loaded.width}; ask for no more")
+    width = dims or min(USUAL_DIMS, loaded.width)
+    model = distil(loaded, DistilRecipe(dims=width, vocabulary_size=None), words=extra, show_progress=True)
+    if dims is not None and dims > model.dim:
+        raise InputError(f"--dims is {dims}, and {len(model.table)} tokens span {model.dim}; ask for no more")
+    model.save(out)
+    print(f"{out}: {len(model.table)} tokens x {model.dim} dimensions")
+    print(f"next: edge-potion export {out} --quantize int8", file=sys.stderr)
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the model goes to OUT/model.")],
+    recipe: RecipeOption = "potion-256d",
+    teacher: TeacherOption = None,
+    corpus: CorpusOption = None,
+    text_column: TextColumnOption = "text",
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
+    ] = None,
+    from_stage: Annotated[int | None, typer.Option(help="Make the stages from this number on anew, 1 to 6.")] = None,
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
+    push_to_hub: Annotated[str | None, typer.Option(help="Hub id to upload the model to, when it is done.")] = None,
+) -> None:
+    """Train a static model by a whole recipe: distil, featurize, contrast, born-again, power, PCA.
+
+    The same command goes on where a killed one stopped. Each stage stays in OUT, with its losses, times and curves.
+
+    Example: edge-potion train --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-run
+    """
+    from edge_potion.trainer.hub import check_push, push
+    from edge_potion.trainer.pipeline import train as run_recipe
+    from edge_potion.trainer.summary import as_table
+
+    if push_to_hub is not None:
+        check_push(push_to_hub)  # before hours of work
+    trained = run_recipe(
+        recipe,
+        out,
+        from_stage=from_stage,
+        teacher=teacher,
+        corpus=corpus or (),
+        text_column=text_column,
+        features=features,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        show_progress=True,
+    )
+    print(as_table(trained.summary))
+    print(f"{trained.folder}: {len(trained.model.table)} tokens x {trained.model.dim} dimensions")
+    if push_to_hub is not None:
+        print(push(trained.folder, push_to_hub))
+    print(f"next: edge-potion export {trained.folder} --quantize int8", file=sys.stderr)
+
+
+def featurize(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the shards go to OUT/2-featurize.")],
+    recipe: RecipeOption = "potion-256d",
+    teacher: TeacherOption = None,
+    corpus: CorpusOption = None,
+    text_column: TextColumnOption = "text",
+    device: DeviceOption = None,
+    revision: RevisionOption = None,
+    trust_remote_code: TrustOption = False,
+) -> None:
+    """Encode a corpus with the teacher, and stop there: on a GPU machine, say, for training elsewhere.
+
+    The same command goes on at the last whole shard. `train --features OUT` takes them, and so does `datasets`.
+
+    Example: edge-potion featurize --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-features
+    """
+    from edge_potion.trainer.pipeline import featurize_corpus
+
+    folder = featurize_corpus(
+        recipe,
+        out,
+        teacher=teacher,
+        corpus=corpus or (),
+        text_column=text_column,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        show_progress=True,
+    )
+    print(folder)
+
+
+def recipe(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a recipe, or a .toml file; without one, what ships is listed."),
+    ] = None,
+) -> None:
+    """Print a recipe with every key, what it means, and its default: a file to begin your own with.
+
+    Example: edge-potion recipe potion-256d > mine.toml
+    """
+    from edge_potion.trainer.explained import explained
+    from edge_potion.trainer.recipe import load_recipe, shipped_recipes
+
+    if name is not None:
+        print(explained(load_recipe(name)), end="")
+        return
+    for each, words in shipped_recipes().items():
+        print(f"{each:20} {words}")
+    print("next: edge-potion recipe potion-256d > mine.toml; edge-potion train --recipe mine.toml", file=sys.stderr)
+
+
+def export(
+    model: ModelArgument = BUILT_IN,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle; by default the model's name + '-onnx'.")
+    ] = None,
+    quantize: Annotated[str, typer.Option(help="Precisions, by comma: int8, float16, none.")] = "int8",
+    graphs: Annotated[str, typer.Option(help=f"Graphs, by comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    token_embeddings: Annotated[
+        bool, typer.Option(help="Give the tokens graph an output with each token's vector (transformers.js needs it).")
+    ] = False,
+    mobile: Annotated[
+        bool,
+        typer.Option("--mobile", help="Add mobile/: .ort files for phones, and a graph of fixed shape with int32 ids."),
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens that the graph of fixed shape takes.")] = 128,
+    revision: RevisionOption = None,
+) -> None:
+    """Write a bundle: ONNX graphs with a quantized table, checked against the oracle before they are handed out.
+
+    Example: edge-potion export my-model --quantize int8,float16 --out my-bundle
+    """
+    from edge_potion.exporters.export import export as write_bundle
+    from edge_potion.exporters.graph_builder import IR_VERSION, OPSET
+    from edge_potion.exporters.mobile import DETAILS, MOBILE
+
+    logging.getLogger("edge_potion.export").setLevel(logging.ERROR)  # what it warns of is told below
+    precisions = [PRECISION_WORDS.get(word, word) for word in words_of(quantize)]
+    bundle = write_bundle(
+        model,
+        out or Path(f"{short_name(model)}-onnx"),
+        quantize=precisions,
+        graphs="all" if graphs == "all" else words_of(graphs),
+        token_embeddings=token_embeddings,
+        mobile_tokens=max_tokens if mobile else None,
+        revision=revision,
+    )
+    print_bundle(bundle)
+    if mobile:
+        page = (bundle.folder / MOBILE / "README.md").read_text(encoding="utf-8")
+        print(f"\n{page.partition(DETAILS)[0].strip()}\n\n{bundle.folder / MOBILE / 'README.md'} has the details")
+    for remark in bundle.remarks:
+        print(f"note: {terminal(remark)}")
+    print(
+        f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts and on every "
+        "token that a text can have"
+    )

@@ -1,0 +1,165 @@
+"""The commands that measure: `evaluate` a model's quality, `benchmark` its speed and cost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_potion.bundle import GRAPHS, PRECISIONS
+from edge_potion.errors import InputError, require
+
+from .options import TextColumnOption
+
+__all__ = ["benchmark", "evaluate"]
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Model folders, bundles (BUNDLE@int8 for a precision), hub ids, or st:NAME for sentence-transformers."
+        ),
+    ],
+    suite: Annotated[str, typer.Option(help="Folder of a local suite, or mteb for MTEB's English tasks.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("report"),
+) -> None:
+    """Score models on STS, classification and pair classification, as MTEB does.
+
+    A local suite holds files SUITE/TASK/SPLIT.jsonl.gz with a JSON object a line, under MTEB's names, such as
+    STS16/test.jsonl.gz: sentence1, sentence2 and score (STS) or label 0 or 1 (pairs); text and label, in test and
+    train (classification).
+
+    The same command goes on where a stopped one was. Exit code 1 where a model or a task has no score; the report says
+    why, and has all others.
+
+    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb --out report
+    """
+    from edge_potion.benchmarks.quality.evaluate import evaluate as run_suite
+    from edge_potion.benchmarks.quality.report import as_table, unscored
+
+    report = run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)
+    print(as_table(report))
+    print(f"{out}: report.json, report.md, report.png")
+    if unscored(report):
+        sys.exit("error: not everything has a score; the table and report.md say why")
+
+
+def benchmark(
+    bundles: Annotated[
+        list[str] | None,
+        typer.Argument(help="Bundles: folders or hub ids; by default the built-in one.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.html.")] = Path("report"),
+    providers: Annotated[
+        str,
+        typer.Option(help="By comma: cpu, openvino, cuda, ..., and node, wasm, webgpu (headless Chromium); or all."),
+    ] = "all",
+    peers: Annotated[
+        str, typer.Option(help="By comma, such as 'model2vec float32'; or all, or none. Ratios are to model2vec.")
+    ] = "all",
+    graphs: Annotated[str, typer.Option(help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    precisions: Annotated[str, typer.Option(help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
+    threads: Annotated[str, typer.Option(help="Numbers by comma, such as 1,4; as many cores are pinned.")] = "1",
+    texts: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts: one a line, or .jsonl, .csv, .tsv, .parquet; by default sample sentences.", show_default=False
+        ),
+    ] = None,
+    text_column: TextColumnOption = "text",
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=PATH: the interpreter for a provider or a peer, in the place of the one that --setup builds.",
+            show_default=False,
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="A report.json of `edge-potion evaluate`: plot quality against size.", show_default=False),
+    ] = None,
+    setup: Annotated[
+        bool,
+        typer.Option("--setup", help="First install what is missing, in environments beside yours (needs a network)."),
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A rough answer in under a minute: one round.")] = False,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long; by default 10.", show_default=False)] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="An older report.json: show what changed beyond the noise.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure which graph, precision and provider to ship on this machine, with peers beside.
+
+    Every configuration runs in a process of its own, in interleaved rounds. Ctrl-C leaves a report of what was
+    measured until then. What is not installed is a row that says so; --setup installs it.
+
+    Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm --out report
+    """
+    require("rich", extra="benchmark", purpose="the benchmark's table")
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from edge_potion.benchmarks.speed import compare as comparing
+    from edge_potion.benchmarks.speed.benchmark import benchmark as measure
+    from edge_potion.benchmarks.speed.contestants import KNOWN_PROVIDERS, PEERS, PROVIDERS
+    from edge_potion.benchmarks.speed.jobs import QUICK, Effort
+    from edge_potion.benchmarks.speed.report.terminal import print_report
+
+    old = comparing.read_report(compare) if compare else None
+    effort = QUICK if quick else Effort()
+    report = measure(
+        bundles or [],
+        out,
+        providers=_chosen(providers, PROVIDERS, KNOWN_PROVIDERS, "provider"),
+        peers=_chosen(peers, PEERS, PEERS, "peer"),
+        graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
+        precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
+        threads=_numbers(threads),
+        texts=texts,
+        text_column=text_column,
+        pythons=_pythons(python or []),
+        scores=scores,
+        setup=setup,
+        effort=effort if minutes is None else replace(effort, minutes=minutes),
+        show_progress=True,
+    )
+    print_report(report, Console())
+    if old:
+        print(comparing.as_text(comparing.compare(report, old), report, old))
+    print(f"{out}: report.json, report.md, report.html")
+    if report["stopped"] == "interrupted":
+        sys.exit(130)
+
+
+def _chosen(words: str, everything: tuple[str, ...], known: tuple[str, ...], what: str) -> list[str]:
+    """The names in a list by comma; "all" and "none" stand for themselves."""
+    if words in ("all", "none"):
+        return list(everything) if words == "all" else []
+    chosen = [word.strip() for word in words.split(",") if word.strip()]
+    for word in chosen:
+        if word not in known:
+            raise InputError(f"there is no {what} {word!r}; there are {', '.join(known)}")
+    if not chosen:
+        raise InputError(f"{words!r} names no {what}; there are {', '.join(known)}")
+    return list(dict.fromkeys(chosen))
+
+
+def _numbers(words: str) -> list[int]:
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError:
+        raise InputError(f"--threads is {words!r}; whole numbers by comma, such as 1,4, were expected") from None
+
+
+def _pythons(words: list[str]) -> dict[str, Path]:
+    pythons = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not name or not Path(path).is_file():
+            raise InputError(f"--python is {word!r}; NAME=PATH of a Python interpreter was expected")
+        pythons[name] = Path(path).absolute()  # not resolved: a link in an environment is the environment
+    return pythons

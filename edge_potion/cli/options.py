@@ -1,0 +1,63 @@
+"""What the commands share: their options, and what of their words is checked alike."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_potion.errors import InputError
+from edge_potion.find import BUILT_IN
+
+CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f]")  # what commands a terminal, and ends a line
+BREAK = re.compile(r"[\n\r]")
+
+MODEL_HELP = (
+    f"Bundle or model folder, or a hub id such as minishlab/potion-base-8M; by default the built-in {BUILT_IN}."
+)
+FileArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Texts in UTF-8: one a line, or .jsonl, .csv, .tsv; also .gz, .bz2, .xz, .zst of these; or .parquet; "
+        "- for lines on stdin."
+    ),
+]
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, show_default=False)]
+ProviderOption = Annotated[
+    str, typer.Option(help="Where to run: auto, cpu, cuda, openvino, ... or ONNX Runtime's own name.")
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
+]
+GraphOption = Annotated[str, typer.Option(help="text, bag or tokens; auto takes the provider's fastest.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Most threads at work; by default one a core.")]
+TextColumnOption = Annotated[
+    str, typer.Option(help="Key or column of the texts in .jsonl, .csv, .tsv and .parquet files.")
+]
+RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+
+
+def refuse_closed_stdout(advice: str = "") -> None:
+    """Before the work, where stdout is to have the result."""
+    if sys.stdout is None:
+        raise InputError(f"stdout is closed, and the result goes there{advice}")
+
+
+def one_line(text: str) -> str:
+    """A text as part of a line: without the breaks of a record; and for a terminal, without what commands it."""
+    return (CONTROL if sys.stdout.isatty() else BREAK).sub(" ", text)
+
+
+def words_of(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise InputError(f"{text!r} names nothing; give one or more words, by comma")
+    return words
+
+
+def short_name(model: str) -> str:
+    return Path(model).resolve().name if Path(model).is_dir() else Path(model).name

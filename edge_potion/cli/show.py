@@ -1,0 +1,55 @@
+"""What `info` and `export` print of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_potion.bundle import PRECISIONS, Bundle
+from edge_potion.errors import EdgePotionError
+from edge_potion.escaping import terminal
+from edge_potion.find import origin_of, scores_of
+
+__all__ = ["print_bundle", "print_other"]
+
+
+def print_bundle(bundle: Bundle) -> None:
+    origin = origin_of(bundle.config)
+    limit = "never cut" if bundle.max_tokens is None else f"cut at {bundle.max_tokens} tokens"
+    lengths = "normalized" if bundle.normalize else "not normalized"
+    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}")
+    for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
+        if origin.get(key):
+            print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")
+    for dims, scores in scores_of(bundle.config).items():
+        told = ", ".join(f"{kind} {score}" for kind, score in scores.items())
+        print(terminal(f"scores at {dims} dimensions: {told}"))
+    for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
+        print(f"{file.stat().st_size / 1e6:8.2f} MB  {precision:8}  {graph:7} {file.relative_to(bundle.folder)}")
+    tables = bundle.folder / "model.safetensors"
+    if tables.is_file():
+        dtype = terminal(bundle.config.get("embedding_dtype", ""))
+        print(f"{tables.stat().st_size / 1e6:8.2f} MB  {dtype:8}  table   {tables.name}")
+
+
+def print_other(folder: Path) -> None:
+    """What a folder is that `export` did not write; ModelFormatError where it is nothing that we take."""
+    from edge_potion.find import read_json
+    from edge_potion.static_model import StaticModel
+
+    graphs = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.onnx"))
+    try:
+        static = StaticModel.from_pretrained(folder)
+    except EdgePotionError:
+        config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+        if "hidden_size" not in config:  # of a transformer
+            raise
+        kind = f"a {config.get('model_type', 'transformer')} of {config['hidden_size']} dimensions, no static model"
+        print(f"{folder}: {kind}; edge-potion distill {folder} makes one of it")
+    else:
+        card = static.card
+        limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"
+        kind = f"{static.dim} dimensions, {'normalized' if card.normalize else 'not normalized'}, {limit}"
+        print(f"{folder}: a static model of {len(static.table):,} tokens, {kind}")
+        print("it holds no graph of ours: EdgeModel exports it once into the cache, or edge-potion export for good")
+    if graphs:
+        print(f"of another maker, and not used here: {', '.join(graphs)}")

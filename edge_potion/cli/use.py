@@ -1,0 +1,190 @@
+"""The commands that use a model: encode, search, verify, info."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from edge_potion.errors import EdgePotionError
+from edge_potion.escaping import terminal
+from edge_potion.find import BUILT_IN
+
+from .options import (
+    FileArgument,
+    GraphOption,
+    ModelArgument,
+    ModelOption,
+    PrecisionOption,
+    ProviderOption,
+    TextColumnOption,
+    ThreadsOption,
+    one_line,
+    refuse_closed_stdout,
+)
+from .show import print_bundle, print_other
+
+__all__ = ["encode", "info", "search", "verify"]
+
+log = logging.getLogger("edge_potion")
+
+VERDICTS = {True: "ok", False: "FAILED", None: "-"}
+
+
+def encode(
+    file: FileArgument = "-",
+    model: ModelOption = BUILT_IN,
+    out: Annotated[
+        Path | None, typer.Option(help="vectors.npy, .parquet or .jsonl; by default JSON lines on stdout.")
+    ] = None,
+    dim: Annotated[int | None, typer.Option(min=1, help="Keep the first values of each vector only.")] = None,
+    text_column: TextColumnOption = "text",
+    batch_size: Annotated[int, typer.Option(min=1, help="Most texts a call.")] = 1024,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Cut texts here; by default the model's limit.")] = None,
+    provider: ProviderOption = "auto",
+    precision: PrecisionOption = None,
+    graph: GraphOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Embed the texts of a file: its lines, or the records of a .jsonl, .csv, .tsv or .parquet file.
+
+    A text without a token that the model knows gets zeros; how many there are is said on stderr.
+
+    Example: edge-potion encode texts.txt --out vectors.npy
+    """
+    from edge_potion.language import watched
+    from edge_potion.runtime import EdgeModel
+    from edge_potion.search import without_tokens
+    from edge_potion.static_model import UNSET
+    from edge_potion.texts import read_texts
+    from edge_potion.vectors import check_format, print_jsonl, write_vectors
+
+    if out is None:
+        refuse_closed_stdout("; name a file with --out")
+    else:
+        check_format(out)
+    texts = read_texts(file, text_column)
+    runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
+    waiting: deque[str] = deque()  # texts that `stream` has taken and not yet given back as vectors
+    unknown = 0
+
+    def taken() -> Iterator[str]:
+        for text in watched(texts, runner.bundle):
+            waiting.append(text)
+            yield text
+
+    def batches() -> Iterator[tuple[list[str], np.ndarray]]:
+        nonlocal unknown
+        for vectors in runner.stream(
+            taken(),
+            batch_size=batch_size,
+            max_tokens=UNSET if max_tokens is None else max_tokens,
+            dim=dim,
+            show_progress=True,
+        ):
+            unknown += int(without_tokens(vectors).sum())
+            yield [waiting.popleft() for _ in vectors], vectors
+
+    if out is None:
+        count = print_jsonl(batches(), sys.stdout)
+    else:
+        count = write_vectors(out, batches(), dim or runner.dim)
+        print(f"{out}: {count} x {dim or runner.dim} float32")
+    if unknown:
+        log.warning(
+            "warning: %d of %d texts have no token that the model knows: their vectors are zeros", unknown, count
+        )
+
+
+def search(
+    file: FileArgument,
+    query: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
+    model: ModelOption = BUILT_IN,
+    top: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 10,
+    text_column: TextColumnOption = "text",
+    provider: ProviderOption = "auto",
+    precision: PrecisionOption = None,
+    graph: GraphOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Find the lines of a file that mean what the query means. Prints score, number and text of each.
+
+    The number is the line's, or the record's in a .jsonl, .csv, .tsv or .parquet file. Lines without a token that the
+    model knows are never found; nor is anything by a query without one, which is said on stderr (exit code 0).
+
+    Example: edge-potion search notes.txt "my bread did not rise" --top 5
+    """
+    from edge_potion.language import is_foreign, watched
+    from edge_potion.runtime import EdgeModel
+    from edge_potion.search import search as find
+    from edge_potion.texts import read_texts
+
+    refuse_closed_stdout()
+    texts = read_texts(file, text_column)
+    runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
+    vector = runner.encode(query)  # (D,)
+    told = is_foreign(query, runner.bundle)
+    if not vector.any():
+        log.warning("warning: no token of the query %r is known to the model: there is nothing to look for", query)
+        return
+    found = find(runner, vector, texts if told else watched(texts, runner.bundle), top)
+    for hit in found.hits:
+        print(f"{hit.score:.3f}\t{hit.number}\t{one_line(hit.text)}")
+    if found.unknown:
+        log.warning(
+            "warning: %d of %d lines have no token that the model knows, and cannot be found",
+            found.unknown,
+            found.texts,
+        )
+
+
+def verify(
+    model: ModelArgument = BUILT_IN,
+    provider: Annotated[str, typer.Option(help="Where to run: cpu, cuda, openvino, ...")] = "cpu",
+) -> None:
+    """Check a bundle's files, and whether this machine computes what it should: the first thing to run on a new device.
+
+    Replays golden.json through every graph and precision, and through the .ort files of mobile/ on the CPU, and asks of
+    each vector its direction and its length. One line each; exit code 1 where one strays.
+
+    Example: edge-potion verify my-bundle --provider openvino
+    """
+    from edge_potion.find import find_folder
+    from edge_potion.verify import verify as replay
+
+    failed = False
+    for verdict in replay(find_folder(model), provider):
+        failed |= verdict.passed is False
+        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:20}  {terminal(verdict.told)}", flush=True)
+    sys.exit(failed)
+
+
+def info(
+    model: ModelArgument = BUILT_IN,
+) -> None:
+    """Show what a bundle or a model folder holds, what it says of itself, and which providers this machine offers.
+
+    Example: edge-potion info my-bundle
+    """
+    from edge_potion import __version__, providers
+    from edge_potion.bundle import is_bundle, open_bundle
+    from edge_potion.find import find_folder
+
+    refuse_closed_stdout()
+    folder = find_folder(model)
+    if is_bundle(folder):
+        print_bundle(open_bundle(folder))
+    else:
+        print_other(folder)
+    try:
+        offered = ", ".join(providers.available())
+    except EdgePotionError as error:
+        offered = str(error)
+    print(f"providers here: {offered}")
+    print(f"edge-potion {__version__}")

@@ -1,0 +1,135 @@
+"""The README.md of a bundle: its metadata for the hub, what files it holds, and the lines that load them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge_potion.escaping import markdown, terminal
+from edge_potion.find import origin_of
+from edge_potion.static_model import Card, StaticModel
+
+__all__ = ["bundle_card", "model_name", "without_folders"]
+
+NO_NAMES = {"", "model", "bundle"}  # of folders, which got into cards as names
+UNNAMED = "static-embedding-model"
+LONGEST_NAME = 100
+# The first line of a card's page, behind the metadata that its head holds.
+HEADING = re.compile(r"\s*(?:---[ \t]*\n.*?\n---[ \t]*\n)?\s*# +([^\n]+)", re.DOTALL)
+
+PAGE = """\
+---
+{header}---
+
+# {name}
+
+A static text embedding model of {dim} dimensions and {tokens:,} tokens{origin}, exported to ONNX by edge-potion.
+A text is the {mean} of its token vectors, cut at {max_tokens} tokens.
+{remarks}
+| file | bytes |
+|---|---|
+{files}
+
+```python
+from edge_potion import EdgeModel
+
+model = EdgeModel.from_pretrained("path/of/this/folder")  # or its id on the hub
+vectors = model.encode(["It is raining.", "The weather is wet."])  # (2, {dim}) float32
+```
+
+The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
+`model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it. `golden.json` holds texts, their token
+ids and their vectors, with the tolerance of each precision, so that any port can test itself; `golden.bin` holds the
+same as one flat binary file, for devices without JSON. No text of them holds NUL: joined by it, they are what the text
+graph takes. `edge-potion verify` does the whole check.
+"""
+
+
+def model_name(card: Card, *, has_own_name: bool) -> str:
+    """What a model is called, wherever it lies: by the heading or the metadata of its card, or what it was made from.
+
+    Args:
+        card: of the model.
+        has_own_name: whether `card.name` was given as a name, and is not that of a folder.
+    """
+    heading = HEADING.match(card.readme)
+    told = [_header(card.readme).get("model_name"), card.config.get("tokenizer_name")]
+    told += [card.name] * has_own_name
+    words = [without_folders(heading[1])] if heading else []
+    words += [re.split(r"[/\\]", name.rstrip("/\\"))[-1] for name in told if isinstance(name, str)]  # not whose it is
+    names = (terminal(word).strip()[:LONGEST_NAME] for word in words)
+    return next((name for name in names if name not in NO_NAMES), UNNAMED)
+
+
+def without_folders(name: object) -> str:
+    """The last part of a path of some machine; a name or a hub id as it is."""
+    text = str(name).strip()
+    is_path = re.match(r"[/\\~.]|[A-Za-z]:[/\\]", text) or text.count("/") > 1 or "\\" in text
+    return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if is_path else text
+
+
+def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[str] = ()) -> str:
+    """README.md of a bundle; keeps the metadata of the model's own card.
+
+    Args:
+        model: what was exported, under the name that it is to have.
+        sizes: bytes of each file.
+        remarks: what the bundle lacks, a line each.
+    """
+    from yaml import safe_dump  # huggingface-hub brings it
+
+    card = model.card
+    found = _header(card.readme)
+    teacher = without_folders(origin_of(card.config).get("teacher", ""))
+    base = found.get("base_model", "")
+    if isinstance(base, str) and (base in NO_NAMES or base != without_folders(base)):  # a folder of its maker
+        found = {key: value for key, value in found.items() if key != "base_model"}
+        found |= {"base_model": teacher} if teacher not in NO_NAMES else {}
+    header = {
+        **found,
+        "library_name": "model2vec",
+        "tags": sorted(
+            {*_strings(found.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
+        ),
+    }
+    return PAGE.format(
+        header=safe_dump(_plain(header), sort_keys=False, allow_unicode=True),
+        name=markdown(card.name),
+        dim=model.dim,
+        tokens=len(model.table),
+        origin=f", distilled from {markdown(teacher)}" if teacher not in NO_NAMES else "",
+        mean="normalized mean" if card.normalize else "mean",
+        max_tokens="no number of" if card.max_tokens is None else card.max_tokens,
+        remarks="".join(f"\n* {_sentence(remark)}" for remark in remarks) + "\n" * bool(remarks),
+        files="\n".join(f"| `{file}` | {size:,} |" for file, size in sizes.items()),
+    )
+
+
+def _sentence(remark: str) -> str:
+    return f"{remark[:1].upper()}{markdown(remark[1:])}."
+
+
+def _plain(value: Any) -> Any:
+    """Metadata of a stranger's card without characters that command a terminal, which YAML would keep."""
+    if isinstance(value, str):
+        return "".join(character for character in value if character in "\n\t" or terminal(character) == character)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _header(readme: str) -> dict[str, Any]:
+    """The YAML metadata at the head of a README.md; {} where there is none that can be read."""
+    from yaml import YAMLError, safe_load
+
+    found = re.match(r"---\s*\n(.*?)\n---\s*\n", readme, re.DOTALL)
+    try:
+        header = safe_load(found[1]) if found else {}
+    except YAMLError:  # a foreign card; nothing of ours depends on it
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []

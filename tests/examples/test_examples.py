@@ -1,0 +1,152 @@
+"""The examples that can run here do what they say; the web page has tests of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
+
+from ..conftest import CHECKOUT, built_javascript, run_in_peer
+from ..runtime.test_verify import scale_output
+
+SENTENCES = CHECKOUT / "edge_potion" / "samples" / "sentences.txt"
+
+
+def node(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    script = shutil.copy(CHECKOUT / "examples" / "node" / "search.mjs", built_javascript())  # beside onnxruntime-node
+    return subprocess.run(["node", script, *words], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_node_example_finds_the_right_line():
+    done = node(BUILT_IN_FOLDER / BUILT_IN, SENTENCES, "my bread did not rise")
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert "yeast" in first and len(others) == 4
+    assert first.split()[0] > others[0].split()[0]
+
+
+def test_the_node_example_checks_its_machine(tmp_path):
+    done = node(BUILT_IN_FOLDER / BUILT_IN, "--check")
+    assert done.returncode == 0 and done.stdout.startswith("ok: 0 of 216 texts stray, median cosine 0.9999")
+    copy = Path(shutil.copytree(BUILT_IN_FOLDER / BUILT_IN, tmp_path / "copy"))
+    golden = json.loads((copy / "golden.json").read_text())
+    golden["vectors"][7] = [-value for value in golden["vectors"][7]]
+    (copy / "golden.json").write_text(json.dumps(golden))
+    done = node(copy, "--check")
+    assert done.returncode == 1 and done.stdout.startswith("FAILED: 1 of 216 texts stray, ")
+    graph = copy / "onnx" / "text_quantized.onnx"
+    right = graph.read_bytes()
+    scale_output(graph, 3)
+    done = node(copy, "--check")  # a cosine does not see that
+    assert done.returncode == 1 and 150 < int(done.stdout.split()[1]) < 216 and " of 216 texts stray, " in done.stdout
+    graph.write_bytes(right)
+    golden["tolerance"]["int8"] |= {"cosine": -1, "short_cosine": -1, "median_cosine": 1}
+    (copy / "golden.json").write_text(json.dumps(golden))
+    done = node(copy, "--check")
+    assert done.returncode == 1 and done.stdout.startswith("FAILED: 0 of 216 texts stray, ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "0 arguments given; usage: node search.mjs BUNDLE FILE"),
+        (["BUNDLE"], 2, "1 arguments given; usage: "),
+        (["BUNDLE", "lines.txt", "rain", "more"], 2, "4 arguments given; usage: "),
+        (["BUNDLE", "--check", "more"], 2, "3 arguments given; usage: "),
+        (["BUNDLE", "--chek"], 2, "there is no option --chek; usage: "),
+        (["nowhere", "lines.txt", "rain"], 1, "nowhere/onnx/text_quantized.onnx is missing; write a bundle with: "),
+        (["nowhere", "--check"], 1, "nowhere/onnx/text_quantized.onnx is missing; "),
+        (["junk", "lines.txt", "rain"], 1, "junk/onnx/text_quantized.onnx cannot be loaded ("),
+        (["junk", "--check"], 1, "junk/golden.json is missing; "),
+        (["BUNDLE", "nothing.txt", "rain"], 1, "nothing.txt cannot be read (ENOENT"),
+        (["BUNDLE", "junk", "rain"], 1, "junk cannot be read (EISDIR"),
+        (["BUNDLE", "latin-1.txt", "rain"], 1, "latin-1.txt cannot be read (The encoded data was not valid"),
+        (["BUNDLE", "empty.txt", "rain"], 1, "empty.txt holds no text"),
+        (["BUNDLE", "lines.txt", "🙂"], 1, "the model knows no word of the query"),
+    ],
+)
+def test_the_node_example_says_in_one_line_what_is_wrong(tmp_path, monkeypatch, words, code, said):
+    (tmp_path / "junk" / "onnx").mkdir(parents=True)
+    (tmp_path / "junk" / "onnx" / "text_quantized.onnx").write_bytes(b"no graph")
+    (tmp_path / "latin-1.txt").write_bytes("caf\u00e9".encode("latin-1"))
+    (tmp_path / "empty.txt").write_text("\n\n")
+    (tmp_path / "lines.txt").write_text("rain\nsun\n")
+    script = shutil.copy(CHECKOUT / "examples" / "node" / "search.mjs", built_javascript())
+    monkeypatch.chdir(tmp_path)
+    words = [str(BUILT_IN_FOLDER / BUILT_IN) if word == "BUNDLE" else word for word in words]
+    done = subprocess.run(["node", script, *words], capture_output=True, text=True, check=False, timeout=120)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (code, "") and line.startswith(f"error: {said}")
+
+
+def test_the_node_example_reads_lines_as_editors_of_windows_write_them(tmp_path):
+    (tmp_path / "lines.txt").write_bytes("\ufeffa cat\r\n\r\nrain\r\n".encode())
+    done = node(BUILT_IN_FOLDER / BUILT_IN, tmp_path / "lines.txt", "kitten")
+    assert [line.split(maxsplit=1)[1] for line in done.stdout.splitlines()] == ["a cat", "rain"]
+
+
+def test_the_node_example_tells_its_usage_and_without_its_package_what_to_install(tmp_path):
+    done = node("--help")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("usage: ")
+    alone = shutil.copy(CHECKOUT / "examples" / "node" / "search.mjs", tmp_path)
+    command = ["node", alone, BUILT_IN_FOLDER / BUILT_IN, SENTENCES, "rain"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    said = "error: onnxruntime-node is not installed; run npm install beside search.mjs\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_the_node_example_is_installed_without_what_only_cuda_needs(tmp_path):
+    """onnxruntime-node's script would fetch CUDA, and fail where NuGet cannot be reached; npm must see the setting."""
+    built_javascript()  # skips where node and npm are not
+    for file in (".npmrc", "package.json"):
+        shutil.copy(CHECKOUT / "examples" / "node" / file, tmp_path)
+    command = [shutil.which("npm") or "npm", "config", "get", "ignore-scripts", "--prefix", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.strip() == "true", done.stderr
+
+
+def test_the_langchain_example_has_a_name_where_others_look_for_one():
+    """llama-index's LangchainEmbedding takes `model_name`, else `model`, for the name of the model, a str."""
+    said = run_in_peer(
+        "langchain",
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from embeddings import EdgePotionEmbeddings\n"
+        "for model in (None, sys.argv[2], Path(sys.argv[2])):\n"
+        "    made = EdgePotionEmbeddings(model)\n"
+        "    print(repr(getattr(made, 'model_name', made.model)), len(made.embed_query('rain')))\n",
+        str(CHECKOUT / "examples" / "langchain"),
+        str(BUILT_IN_FOLDER / BUILT_IN),
+    )
+    folder = str(BUILT_IN_FOLDER / BUILT_IN)
+    assert said.splitlines() == [f"'{BUILT_IN}' 256", f"{folder!r} 256", f"{folder!r} 256"]
+
+
+def test_the_page_server_names_a_port_that_it_cannot_have(tmp_path):
+    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
+        (tmp_path / name).touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        script = CHECKOUT / "examples" / "web" / "serve.py"
+        command = [sys.executable, script, "--ort", tmp_path, "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: port {port} cannot be had (")
+    assert done.stderr.endswith("name another with --port\n") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("file", ["android/EdgePotion.kt", "ios/EdgePotion.swift"])
+def test_what_cannot_run_here_says_so_and_names_what_the_graph_and_golden_json_have(file):
+    text = (CHECKOUT / "examples" / file).read_text(encoding="utf-8")
+    assert "Not run by us" in text.splitlines()[0]
+    for name in ("sentence_embedding", "text_quantized.onnx", "known_tokens", "short_text", "short_cosine"):
+        assert name in text or (name == "sentence_embedding" and "result[0]" in text)
+    golden = json.loads((BUILT_IN_FOLDER / BUILT_IN / "golden.json").read_text())
+    assert {"texts", "known_tokens", "vectors", "short_text"} <= set(golden)
+    assert {"cosine", "short_cosine"} <= set(golden["tolerance"]["int8"])

@@ -1,0 +1,110 @@
+"""`export --mobile`: .ort files and a graph of fixed shape, held to the oracle, and what a reduced build needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edge_potion import InputError, StaticModel, export
+from edge_potion.manifest import check_files, read_manifest
+from edge_potion.tokens import tokenize
+
+PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
+TEXTS = ["It is raining.", "naïve café", "", "日本語のテキスト", "word " * 300]
+TOKENS = 32
+
+
+@pytest.fixture(scope="module")
+def mobile(distilled, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("mobile") / "bundle"
+    return export(distilled, out, quantize=list(PRECISIONS), mobile_tokens=TOKENS).folder
+
+
+def session(file: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_ort_files_give_the_vectors_of_the_graphs_that_they_are_made_from(precision, mobile):
+    text = {"text": np.frombuffer("\0".join(TEXTS).encode(), np.uint8)}
+    name = f"text{PRECISIONS[precision]}"
+    found = session(mobile / "mobile" / f"{name}.ort").run(None, text)[0]
+    expected = session(mobile / "onnx" / f"{name}.onnx").run(None, text)[0]
+    if precision == "int8":
+        np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "ort"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_graph_of_fixed_shape_takes_int32_and_cuts(precision, kind, mobile, distilled):
+    runner = session(mobile / "mobile" / f"fixed{PRECISIONS[precision]}.{kind}")
+    assert {(each.name, each.type, tuple(each.shape)) for each in runner.get_inputs()} == {
+        ("input_ids", "tensor(int32)", (1, TOKENS)),
+        ("attention_mask", "tensor(int32)", (1, TOKENS)),
+    }
+    assert runner.get_outputs()[0].shape == [1, distilled.dim]
+    expected = distilled.encode(TEXTS, max_tokens=TOKENS)
+    for ids, vector in zip(tokenize(distilled.tokenizer, TEXTS, TOKENS).split(), expected, strict=True):
+        grid, mask = np.full((1, TOKENS), 5, np.int32), np.zeros((1, TOKENS), np.int32)
+        grid[0, : len(ids)], mask[0, : len(ids)] = ids, 1
+        found = runner.run(None, {"input_ids": grid, "attention_mask": mask})[0][0]
+        np.testing.assert_allclose(found, vector, atol=2e-2 if precision == "int8" else 1e-3)
+        assert vector.any() == found.any()
+
+
+def test_there_is_an_ort_file_for_every_graph_and_all_are_in_the_manifest(mobile):
+    stems = [f"{stem}{suffix}" for stem in ("text", "bag", "model", "fixed") for suffix in PRECISIONS.values()]
+    held = {file.name for file in (mobile / "mobile").iterdir()}
+    fixed = {f"fixed{suffix}.onnx" for suffix in PRECISIONS.values()}
+    assert held == {f"{stem}.ort" for stem in stems} | fixed | {"README.md", "required_operators.config"}
+    sums = read_manifest(mobile)
+    assert {f"mobile/{name}" for name in held} <= set(sums)
+    check_files(mobile, sums, sums)
+
+
+def test_required_operators_tell_operators_and_types(mobile):
+    """In the format of ONNX Runtime's reduced builds: domain;opset;operators, with types in braces."""
+    lines = [line for line in (mobile / "mobile" / "required_operators.config").read_text().splitlines() if line]
+    operators = "".join(line for line in lines if line.startswith("ai.onnx;"))  # a line for each opset they came in
+    for name in ("Gather", "MatMulInteger", "BitShift", "CumSum"):
+        assert f"{name}{{" in operators or f",{name}" in operators or f";{name}" in operators
+    assert '"inputs"' in operators and "uint8_t" in operators
+
+
+def test_the_page_tells_sizes_and_the_checkers_verdict_and_no_path(mobile):
+    page = (mobile / "mobile" / "README.md").read_text()
+    assert "| `text_quantized.ort` |" in page and "--include_ops_by_config" in page
+    assert page.count("| use the CPU provider |") + page.count("| NNAPI or CoreML may be worth trying |") == 3 * 3 + 3
+    assert "NNAPI" in page and "CoreML" in page and str(mobile.parent) not in page and "/tmp" not in page
+
+
+def test_a_smaller_export_is_held_to_the_same(hand_model, tmp_path):
+    folder = export(hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"], mobile_tokens=4).folder
+    assert {file.name for file in (folder / "mobile").glob("*.ort")} == {"model_quantized.ort", "fixed_quantized.ort"}
+    again = export(hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"]).folder
+    assert not (again / "mobile").exists()  # replaced as a whole
+
+
+@pytest.mark.parametrize("tokens", [0, -1, 10**6, True, 1.5])
+def test_a_foolish_number_of_tokens_is_refused(tokens, hand_model, tmp_path):
+    with pytest.raises(InputError, match="mobile_tokens"):
+        export(hand_model, tmp_path / "out", mobile_tokens=tokens)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_prints_sizes_and_verdict(hand_model, tmp_path):
+    hand_model.save(tmp_path / "model")
+    command = [sys.executable, "-m", "edge_potion", "export", tmp_path / "model", "--out", tmp_path / "out"]
+    done = subprocess.run([*command, "--mobile", "--max-tokens", "16"], capture_output=True, text=True, check=True)
+    assert (
+        "fixed_quantized.ort" in done.stdout and "| use the CPU provider |" in done.stdout and "(1, 16)" in done.stdout
+    )
+    assert "Partition" not in done.stdout and "Created config" not in done.stderr
+    assert session(tmp_path / "out" / "mobile" / "fixed_quantized.ort").get_inputs()[0].shape == [1, 16]
+    assert isinstance(StaticModel.from_pretrained(tmp_path / "out"), StaticModel)
