@@ -1,4 +1,4 @@
-# make demo   set up .venv, search with the built-in model, then distil a teacher, export it and search with that
+# make demo   set up .venv, search with the built-in model, then distill a teacher, export it and search with that
 # make bench  measure against the peers and write the numbers of README.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     )
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import StaticModel
-    from edge_potion.verbs import distil, export, train
+    from edge_potion.verbs import distill, export, train
 
     __version__: str
 
 _HOME_OF = {
     "EdgeModel": "edge_potion.runtime",
     "StaticModel": "edge_potion.static_model",
-    "distil": "edge_potion.verbs",
+    "distill": "edge_potion.verbs",
     "export": "edge_potion.verbs",
     "train": "edge_potion.verbs",
     "EdgePotionError": "edge_potion.errors",
@@ -54,7 +54,7 @@ __all__ = [
     "RecipeError",
     "StaticModel",
     "__version__",
-    "distil",
+    "distill",
     "export",
     "train",
 ]

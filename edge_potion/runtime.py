@@ -240,7 +240,7 @@ class EdgeModel:
         *,
         batch_size: int = 1024,
         max_tokens: int | Unset | None = UNSET,
-        dim: int | None = None,
+        truncate_dim: int | None = None,
         prompt: str | None = None,
         show_progress: bool = False,
     ) -> np.ndarray:
@@ -250,7 +250,7 @@ class EdgeModel:
             texts: one text, or any iterable of texts.
             batch_size: most texts that share one ONNX Runtime call.
             max_tokens: where to cut a text; the model's own limit unless given; None means never.
-            dim: keep the first `dim` values of each vector, and scale to unit length again where the model does.
+            truncate_dim: keep the first values of each vector, and scale to unit length again where the model does.
             prompt: what stands before every text; the model's default prompt unless given, "" for nothing.
             show_progress: a bar on stderr.
 
@@ -261,11 +261,18 @@ class EdgeModel:
             InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
         if isinstance(texts, str):
-            return self.encode([texts], batch_size=batch_size, max_tokens=max_tokens, dim=dim, prompt=prompt)[0]
+            return self.encode(
+                [texts], batch_size=batch_size, max_tokens=max_tokens, truncate_dim=truncate_dim, prompt=prompt
+            )[0]
         parts = self.stream(
-            texts, batch_size=batch_size, max_tokens=max_tokens, dim=dim, prompt=prompt, show_progress=show_progress
+            texts,
+            batch_size=batch_size,
+            max_tokens=max_tokens,
+            truncate_dim=truncate_dim,
+            prompt=prompt,
+            show_progress=show_progress,
         )
-        return np.concatenate([np.empty((0, dim or self.dim), np.float32), *parts])
+        return np.concatenate([np.empty((0, truncate_dim or self.dim), np.float32), *parts])
 
     def stream(
         self,
@@ -273,7 +280,7 @@ class EdgeModel:
         *,
         batch_size: int = 1024,
         max_tokens: int | Unset | None = UNSET,
-        dim: int | None = None,
+        truncate_dim: int | None = None,
         prompt: str | None = None,
         show_progress: bool = False,
     ) -> Iterator[np.ndarray]:
@@ -282,7 +289,7 @@ class EdgeModel:
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
         limit = self.bundle.max_tokens if isinstance(max_tokens, Unset) else max_tokens
         check_count("max_tokens", limit)
-        check_count("dim", dim, self.dim)
+        check_count("truncate_dim", truncate_dim, self.dim)
         if batch_size is None:
             raise InputError("batch_size is None; a whole number of at least 1 expected")
         check_count("batch_size", batch_size)
@@ -292,7 +299,7 @@ class EdgeModel:
             raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
         if not isinstance(prompt, str | None):
             raise InputError(f"prompt is {type(prompt).__name__}; a str, or None for the model's own, was expected")
-        vectors = self._stream(each, batch_size, limit, dim, self.bundle.prompt if prompt is None else prompt)
+        vectors = self._stream(each, batch_size, limit, truncate_dim, self.bundle.prompt if prompt is None else prompt)
         return counted(vectors, show_progress, len, desc="encode", unit=" texts", unit_scale=True)
 
     def similarity(self, a: Comparable, b: Comparable) -> np.ndarray:

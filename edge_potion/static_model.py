@@ -140,7 +140,7 @@ class StaticModel:
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), NORM_EPS)
         return sums.astype(np.float32)
 
-    def save(self, folder: str | Path) -> Path:
+    def save_pretrained(self, folder: str | Path) -> Path:
         """Write a folder that Model2Vec and sentence-transformers load as it is, replacing a model of that name.
 
         Raises:

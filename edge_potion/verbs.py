@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from edge_potion.bundle import Bundle
     from edge_potion.static_model import StaticModel
     from edge_potion.trainer.pipeline import TrainedModel
-    from edge_potion.trainer.recipe import DistilRecipe, Recipe
+    from edge_potion.trainer.recipe import DistillRecipe, Recipe
     from edge_potion.trainer.teacher import Teacher
 
-__all__ = ["distil", "export", "train"]
+__all__ = ["distill", "export", "train"]
 
 
-def distil(
+def distill(
     teacher: str | Path | Teacher,
-    recipe: DistilRecipe | None = None,
+    recipe: DistillRecipe | None = None,
     *,
     words: Iterable[str] = (),
     revision: str | None = None,
@@ -29,12 +29,12 @@ def distil(
     trust_remote_code: bool = False,
     show_progress: bool = False,
 ) -> StaticModel:
-    """Turn a transformers encoder into a static model, without any text: `edge_potion.trainer.distill.distil`.
+    """Turn a transformers encoder into a static model, without any text: `edge_potion.trainer.distill.distill`.
 
     Raises:
         MissingExtraError: the extra `train` is not installed; the others are told where the function stands.
     """
-    from edge_potion.trainer.distill import distil as call
+    from edge_potion.trainer.distill import distill as call
 
     return call(
         teacher,
@@ -54,7 +54,8 @@ def export(
     quantize: str | Sequence[str] = ("int8",),
     graphs: str | Sequence[str] = "all",
     token_embeddings: bool = False,
-    mobile_tokens: int | None = None,
+    mobile: bool = False,
+    max_tokens: int = 128,
     revision: str | None = None,
 ) -> Bundle:
     """Write a bundle, a model folder with ONNX graphs: `edge_potion.exporters.export.export`.
@@ -70,7 +71,8 @@ def export(
         quantize=quantize,
         graphs=graphs,
         token_embeddings=token_embeddings,
-        mobile_tokens=mobile_tokens,
+        mobile=mobile,
+        max_tokens=max_tokens,
         revision=revision,
     )
 

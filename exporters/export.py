@@ -50,7 +50,8 @@ def export(
     quantize: str | Sequence[str] = ("int8",),
     graphs: str | Sequence[str] = "all",
     token_embeddings: bool = False,
-    mobile_tokens: int | None = None,
+    mobile: bool = False,
+    max_tokens: int = 128,
     revision: str | None = None,
 ) -> Bundle:
     """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
@@ -63,8 +64,9 @@ def export(
             it can hold.
         token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
             of transformers.js need (it makes that graph about three times slower).
-        mobile_tokens: add the folder `mobile/`: .ort files, what a build of ONNX Runtime for them needs, and a graph of
-            fixed shape that takes one text of so many tokens; None leaves it out.
+        mobile: add the folder `mobile/`: .ort files, what a build of ONNX Runtime for them needs, and a graph of fixed
+            shape that takes one text of `max_tokens` tokens.
+        max_tokens: how many tokens that graph takes.
         revision: branch, tag or commit, when `model` is a hub id.
 
     Returns:
@@ -83,7 +85,7 @@ def export(
         [names] if isinstance(names, str) else list(names)
         for names in (quantize, tuple(GRAPHS) if wants_all else graphs)
     )
-    check_count("mobile_tokens", mobile_tokens, LONGEST_FIXED)
+    check_count("max_tokens", max_tokens, LONGEST_FIXED)
     _check_choices("precision", quantize, list(PRECISIONS))
     _check_choices("graph", graphs, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
@@ -125,16 +127,16 @@ def export(
         _write_tokenizer_companions(folder, model)
         write_golden(golden, folder, quantize, model.card.max_tokens)
         _run(folder, golden, quantize, graphs)
-        if mobile_tokens is not None:
+        if mobile:
             fixed = {
                 precision: fixed_graph(
                     Pooling(table, model.dropped_ids, model.card.normalize),
-                    _metadata(model, FIXED, precision) | {"max_tokens": str(mobile_tokens)},
-                    mobile_tokens,
+                    _metadata(model, FIXED, precision) | {"max_tokens": str(max_tokens)},
+                    max_tokens,
                 )
                 for precision, table in packed.items()
             }
-            write_mobile(folder, model, fixed, graphs, mobile_tokens)
+            write_mobile(folder, model, fixed, graphs, max_tokens)
         sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
         sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
         (folder / "README.md").write_text(bundle_card(model, sizes, remarks), encoding="utf-8")

@@ -70,7 +70,7 @@ def hand_model(hand_table, hand_tokenizer) -> StaticModel:
 
 @pytest.fixture
 def hand_folder(hand_model, tmp_path) -> Path:
-    return hand_model.save(tmp_path / "hand")
+    return hand_model.save_pretrained(tmp_path / "hand")
 
 
 @pytest.fixture
@@ -252,10 +252,10 @@ def distilled_folder(teacher_folder) -> Path:
     runtime = [CHECKOUT / "edge_potion" / f"{name}.py" for name in ("model_folder", "static_model", "tokens")]
     folder = _made_from("distilled", *sorted((CHECKOUT / "trainer").glob("*.py")), *runtime)
     if not folder.exists():
-        from edge_potion import distil
-        from edge_potion.trainer.recipe import DistilRecipe
+        from edge_potion import distill
+        from edge_potion.trainer.recipe import DistillRecipe
 
-        distil(teacher_folder, DistilRecipe(dims=256)).save(folder)
+        distill(teacher_folder, DistillRecipe(dims=256)).save_pretrained(folder)
     return folder
 
 

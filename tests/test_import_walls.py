@@ -53,7 +53,7 @@ def test_importing_changes_nothing_around_it():
 import logging, os, random, warnings
 before = (dict(os.environ), list(logging.root.handlers), random.getstate(), list(warnings.filters))
 import edge_potion
-edge_potion.EdgeModel, edge_potion.StaticModel, edge_potion.export, edge_potion.distil
+edge_potion.EdgeModel, edge_potion.StaticModel, edge_potion.export, edge_potion.distill
 print(before[:3] == (dict(os.environ), list(logging.root.handlers), random.getstate()))
 """
     assert run(script).stdout.strip() == "True"
@@ -104,7 +104,7 @@ def _is_type_checking(node: ast.AST) -> bool:
     [
         ("onnxruntime", "edge_potion.EdgeModel.from_pretrained(sys.argv[1])", "pip install 'edge-potion[cpu]'"),
         ("onnx", "edge_potion.export(sys.argv[1], 'out')", "pip install 'edge-potion[export]'"),
-        ("torch", "edge_potion.distil('teacher')", "pip install 'edge-potion[train]'"),
+        ("torch", "edge_potion.distill('teacher')", "pip install 'edge-potion[train]'"),
     ],
 )
 def test_a_missing_extra_prints_the_pip_line(hand_folder, module, call, hint):

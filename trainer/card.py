@@ -40,7 +40,7 @@ distilled from {teacher} by edge-potion with
 Model2Vec's method: every token goes through the teacher, PCA reduces the vectors, SIF weights scale them."""
 TRAINED = """\
 trained from {teacher} by edge-potion with
-the stages of potion-256d-v3's card (distil, featurize, contrast, born-again, power normalization, PCA), as
+the stages of potion-256d-v3's card (distill, featurize, contrast, born-again, power normalization, PCA), as
 `recipe.toml` sets them."""
 MAKING = """
 ## How it was made

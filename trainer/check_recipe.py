@@ -25,25 +25,25 @@ def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None
         teacher: loaded, so that nothing is guessed from its files.
         features_width: dimensions of the features that take the place of stage 2; None where the teacher makes them.
     """
-    check_size(json.loads(teacher.tokenizer.to_str()), recipe.distil.vocabulary_size)
-    asked, width = recipe.distil.dims, teacher.width
+    check_size(json.loads(teacher.tokenizer.to_str()), recipe.distill.vocabulary_size)
+    asked, width = recipe.distill.dims, teacher.width
     if recipe.pca.dims > width:
         raise RecipeError(
             f"[pca] dims is {recipe.pca.dims}, and the teacher's token vectors have {width} values; ask for no more"
         )
     if asked > width:
-        log.warning("[distil] dims is %d, and the teacher's token vectors have %d values: these", asked, width)
+        log.warning("[distill] dims is %d, and the teacher's token vectors have %d values: these", asked, width)
     if features_width is None:
         check_featurize(recipe.featurize, teacher)
         made = teacher.pooled_width(recipe.featurize.pooling)
         if made < min(asked, width):
             raise RecipeError(
-                f"[distil] dims is {asked}, and [featurize] pooling = {recipe.featurize.pooling!r} gives vectors of "
+                f"[distill] dims is {asked}, and [featurize] pooling = {recipe.featurize.pooling!r} gives vectors of "
                 f"{made} dimensions with this teacher; ask for at most {made}"
             )
     elif features_width < min(asked, width):
         raise RecipeError(
-            f"the features have {features_width} dimensions, and the student of [distil] dims = {asked} would have "
+            f"the features have {features_width} dimensions, and the student of [distill] dims = {asked} would have "
             f"more; ask for {features_width} in the recipe, or take other features"
         )
 

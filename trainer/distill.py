@@ -1,4 +1,4 @@
-"""Distil: every token of the vocabulary through the teacher, PCA, SIF weights -> a static model.
+"""Distill: every token of the vocabulary through the teacher, PCA, SIF weights -> a static model.
 
 The method is Model2Vec's (Tulkens and van Dongen, 2024; the `model2vec` library, MIT), written anew.
 """
@@ -19,18 +19,18 @@ from edge_potion.tokens import pad_id, unk_id
 
 from .card import distilled_card
 from .pca import reduce_rows
-from .recipe import DistilRecipe, fingerprint, to_toml
+from .recipe import DistillRecipe, fingerprint, to_toml
 from .teacher import Teacher, load_teacher
 from .teacher_name import short_name
 from .vocabulary import Vocabulary, build_vocabulary
 
-__all__ = ["distil"]
+__all__ = ["distill"]
 
 
 @unfailing_stderr()
-def distil(
+def distill(
     teacher: str | Path | Teacher,
-    recipe: DistilRecipe | None = None,
+    recipe: DistillRecipe | None = None,
     *,
     words: Iterable[str] | Mapping[str, int] = (),
     revision: str | None = None,
@@ -59,7 +59,7 @@ def distil(
         RecipeError: a vocabulary size that the teacher's tokenizer cannot be brought to.
         ModelFormatError: the teacher cannot be loaded, or gives NaN.
     """
-    recipe = recipe or DistilRecipe(vocabulary_size=None)
+    recipe = recipe or DistillRecipe(vocabulary_size=None)
     if not isinstance(teacher, Teacher):
         teacher = load_teacher(teacher, revision=revision, device=device, trust_remote_code=trust_remote_code)
     vocabulary = build_vocabulary(
@@ -86,7 +86,7 @@ def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
     return (coefficient / (coefficient + share)).astype(np.float32)
 
 
-def _card(teacher: Teacher, recipe: DistilRecipe, vocabulary: Vocabulary, shape: tuple[int, ...]) -> Card:
+def _card(teacher: Teacher, recipe: DistillRecipe, vocabulary: Vocabulary, shape: tuple[int, ...]) -> Card:
     made_by = to_toml(recipe)
     if vocabulary.added:
         digest = hashlib.sha256("\n".join(vocabulary.added).encode()).hexdigest()

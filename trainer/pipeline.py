@@ -34,7 +34,7 @@ __all__ = ["TrainedModel", "featurize_corpus", "train"]
 
 log = logging.getLogger("edge_potion")
 
-MODEL_STAGES = ("1-distil", "3-contrast", "4-born-again", "5-power", "6-pca")
+MODEL_STAGES = ("1-distill", "3-contrast", "4-born-again", "5-power", "6-pca")
 Files = str | Path | Sequence[str | Path]
 
 
@@ -107,7 +107,7 @@ def train(
     refuse_unwritable(run.folder / "model")
     with run.held(sources.teacher, from_stage):
         corpus_ = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        distilled = run.stage("1-distil", stages.distil, recipe.distil, sources.vocabulary, corpus_)
+        distilled = run.stage("1-distill", stages.distill, recipe.distill, sources.vocabulary, corpus_)
         vectors = sources.features or run.stage(
             FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus_
         )
@@ -178,4 +178,4 @@ def _published(run: Run, sources: Sources, made: Sequence[Made]) -> TrainedModel
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))
     model = StaticModel(last.table, last.tokenizer, card)
-    return TrainedModel(model, model.save(run.folder / "model"), summary)
+    return TrainedModel(model, model.save_pretrained(run.folder / "model"), summary)

@@ -23,7 +23,7 @@ __all__ = [
     "BornAgainRecipe",
     "ContrastRecipe",
     "CorpusRecipe",
-    "DistilRecipe",
+    "DistillRecipe",
     "FeaturizeRecipe",
     "PcaRecipe",
     "PowerRecipe",
@@ -80,7 +80,7 @@ class CorpusRecipe:
 
 
 @dataclass(frozen=True)
-class DistilRecipe:
+class DistillRecipe:
     """How a teacher becomes a table of token vectors (Model2Vec's method).
 
     Attributes:
@@ -236,7 +236,7 @@ class Recipe:
 
     teacher: str = "mixedbread-ai/mxbai-embed-large-v1"
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
-    distil: DistilRecipe = field(default_factory=DistilRecipe)
+    distill: DistillRecipe = field(default_factory=DistillRecipe)
     featurize: FeaturizeRecipe = field(default_factory=FeaturizeRecipe)
     contrast: ContrastRecipe = field(default_factory=ContrastRecipe)
     born_again: BornAgainRecipe = field(default_factory=BornAgainRecipe)
@@ -245,15 +245,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _plain_words("teacher", self.teacher)
-        if self.pca.dims > self.distil.dims:
+        if self.pca.dims > self.distill.dims:
             raise RecipeError(
-                f"[pca] dims is {self.pca.dims}, and the table that it reduces has [distil] dims = {self.distil.dims}; "
-                "ask for fewer in [pca], or more in [distil]"
+                f"[pca] dims is {self.pca.dims}, and its table has [distill] dims = {self.distill.dims}; "
+                "ask for fewer in [pca], or more in [distill]"
             )
-        tokens = self.distil.vocabulary_size
+        tokens = self.distill.vocabulary_size
         if tokens is not None and self.pca.dims > tokens - 2:  # [PAD] and [UNK] have no direction
             raise RecipeError(
-                f"[pca] dims is {self.pca.dims}, and the tokens of [distil] vocabulary_size = {tokens} span at most "
+                f"[pca] dims is {self.pca.dims}, and the tokens of [distill] vocabulary_size = {tokens} span at most "
                 f"{max(tokens - 2, 0)} dimensions; ask for fewer dimensions, or more tokens"
             )
         for name, section in (("contrast", self.contrast), ("born_again", self.born_again)):

@@ -40,7 +40,7 @@ AT_WORK = f"{WORK}/fingerprint.json"
 # nobody goes on with what older code made. A stage's position also says its number: the corpus belongs to stage 1.
 VERSIONS = {
     "0-corpus": 1,
-    "1-distil": 1,
+    "1-distill": 1,
     "2-featurize": 1,
     "2-pairs": 2,
     "3-contrast": 1,

@@ -70,7 +70,7 @@ class Sources:
     @cached_property
     def vocabulary(self) -> Made:
         """What stage 1 is made from: the teacher, and the rules of its vocabulary where newer ones change something."""
-        rules = new_rules(self._loaded.tokenizer, self.recipe.distil.vocabulary_size)
+        rules = new_rules(self._loaded.tokenizer, self.recipe.distill.vocabulary_size)
         return (
             replace(self.teacher, fingerprint=fingerprint(self.teacher.fingerprint, rules)) if rules else self.teacher
         )

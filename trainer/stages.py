@@ -18,7 +18,7 @@ from edge_potion.static_model import StaticModel
 
 from .contrast import Goal, contrast
 from .corpus import sample_corpus, sample_sentences
-from .distill import distil
+from .distill import distill
 from .featurize import featurize
 from .pairs import Pairs, open_pairs, write_means, write_pairs
 from .pca import reduce_rows
@@ -27,7 +27,7 @@ from .recipe import (
     BornAgainRecipe,
     ContrastRecipe,
     CorpusRecipe,
-    DistilRecipe,
+    DistillRecipe,
     FeaturizeRecipe,
     PcaRecipe,
     PowerRecipe,
@@ -65,18 +65,18 @@ class Stages:
             report = sample_corpus(recipe, out, files, column=column, show_progress=show)
         return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
 
-    def distil(self, folder: Path, recipe: DistilRecipe, _: Made, corpus: Made) -> Facts:
+    def distill(self, folder: Path, recipe: DistillRecipe, _: Made, corpus: Made) -> Facts:
         """Make a table of the teacher's tokens and the most frequent words of the corpus."""
         teacher = self.sources.loaded_teacher
         with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
             words = frequent_words(lines, teacher.tokenizer)
-        model = distil(teacher, recipe, words=words, show_progress=self.sources.show_progress)
+        model = distill(teacher, recipe, words=words, show_progress=self.sources.show_progress)
         if model.dim < self.sources.recipe.pca.dims:  # of fewer tokens than dimensions
             raise RecipeError(
                 f"[pca] dims is {self.sources.recipe.pca.dims}, and this teacher and corpus give {len(model.table)} "
                 f"tokens, which span {model.dim} dimensions; ask for no more"
             )
-        model.save(folder / MODEL)
+        model.save_pretrained(folder / MODEL)
         return {"tokens": len(model.table), "dims": model.dim}
 
     def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Made, corpus: Made) -> Facts:
@@ -99,7 +99,7 @@ class Stages:
         """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
         if recipe.epochs == 0:
             log.info("4-born-again: left out, as its epochs are 0")
-            _followed_by(model_of(first), model_of(first).table, recipe).save(folder / MODEL)
+            _followed_by(model_of(first), model_of(first).table, recipe).save_pretrained(folder / MODEL)
             return {}
         data = open_pairs(pairs.folder)
         goals = [Goal(data.targets, 1 - recipe.alpha)] if recipe.alpha < 1 else []
@@ -111,14 +111,14 @@ class Stages:
     def power(self, folder: Path, recipe: PowerRecipe, before: Made) -> Facts:
         """Power-normalize the table."""
         model = model_of(before)
-        _followed_by(model, power_normalized(model.table, recipe), recipe).save(folder / MODEL)
+        _followed_by(model, power_normalized(model.table, recipe), recipe).save_pretrained(folder / MODEL)
         return {}
 
     def pca(self, folder: Path, recipe: PcaRecipe, before: Made) -> Facts:
         """Reduce the table to the width that ships."""
         model = model_of(before)
         table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
-        _followed_by(model, table, recipe).save(folder / MODEL)
+        _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
         return {"dims": table.shape[1]}
 
     def _trained(
@@ -126,7 +126,7 @@ class Stages:
     ) -> Facts:
         student, device, show = model_of(distilled), self.sources.device, self.sources.show_progress
         result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
-        _followed_by(student, result.table, recipe).save(folder / MODEL)
+        _followed_by(student, result.table, recipe).save_pretrained(folder / MODEL)
         return {
             "validation_loss": round(result.progress.best_loss, 5),
             "validation_accuracy": round(result.progress.best_accuracy, 4),

@@ -93,7 +93,7 @@ def build_vocabulary(
         if words:
             raise InputError(
                 f"extra words need a WordPiece teacher, and this one's tokenizer is {content['model']['type']}; "
-                "distil it without them"
+                "distill it without them"
             )
         # BPE merges and Unigram scores hang together: their vocabulary stays as it is.
         count = max(teacher.get_vocab(with_added_tokens=True).values()) + 1

@@ -28,8 +28,8 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "power 0.9": {"power": {"exponent": 0.9}},
     "power 1 (none)": {"power": {"exponent": 1.0}},
     "no born-again, no power": {**NO_BORN_AGAIN, "power": {"exponent": 1.0}},
-    "trained at 256, no PCA at the end": {"distil": {"dims": 256}},
-    "vocabulary 29.5K": {"distil": {"vocabulary_size": 29_528}},
+    "trained at 256, no PCA at the end": {"distill": {"dims": 256}},
+    "vocabulary 29.5K": {"distill": {"vocabulary_size": 29_528}},
     "temperature 0.2": {"contrast": {"temperature": 0.2}, "born_again": {"temperature": 0.2}},
     "5 epochs": {"contrast": {"epochs": 5}, "born_again": {"epochs": 5}},
     "no token weights": {"contrast": {"token_weights": False}, "born_again": {"token_weights": False}},
@@ -55,7 +55,7 @@ def train_variants(teacher: Path, corpus: Path, features: Path, dims: int, scrat
         scratch: a folder for the runs.
     """
     base = load_recipe("potion-256d")
-    base = replace(base, distil=replace(base.distil, dims=dims))
+    base = replace(base, distill=replace(base.distill, dims=dims))
     models = {}
     for name, changes in VARIANTS.items():
         folder = scratch / _slug(name)

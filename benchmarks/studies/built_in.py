@@ -47,7 +47,7 @@ there and is the published recipe's, was decided when this half had been seen (i
 |---|{rule}
 {rows}
 
-The first values of a vector are a vector of fewer dimensions: `model.encode(texts, dim=128)`.
+The first values of a vector are a vector of fewer dimensions: `model.encode(texts, truncate_dim=128)`.
 
 ## What it was made from, and its limits
 

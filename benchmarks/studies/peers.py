@@ -33,7 +33,7 @@ from .ablation import PUBLISHED, train_variants
 __all__: list[str] = []
 
 STAGES = {
-    "distil": "1-distil",
+    "distill": "1-distill",
     "contrast": "3-contrast",
     "born-again": "4-born-again",
     "power": "5-power",
@@ -45,7 +45,7 @@ DISTIL = (
     "import sys; from model2vec.distill import distill; "
     f"distill(sys.argv[1], pca_dims={DIMS}, quantize_to='float32', device='cpu').save_pretrained(sys.argv[2])"
 )
-TEACHER, MODEL2VEC = "(a) teacher", "(b) model2vec distil"
+TEACHER, MODEL2VEC = "(a) teacher", "(b) model2vec distill"
 TOKENLEARN = {"mse": "(c) Tokenlearn", "contrastive": "(c2) Tokenlearn, contrastive loss"}
 SHIPPED = "(d) shipped recipe: PCA"
 EXPORTED = {precision: f"(e) shipped, {precision}" for precision in PRECISIONS}
@@ -57,14 +57,14 @@ def main() -> None:
     scratch, run = arguments.scratch, arguments.run
     scratch.mkdir(parents=True, exist_ok=True)
     peers = _peers(arguments)
-    width = StaticModel.from_pretrained(run / "1-distil" / "model").dim
+    width = StaticModel.from_pretrained(run / "1-distill" / "model").dim
     variants = train_variants(arguments.teacher, arguments.corpus, arguments.features, width, scratch / "ablation")
     published = variants[PUBLISHED].parent
     bundle = export(run / "model", scratch / "bundle", quantize=list(PRECISIONS)).folder
     models = {
         **peers,
         **{f"(d) published recipe: {name}": published / stage / "model" for name, stage in STAGES.items()},
-        "(d) shipped recipe: distil": run / STAGES["distil"] / "model",
+        "(d) shipped recipe: distill": run / STAGES["distill"] / "model",
         "(d) shipped recipe: contrast": run / STAGES["contrast"] / "model",
         SHIPPED: run / "model",
         **{name: f"{bundle}@{precision}" for precision, name in EXPORTED.items()},

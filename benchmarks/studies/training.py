@@ -38,10 +38,10 @@ import numpy as np
 from edge_potion.static_model import StaticModel
 from edge_potion.texts import read_texts
 from edge_potion.trainer.contrast import ORDER_STREAM, Goal, contrast, split_rows
-from edge_potion.trainer.distill import distil
+from edge_potion.trainer.distill import distill
 from edge_potion.trainer.losses import LOSSES
 from edge_potion.trainer.pairs import Pairs, open_pairs, write_pairs
-from edge_potion.trainer.recipe import ContrastRecipe, DistilRecipe
+from edge_potion.trainer.recipe import ContrastRecipe, DistillRecipe
 from edge_potion.trainer.shards import Features, Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
 from edge_potion.trainer.teacher import Teacher, load_teacher
@@ -136,7 +136,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _compare_contrast(teacher: Teacher, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    student = distil(teacher, DistilRecipe(dims=DIMS, vocabulary_size=None))
+    student = distill(teacher, DistillRecipe(dims=DIMS, vocabulary_size=None))
     write_pairs(_first_rows(open_features(arguments.features), arguments.rows, scratch), student, scratch)
     pairs = open_pairs(scratch)
     warm_up = replace(pairs, starts=pairs.starts[: WARM_UP_ROWS + 1], targets=pairs.targets[:WARM_UP_ROWS])

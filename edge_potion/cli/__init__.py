@@ -24,7 +24,7 @@ from .use import encode, info, search, verify
 
 app = typer.Typer(
     name="edge-potion",
-    help="Static text embeddings: distil a sentence-transformer, export it to ONNX, run it anywhere.",
+    help="Static text embeddings: distill a sentence-transformer, export it to ONNX, run it anywhere.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

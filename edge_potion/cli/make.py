@@ -43,7 +43,7 @@ def distill(
     teacher: Annotated[
         str, typer.Argument(help="Folder or hub id of a transformers encoder (a sentence-transformer).")
     ],
-    out: Annotated[Path, typer.Argument(help="Folder of the static model to write.")],
+    out: Annotated[Path, typer.Option(help="Folder of the static model to write.")],
     dims: Annotated[
         int | None, typer.Option(min=1, help="Width of the vectors, by PCA; 256, or less for a narrower teacher.")
     ] = None,
@@ -57,11 +57,11 @@ def distill(
 ) -> None:
     """Turn a sentence-transformer into a static model, without any training text (Model2Vec's method).
 
-    Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 my-model --dims 256
+    Example: edge-potion distill sentence-transformers/all-MiniLM-L6-v2 --out my-model --dims 256
     """
     from edge_potion.texts import read_texts
-    from edge_potion.trainer.distill import distil
-    from edge_potion.trainer.recipe import DistilRecipe
+    from edge_potion.trainer.distill import distill
+    from edge_potion.trainer.recipe import DistillRecipe
     from edge_potion.trainer.teacher import load_teacher
     from edge_potion.writing import refuse_unwritable
 
@@ -71,10 +71,10 @@ def distill(
     if dims is not None and dims > loaded.width:
         raise InputError(f"--dims is {dims}, and the teacher's vectors have {loaded.width}; ask for no more")
     width = dims or min(USUAL_DIMS, loaded.width)
-    model = distil(loaded, DistilRecipe(dims=width, vocabulary_size=None), words=extra, show_progress=True)
+    model = distill(loaded, DistillRecipe(dims=width, vocabulary_size=None), words=extra, show_progress=True)
     if dims is not None and dims > model.dim:
         raise InputError(f"--dims is {dims}, and {len(model.table)} tokens span {model.dim}; ask for no more")
-    model.save(out)
+    model.save_pretrained(out)
     print(f"{out}: {len(model.table)} tokens x {model.dim} dimensions")
     print(f"next: edge-potion export {out} --quantize int8", file=sys.stderr)
 
@@ -94,7 +94,7 @@ def train(
     trust_remote_code: TrustOption = False,
     push_to_hub: Annotated[str | None, typer.Option(help="Hub id to upload the model to, when it is done.")] = None,
 ) -> None:
-    """Train a static model by a whole recipe: distil, featurize, contrast, born-again, power, PCA.
+    """Train a static model by a whole recipe: distill, featurize, contrast, born-again, power, PCA.
 
     The same command goes on where a killed one stopped. Each stage stays in OUT, with its losses, times and curves.
 
@@ -212,7 +212,8 @@ def export(
         quantize=precisions,
         graphs="all" if graphs == "all" else words_of(graphs),
         token_embeddings=token_embeddings,
-        mobile_tokens=max_tokens if mobile else None,
+        mobile=mobile,
+        max_tokens=max_tokens,
         revision=revision,
     )
     print_bundle(bundle)

@@ -24,7 +24,7 @@ def evaluate(
         ),
     ],
     suite: Annotated[str, typer.Option(help="Folder of a local suite, or mteb for MTEB's English tasks.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("quality"),
 ) -> None:
     """Score models on STS, classification and pair classification, as MTEB does.
 
@@ -35,7 +35,7 @@ def evaluate(
     The same command goes on where a stopped one was. Exit code 1 where a model or a task has no score; the report says
     why, and has all others.
 
-    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb --out report
+    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
     """
     from edge_potion.benchmarks.quality.evaluate import evaluate as run_suite
     from edge_potion.benchmarks.quality.report import as_table, unscored
@@ -52,7 +52,7 @@ def benchmark(
         list[str] | None,
         typer.Argument(help="Bundles: folders or hub ids; by default the built-in one.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.html.")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.html.")] = Path("benchmark"),
     providers: Annotated[
         str,
         typer.Option(help="By comma: cpu, openvino, cuda, ..., and node, wasm, webgpu (headless Chromium); or all."),
@@ -96,7 +96,7 @@ def benchmark(
     Every configuration runs in a process of its own, in interleaved rounds. Ctrl-C leaves a report of what was
     measured until then. What is not installed is a row that says so; --setup installs it.
 
-    Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm --out report
+    Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm
     """
     require("rich", extra="benchmark", purpose="the benchmark's table")
     from dataclasses import replace

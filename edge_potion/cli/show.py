@@ -44,7 +44,7 @@ def print_other(folder: Path) -> None:
         if "hidden_size" not in config:  # of a transformer
             raise
         kind = f"a {config.get('model_type', 'transformer')} of {config['hidden_size']} dimensions, no static model"
-        print(f"{folder}: {kind}; edge-potion distill {folder} makes one of it")
+        print(f"{folder}: {kind}; edge-potion distill {folder} --out MODEL makes one of it")
     else:
         card = static.card
         limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"

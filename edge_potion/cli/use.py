@@ -43,7 +43,7 @@ def encode(
     out: Annotated[
         Path | None, typer.Option(help="vectors.npy, .parquet or .jsonl; by default JSON lines on stdout.")
     ] = None,
-    dim: Annotated[int | None, typer.Option(min=1, help="Keep the first values of each vector only.")] = None,
+    truncate_dim: Annotated[int | None, typer.Option(min=1, help="Keep the first values of each vector only.")] = None,
     text_column: TextColumnOption = "text",
     batch_size: Annotated[int, typer.Option(min=1, help="Most texts a call.")] = 1024,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Cut texts here; by default the model's limit.")] = None,
@@ -85,7 +85,7 @@ def encode(
             taken(),
             batch_size=batch_size,
             max_tokens=UNSET if max_tokens is None else max_tokens,
-            dim=dim,
+            truncate_dim=truncate_dim,
             show_progress=True,
         ):
             unknown += int(without_tokens(vectors).sum())
@@ -94,8 +94,8 @@ def encode(
     if out is None:
         count = print_jsonl(batches(), sys.stdout)
     else:
-        count = write_vectors(out, batches(), dim or runner.dim)
-        print(f"{out}: {count} x {dim or runner.dim} float32")
+        count = write_vectors(out, batches(), truncate_dim or runner.dim)
+        print(f"{out}: {count} x {truncate_dim or runner.dim} float32")
     if unknown:
         log.warning(
             "warning: %d of %d texts have no token that the model knows: their vectors are zeros", unknown, count

@@ -34,7 +34,7 @@ def error_of(*words: object, stdin: str = "") -> str:
 
 
 def test_help_tells_a_stranger_what_each_command_does():
-    assert "distil a sentence-transformer, export it to ONNX" in " ".join(edge_potion("--help").stdout.split())
+    assert "distill a sentence-transformer, export it to ONNX" in " ".join(edge_potion("--help").stdout.split())
     for command in ("distill", "export", "encode", "search", "info"):
         said = edge_potion(command, "--help").stdout
         assert f"edge-potion {command}" in said and "Example" in said
@@ -87,7 +87,7 @@ def test_encode_writes_the_three_formats(bundle, tmp_path):
 
 
 def test_encode_reads_stdin_and_writes_stdout(bundle):
-    done = edge_potion("encode", "--model", bundle.folder, "-", "--dim", 64, stdin="ein Haus\n\n日本\n")
+    done = edge_potion("encode", "--model", bundle.folder, "-", "--truncate-dim", 64, stdin="ein Haus\n\n日本\n")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["text"] for row in rows] == ["ein Haus", "", "日本"]
     assert len(rows[0]["vector"]) == 64
@@ -133,8 +133,8 @@ def test_errors_are_one_line(bundle, hand_folder, tmp_path):
         "encode", "--model", bundle.folder, SAMPLES, "--out", "v.csv"
     )
     assert "cannot write" in error_of("encode", "--model", bundle.folder, SAMPLES, "--out", tmp_path / "no" / "v.npy")
-    assert "dim is 999" in error_of("encode", "--model", bundle.folder, SAMPLES, "--dim", 999)
-    assert "no such folder" in error_of("distill", tmp_path / "missing", tmp_path / "out")
+    assert "truncate_dim is 999" in error_of("encode", "--model", bundle.folder, SAMPLES, "--truncate-dim", 999)
+    assert "no such folder" in error_of("distill", tmp_path / "missing", "--out", tmp_path / "out")
 
 
 def test_a_run_that_fails_midway_leaves_no_file(bundle, tmp_path):
@@ -336,7 +336,7 @@ def test_records_are_read_by_column_in_encode_search_and_distill(bundle, bert_te
     rows = edge_potion("encode", "--model", bundle.folder, tmp_path / "b.jsonl", "--text-column", "body").stdout
     assert [json.loads(row)["text"] for row in rows.splitlines()] == ["cheese", "rain"]
     (tmp_path / "words.csv").write_text("text\ndogs\ncats\n")
-    done = edge_potion("distill", bert_teacher, tmp_path / "m", "--dims", 4, "--words", tmp_path / "words.csv")
+    done = edge_potion("distill", bert_teacher, "--out", tmp_path / "m", "--dims", 4, "--words", tmp_path / "words.csv")
     assert "10 tokens" in done.stdout
     assert "a .json file has no text a line" in error_of("encode", tmp_path / "x.json")
 
@@ -354,7 +354,7 @@ def test_lines_of_which_nothing_is_known_are_never_hits_and_are_counted(tmp_path
     done = edge_potion("search", tmp_path / "notes.txt", "heavy rain")
     assert [line.split("\t")[1] for line in done.stdout.splitlines()] == ["4", "3"]
     assert "3 of 5 lines have no token that the model knows" in done.stderr
-    done = edge_potion("encode", tmp_path / "notes.txt", "--dim", 8)
+    done = edge_potion("encode", tmp_path / "notes.txt", "--truncate-dim", 8)
     assert "3 of 5 texts have no token that the model knows" in done.stderr
     assert sum(not any(json.loads(line)["vector"]) for line in done.stdout.splitlines()) == 3
     assert "warning" not in edge_potion("encode", SAMPLES, "--out", tmp_path / "v.npy").stderr
@@ -438,10 +438,12 @@ def test_a_misspelt_option_is_explained():
 def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("ten years of work")
-    said = error_of("distill", bert_teacher, tmp_path / "mine")
+    said = error_of("distill", bert_teacher, "--out", tmp_path / "mine")
     assert "holds something else than a static model" in said
-    assert "holds something else than a static model" in error_of("distill", bert_teacher, bert_teacher)
-    assert "cannot read" in error_of("distill", bert_teacher, tmp_path / "out", "--words", tmp_path / "missing")
+    assert "holds something else than a static model" in error_of("distill", bert_teacher, "--out", bert_teacher)
+    assert "cannot read" in error_of(
+        "distill", bert_teacher, "--out", tmp_path / "out", "--words", tmp_path / "missing"
+    )
 
 
 @pytest.mark.parametrize("quantize", [",", " , "])
@@ -452,7 +454,9 @@ def test_an_empty_list_is_an_error(hand_folder, quantize):
 def test_distill_writes_a_model_that_exports(bert_teacher, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("dogs\ncats\n", encoding="utf-8")
-    done = edge_potion("distill", bert_teacher, tmp_path / "model", "--dims", 4, "--words", words, "--device", "cpu")
+    done = edge_potion(
+        "distill", bert_teacher, "--out", tmp_path / "model", "--dims", 4, "--words", words, "--device", "cpu"
+    )
     assert "10 tokens x 4 dimensions" in done.stdout
     assert "next: edge-potion export" in done.stderr
     edge_potion("export", tmp_path / "model", "--out", tmp_path / "bundle")

@@ -22,7 +22,7 @@ TOKENS = 32
 @pytest.fixture(scope="module")
 def mobile(distilled, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("mobile") / "bundle"
-    return export(distilled, out, quantize=list(PRECISIONS), mobile_tokens=TOKENS).folder
+    return export(distilled, out, quantize=list(PRECISIONS), mobile=True, max_tokens=TOKENS).folder
 
 
 def session(file: Path) -> onnxruntime.InferenceSession:
@@ -85,7 +85,9 @@ def test_the_page_tells_sizes_and_the_checkers_verdict_and_no_path(mobile):
 
 
 def test_a_smaller_export_is_held_to_the_same(hand_model, tmp_path):
-    folder = export(hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"], mobile_tokens=4).folder
+    folder = export(
+        hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"], mobile=True, max_tokens=4
+    ).folder
     assert {file.name for file in (folder / "mobile").glob("*.ort")} == {"model_quantized.ort", "fixed_quantized.ort"}
     again = export(hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"]).folder
     assert not (again / "mobile").exists()  # replaced as a whole
@@ -93,13 +95,13 @@ def test_a_smaller_export_is_held_to_the_same(hand_model, tmp_path):
 
 @pytest.mark.parametrize("tokens", [0, -1, 10**6, True, 1.5])
 def test_a_foolish_number_of_tokens_is_refused(tokens, hand_model, tmp_path):
-    with pytest.raises(InputError, match="mobile_tokens"):
-        export(hand_model, tmp_path / "out", mobile_tokens=tokens)
+    with pytest.raises(InputError, match="max_tokens"):
+        export(hand_model, tmp_path / "out", mobile=True, max_tokens=tokens)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prints_sizes_and_verdict(hand_model, tmp_path):
-    hand_model.save(tmp_path / "model")
+    hand_model.save_pretrained(tmp_path / "model")
     command = [sys.executable, "-m", "edge_potion", "export", tmp_path / "model", "--out", tmp_path / "out"]
     done = subprocess.run([*command, "--mobile", "--max-tokens", "16"], capture_output=True, text=True, check=True)
     assert (

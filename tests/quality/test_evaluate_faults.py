@@ -121,7 +121,7 @@ def test_a_task_of_which_the_model_knows_no_word_has_no_score_and_the_others_do(
 
 
 def test_damaged_rows_are_one_tasks_reason_for_all_models(suite, hand_folder, hand_model, tmp_path):
-    other = hand_model.save(tmp_path / "other")
+    other = hand_model.save_pretrained(tmp_path / "other")
     (suite / "STS16" / "test.jsonl.gz").write_bytes(b"not gzip")
     with gzip.open(suite / "MTOPIntent" / "train.jsonl.gz", "wt") as stream:
         stream.write('{"text": "the cat", "label": "x"}\n{"text": null, "label": "y"}\n')
@@ -149,7 +149,7 @@ def test_a_task_whose_vectors_hold_nan_has_no_score(suite, hand_table, hand_mode
     for task in ("STS12", "MTOPIntent"):
         write_task(suite, task, rows_of(task, ("the", "cat", "sat", "mat")))
     monkeypatch.setattr(evaluating, "open_encoder", broken)
-    report = evaluate([str(hand_model.save(tmp_path / "model"))], suite, tmp_path / "out")
+    report = evaluate([str(hand_model.save_pretrained(tmp_path / "model"))], suite, tmp_path / "out")
     assert {name for name, one in tasks_of(report).items() if one["scores"]} == {"STS12", "MTOPIntent"}
     assert "gives NaN or inf for" in tasks_of(saved(tmp_path / "out"))["STS16"]["reason"]
 
@@ -293,7 +293,7 @@ def test_a_killed_process_leaves_the_tasks_before(suite, hand_folder, tmp_path):
 
 
 def test_only_the_task_whose_rows_changed_is_scored_again(suite, hand_folder, hand_model, tmp_path, monkeypatch):
-    models = [str(hand_folder), str(hand_model.save(tmp_path / "other"))]
+    models = [str(hand_folder), str(hand_model.save_pretrained(tmp_path / "other"))]
     first = evaluate(models, suite, tmp_path / "out")
     write_task(suite, "STS14", rows_of("STS14", WORDS[:6]))
     again = Watched()
@@ -306,9 +306,9 @@ def test_only_the_task_whose_rows_changed_is_scored_again(suite, hand_folder, ha
 
 
 def test_a_model_whose_weights_changed_is_scored_again(suite, hand_model, hand_table, tmp_path):
-    folder = hand_model.save(tmp_path / "model")
+    folder = hand_model.save_pretrained(tmp_path / "model")
     before = evaluate([str(folder)], suite, tmp_path / "out")
-    replace(hand_model, table=hand_table[::-1].copy()).save(folder)
+    replace(hand_model, table=hand_table[::-1].copy()).save_pretrained(folder)
     after = evaluate([str(folder)], suite, tmp_path / "out")
     assert after["models"][0]["digest"] != before["models"][0]["digest"]
     assert tasks_of(after)["STS16"]["scores"] != tasks_of(before)["STS16"]["scores"]
@@ -414,7 +414,7 @@ def test_a_setting_of_the_users_draws_no_formula(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["a|b<i>", "m$\\frac$", "two\nlines", "[x](y) `z`"])
 def test_models_in_folders_of_such_names_are_evaluated(name, suite, hand_model, tmp_path, monkeypatch):
-    hand_model.save(tmp_path / "model").rename(tmp_path / name)
+    hand_model.save_pretrained(tmp_path / "model").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     report = evaluate([name, f"./{name}@4"], suite, tmp_path / "out", tasks=[STS])
     assert saved(tmp_path / "out") == report and not unscored(report)
@@ -422,7 +422,7 @@ def test_models_in_folders_of_such_names_are_evaluated(name, suite, hand_model, 
 
 def test_the_command_prints_no_name_that_a_terminal_obeys(suite, hand_model, tmp_path):
     name = "\x1b[31mred\u202e"
-    hand_model.save(tmp_path / "model").rename(tmp_path / name)
+    hand_model.save_pretrained(tmp_path / "model").rename(tmp_path / name)
     done = command("evaluate", name, "./nothere\x1b[0m", "--suite", suite, "--out", "out", cwd=tmp_path)
     assert done.returncode == 1 and not re.search("[\x1b\u202e]", done.stdout + done.stderr.replace("\x1b[A", ""))
     assert "\\x1b[31mred\\u202e" in done.stdout and "nothere\\x1b[0m" in done.stdout

@@ -54,9 +54,9 @@ def test_bytes_in_the_place_of_texts(hand_bundle):
         ({"batch_size": None}, "batch_size is None"),
         ({"max_tokens": 0}, "max_tokens is 0; a whole number of at least 1"),
         ({"max_tokens": -1}, "max_tokens is -1"),
-        ({"dim": 9}, "dim is 9; a whole number from 1 to 8"),
-        ({"dim": 2.5}, "dim is 2.5"),
-        ({"dim": True}, "dim is True"),
+        ({"truncate_dim": 9}, "truncate_dim is 9; a whole number from 1 to 8"),
+        ({"truncate_dim": 2.5}, "truncate_dim is 2.5"),
+        ({"truncate_dim": True}, "truncate_dim is True"),
     ],
 )
 def test_arguments_out_of_range(hand_bundle, option, message):

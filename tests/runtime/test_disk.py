@@ -64,7 +64,7 @@ def refuse_with(code: int) -> Callable[..., None]:
 
 
 def test_a_bundle_of_a_lower_layer_is_replaced(overlay, hand_model):
-    bundle = export(hand_model, overlay / "bundle", quantize="float16", graphs="tokens", mobile_tokens=4)
+    bundle = export(hand_model, overlay / "bundle", quantize="float16", graphs="tokens", mobile=True, max_tokens=4)
     assert "onnx/bag_quantized.onnx" not in names(bundle.folder) and bundle.precisions == ["float16"]
     assert EdgeModel.from_pretrained(overlay / "bundle").encode("the cat").any()
     export(hand_model, overlay / "bundle", graphs="bag")
@@ -170,14 +170,14 @@ def test_no_error_of_a_rename_loses_a_folder(hand_model, hand_folder, monkeypatc
         return real(source, goal, **more)
 
     monkeypatch.setattr(os, "rename", rename)
-    changed.save(hand_folder)
+    changed.save_pretrained(hand_folder)
     assert np.array_equal(StaticModel.from_pretrained(hand_folder).table, changed.table)
-    changed.save(hand_folder.with_name("new"))
+    changed.save_pretrained(hand_folder.with_name("new"))
     assert np.array_equal(StaticModel.from_pretrained(hand_folder.with_name("new")).table, changed.table)
     before = contents(hand_folder)
     monkeypatch.setattr(os, "replace", refuse_with(code))
     with pytest.raises(InputError, match="cannot write"):
-        hand_model.save(hand_folder)
+        hand_model.save_pretrained(hand_folder)
     assert contents(hand_folder) == before
 
 
@@ -199,7 +199,7 @@ def test_no_error_of_a_rename_loses_a_folder(hand_model, hand_folder, monkeypatc
 def test_what_a_file_system_does_not_know_is_done_without(hand_model, hand_folder, monkeypatch, where, code):
     module, name = where.split(".")
     monkeypatch.setattr(sys.modules[module], name, refuse_with(code))
-    hand_model.save(hand_folder)
+    hand_model.save_pretrained(hand_folder)
     export(hand_model, hand_folder.parent / "bundle", graphs="bag")
     with file_written_whole(hand_folder.parent / "v.npy") as beside:
         beside.write_bytes(b"new")
@@ -213,7 +213,7 @@ def test_a_disk_that_does_not_take_what_was_written_keeps_the_old(hand_model, ha
     before = (hand_folder / "model.safetensors").read_bytes()
     monkeypatch.setattr(os, "fsync", refuse_with(code))
     with pytest.raises(InputError, match=f"cannot write .*{os.strerror(code)}"):
-        StaticModel(hand_model.table * 2, hand_model.tokenizer, hand_model.card).save(hand_folder)
+        StaticModel(hand_model.table * 2, hand_model.tokenizer, hand_model.card).save_pretrained(hand_folder)
     with pytest.raises(InputError, match=os.strerror(code)), file_written_whole(hand_folder / "README.md") as beside:
         beside.write_text("new")
     assert (hand_folder / "model.safetensors").read_bytes() == before
@@ -252,7 +252,7 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path):
 def test_files_of_the_system_do_not_make_a_folder_the_users(hand_model, hand_folder):
     for name in (".DS_Store", "._model.safetensors", ".nfs000000000001"):
         (hand_folder / name).write_bytes(b"\0")
-    hand_model.save(hand_folder)
+    hand_model.save_pretrained(hand_folder)
     assert not list(hand_folder.glob(".*"))
 
 
@@ -281,7 +281,7 @@ def writer(request, tmp_path) -> Iterator[subprocess.Popen]:
 
 
 def test_what_a_living_process_writes_is_not_swept(writer, tmp_path, hand_model):
-    hand_model.save(tmp_path / "other")
+    hand_model.save_pretrained(tmp_path / "other")
     assert len(temporaries(tmp_path)) == 1
     writer.stdin.close()
     assert writer.wait() == 0 and (tmp_path / "goal").exists()
@@ -332,9 +332,9 @@ def test_what_was_killed_before_it_said_a_word_is_swept(tmp_path):
 
 def test_what_an_earlier_version_moved_away_is_never_deleted(hand_model, tmp_path, caplog):
     """It does not say which name it had."""
-    shutil.move(hand_model.save(tmp_path / "hand"), tmp_path / f"{TEMPORARY}abc.old" / "replaced")
+    shutil.move(hand_model.save_pretrained(tmp_path / "hand"), tmp_path / f"{TEMPORARY}abc.old" / "replaced")
     os.utime(tmp_path / f"{TEMPORARY}abc.old", (0, 0))
-    hand_model.save(tmp_path / "other")
+    hand_model.save_pretrained(tmp_path / "other")
     assert StaticModel.from_pretrained(tmp_path / f"{TEMPORARY}abc.old" / "replaced").dim == 8
     assert "move it back, or remove it" in caplog.text
 
@@ -346,7 +346,7 @@ def test_what_looks_like_ours_and_is_a_strangers_is_left_alone(hand_model, tmp_p
     os.chown(tmp_path / f"{TEMPORARY}theirs.part", 12345, 12345)
     (tmp_path / "folder").mkdir()
     (tmp_path / f"{TEMPORARY}link.part").symlink_to(tmp_path / "folder")
-    hand_model.save(tmp_path / "model")
+    hand_model.save_pretrained(tmp_path / "model")
     assert len(temporaries(tmp_path)) == 2
 
 
@@ -480,7 +480,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_whole(place, request):
 
 def test_a_disk_that_is_full_at_any_step_keeps_the_old_model(hand_model, small_disk):
     """One page more of room at a time, until the new model fits beside the old one."""
-    old = hand_model.save(small_disk / "model")
+    old = hand_model.save_pretrained(small_disk / "model")
     before = contents(old)
     changed, refused = StaticModel(hand_model.table * 2, hand_model.tokenizer, hand_model.card), 0
     for pages in range(30):
@@ -491,7 +491,7 @@ def test_a_disk_that_is_full_at_any_step_keeps_the_old_model(hand_model, small_d
                 stream.flush()
         os.truncate(ballast, max(ballast.stat().st_size // 4096 - pages, 0) * 4096)
         try:
-            changed.save(old)
+            changed.save_pretrained(old)
             break
         except InputError as error:
             refused += 1

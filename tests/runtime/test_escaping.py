@@ -52,7 +52,7 @@ def hostile(hand_model) -> StaticModel:
 
 
 def test_the_card_and_the_terminal_show_a_strangers_words_and_obey_none(hostile, tmp_path):
-    folder = hostile.save(tmp_path / "model")
+    folder = hostile.save_pretrained(tmp_path / "model")
     command = [sys.executable, "-m", "edge_potion"]
     words = ["export", folder, "--out", tmp_path / "out", "--mobile", "--max-tokens", "4", "--quantize", "int8,none"]
     done = subprocess.run([*command, *words], capture_output=True, check=False)
@@ -111,7 +111,7 @@ def test_two_exports_from_two_folders_are_the_same_to_the_last_byte(layout, hand
     made = []
     for name in ("one", "a-name-of-another-length"):
         model = replace(hand_model, card=replace(hand_model.card, config=teacher if layout == "ours" else {}))
-        folder = Path(model.save(tmp_path / name / f"model-{name}"))
+        folder = Path(model.save_pretrained(tmp_path / name / f"model-{name}"))
         if layout == "sentence-transformers":
             for file in ("config.json", "README.md"):
                 (folder / file).unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def test_a_text_graph_that_is_left_out_is_said_in_the_output_and_in_the_card(oth
     import numpy as np
 
     table = np.random.default_rng(5).standard_normal((other_tokenizer.get_vocab_size(), 8)).astype(np.float32)
-    folder = StaticModel(table, other_tokenizer, Card("other")).save(tmp_path / "model")
+    folder = StaticModel(table, other_tokenizer, Card("other")).save_pretrained(tmp_path / "model")
     out = tmp_path / "out"
     (line,) = [line for line in said_by_export(folder, out).splitlines() if line.startswith("note: ")]
     assert "without the graph that starts from text: " in line

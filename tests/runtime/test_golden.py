@@ -152,7 +152,7 @@ def test_every_check_of_the_built_in_model_has_one_count(unit):
 
 
 def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(hand_model, tmp_path):
-    folder = export(hand_model, tmp_path / "out", mobile_tokens=512).folder
+    folder = export(hand_model, tmp_path / "out", mobile=True, max_tokens=512).folder
     golden = json.loads((folder / "golden.json").read_text())
     assert len(golden["texts"]) == COUNT
     joined = np.frombuffer("\0".join(golden["texts"]).encode(), np.uint8)  # as README does

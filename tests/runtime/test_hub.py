@@ -121,8 +121,8 @@ print(model.bundle.precisions, model.encode(["the cat"]).shape)
 
 def test_a_teacher_is_downloaded_and_its_commit_is_kept(hub, tmp_path):
     script = """
-from edge_potion import distil
-card = distil("us/teacher", device="cpu").card
+from edge_potion import distill
+card = distill("us/teacher", device="cpu").card
 print(card.config["edge_potion"]["teacher"], card.config["edge_potion"]["teacher_revision"])
 """
     assert run(hub, tmp_path, script) == f"us/teacher {COMMIT}"

@@ -10,8 +10,8 @@ import pytest
 
 from edge_potion import EdgeModel
 from edge_potion.progress import Unfailing, counted, progress_bar
-from edge_potion.trainer.distill import distil
-from edge_potion.trainer.recipe import DistilRecipe
+from edge_potion.trainer.distill import distill
+from edge_potion.trainer.recipe import DistillRecipe
 
 
 class Bare:
@@ -53,7 +53,7 @@ def test_every_bar_does_without_a_stream(stream, monkeypatch):
 def test_encoding_and_distilling_do_without_a_stream(bundle, bert_teacher, stream, monkeypatch):
     monkeypatch.setattr(sys, "stderr", broken := STREAMS[stream]())
     assert EdgeModel.from_pretrained(bundle.folder).encode(["rain"], show_progress=True).any()
-    assert distil(bert_teacher, DistilRecipe(dims=4, vocabulary_size=None), device="cpu", show_progress=True).dim == 4
+    assert distill(bert_teacher, DistillRecipe(dims=4, vocabulary_size=None), device="cpu", show_progress=True).dim == 4
     assert sys.stderr is broken
 
 

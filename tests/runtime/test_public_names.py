@@ -11,7 +11,7 @@ import pytest
 import edge_potion
 from edge_potion import verbs
 from edge_potion.exporters.export import export
-from edge_potion.trainer.distill import distil
+from edge_potion.trainer.distill import distill
 from edge_potion.trainer.pipeline import train
 
 # What an install without extras lacks; onnxruntime too, as the base install names no runtime.
@@ -31,7 +31,7 @@ import edge_potion
     [
         "help(edge_potion)",
         "help(edge_potion.train)",
-        "from edge_potion import *; print(train, distil, export, EdgeModel)",
+        "from edge_potion import *; print(train, distill, export, EdgeModel)",
         "import inspect; print(len(inspect.getmembers(edge_potion)))",
         "print([hasattr(edge_potion, name) for name in dir(edge_potion)])",
         "import pydoc; print(pydoc.render_doc(edge_potion))",
@@ -49,7 +49,7 @@ def test_looking_at_the_names_needs_no_extra(look):
     ("call", "extra"),
     [
         ("train('tiny', 'out')", "train"),
-        ("distil('teacher')", "train"),
+        ("distill('teacher')", "train"),
         ("export('model', 'out')", "export"),
         ("EdgeModel.from_pretrained()", "cpu"),
     ],
@@ -66,7 +66,7 @@ def test_star_import_loads_nothing_heavy():
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("real", [distil, export, train], ids=lambda real: real.__name__)
+@pytest.mark.parametrize("real", [distill, export, train], ids=lambda real: real.__name__)
 def test_a_thin_verb_has_the_signature_of_the_real_one(real):
     thin, full = (inspect.signature(each) for each in (getattr(verbs, real.__name__), real))
     assert [(each.name, each.kind, each.default) for each in thin.parameters.values()] == [

@@ -92,11 +92,11 @@ def test_any_iterable_streams(bundle, sentences, monkeypatch):
 
 def test_dim_truncates_and_renormalizes(bundle, distilled, sentences):
     model = EdgeModel.from_pretrained(bundle.folder, precision="float32")
-    found = model.encode(sentences[:50], dim=64)
+    found = model.encode(sentences[:50], truncate_dim=64)
     kept = distilled.encode(sentences[:50])[:, :64]
     np.testing.assert_allclose(found, kept / np.linalg.norm(kept, axis=1, keepdims=True), atol=1e-6)
-    assert not model.encode("", dim=64).any()
-    assert model.encode([], dim=64).shape == (0, 64)
+    assert not model.encode("", truncate_dim=64).any()
+    assert model.encode([], truncate_dim=64).shape == (0, 64)
 
 
 def test_max_tokens_cuts(bundle, distilled):
@@ -234,7 +234,7 @@ def test_a_model_without_graphs_is_exported_once_into_the_cache(hand_folder, han
 
 def test_a_changed_model_is_exported_anew(hand_folder, hand_table, hand_tokenizer):
     before = EdgeModel.from_pretrained(hand_folder).encode("cat")
-    StaticModel(hand_table[::-1].copy(), hand_tokenizer, Card("hand")).save(hand_folder)
+    StaticModel(hand_table[::-1].copy(), hand_tokenizer, Card("hand")).save_pretrained(hand_folder)
     assert not np.allclose(EdgeModel.from_pretrained(hand_folder).encode("cat"), before)
 
 

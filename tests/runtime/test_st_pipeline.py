@@ -129,7 +129,7 @@ def test_what_can_be_folded_gives_the_librarys_vectors(embedding, tmp_path, case
     wanted = library_vectors(folder, TEXTS)
     model = StaticModel.from_pretrained(folder)
     np.testing.assert_allclose(model.encode(TEXTS), wanted, atol=1e-6)
-    again = StaticModel.from_pretrained(model.save(tmp_path / "ours"))
+    again = StaticModel.from_pretrained(model.save_pretrained(tmp_path / "ours"))
     np.testing.assert_allclose(library_vectors(tmp_path / "ours", TEXTS), wanted, atol=1e-6)
     np.testing.assert_allclose(again.encode(TEXTS), wanted, atol=1e-6)
     export(folder, tmp_path / "b", quantize="float32")
@@ -171,7 +171,7 @@ def test_a_default_prompt_stands_before_every_text(embedding, tmp_path, prompts,
     np.testing.assert_allclose(
         model.encode("cat", prompt="a b "), library_vectors(folder, ["a b cat"], prompt="")[0], atol=1e-6
     )
-    model.save(tmp_path / "ours")  # the prompts go with it, also to the library
+    model.save_pretrained(tmp_path / "ours")  # the prompts go with it, also to the library
     np.testing.assert_allclose(library_vectors(tmp_path / "ours", TEXTS), wanted, atol=1e-6)
 
 

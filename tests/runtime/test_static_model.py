@@ -109,7 +109,7 @@ def test_sentence_transformers_folders_are_read(hand_model, tmp_path, normalized
 
 
 def test_what_is_saved_is_read_back_bit_by_bit(hand_model, tmp_path):
-    back = StaticModel.from_pretrained(hand_model.save(tmp_path / "out"))
+    back = StaticModel.from_pretrained(hand_model.save_pretrained(tmp_path / "out"))
     assert np.array_equal(back.table, hand_model.table)
     assert back.card.max_tokens == 16
     assert np.array_equal(back.encode(TEXTS), hand_model.encode(TEXTS))
@@ -162,7 +162,7 @@ def test_other_tokenizer_families_work(other_tokenizer, sentences, tmp_path):
     size = other_tokenizer.get_vocab_size()
     table = np.random.default_rng(5).standard_normal((size, 16)).astype(np.float32)
     model = StaticModel(table, other_tokenizer, Card("other"))
-    folder = model.save(tmp_path / "other")
+    folder = model.save_pretrained(tmp_path / "other")
     assert np.array_equal(StaticModel.from_pretrained(folder).encode(sentences), model.encode(sentences))
     theirs = Peer.from_pretrained(str(folder)).encode(sentences)
     ours = model.encode(sentences)
@@ -206,7 +206,7 @@ def test_id_0_is_not_taken_for_padding_when_it_is_a_real_token(hand_table, sente
 
 def test_saving_replaces_a_model_as_a_whole(hand_model, hand_folder):
     (hand_folder / "golden.json").write_text("from an older bundle")
-    hand_model.save(hand_folder)
+    hand_model.save_pretrained(hand_folder)
     assert not (hand_folder / "golden.json").exists()
     assert sorted(load_file(hand_folder / "model.safetensors")) == ["embeddings"]
     assert not [path for path in hand_folder.parent.iterdir() if path.name.startswith(".")]

@@ -34,7 +34,7 @@ def bpe_folder(tmp_path) -> Path:
     tokenizer = Tokenizer(models.BPE({piece: at for at, piece in enumerate(pieces)}, merges, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     table = np.random.default_rng(0).standard_normal((len(pieces), 8)).astype(np.float32)
-    return StaticModel(table, tokenizer, Card("bpe")).save(tmp_path / "bpe")
+    return StaticModel(table, tokenizer, Card("bpe")).save_pretrained(tmp_path / "bpe")
 
 
 def test_a_tokenizer_that_cuts_by_chance_does_so_no_more(bpe_folder, tmp_path):

@@ -107,7 +107,7 @@ def test_vectors_of_another_length_than_one_fail_in_every_graph_and_precision(na
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_ort_files_are_replayed_too(normalize, hand_model, tmp_path):
     model = replace(hand_model, card=replace(hand_model.card, normalize=normalize))
-    folder = export(model, tmp_path / "out", quantize=["int8", "float16"], mobile_tokens=4).folder
+    folder = export(model, tmp_path / "out", quantize=["int8", "float16"], mobile=True, max_tokens=4).folder
     verdicts = {verdict.what: verdict for verdict in verify(folder)}
     graphs = {f"{graph} {precision}" for graph in ("text", "bag", "tokens") for precision in ("int8", "float16")}
     fixed = {f"fixed {precision} .ort" for precision in ("int8", "float16")}
@@ -135,7 +135,7 @@ def test_the_ort_files_are_replayed_too(normalize, hand_model, tmp_path):
 def test_an_ort_file_whose_vectors_have_another_length_fails(hand_model, tmp_path):
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 
-    folder = export(hand_model, tmp_path / "out", graphs="text", mobile_tokens=4).folder
+    folder = export(hand_model, tmp_path / "out", graphs="text", mobile=True, max_tokens=4).folder
     stage = tmp_path / "stage"
     stage.mkdir()
     shutil.copy(folder / "onnx" / "text_quantized.onnx", stage)

@@ -25,7 +25,7 @@ def test_an_output_folder_that_cannot_be_written(hand_model, tmp_path):
         with pytest.raises(InputError, match="cannot write"):
             export(hand_model, out)
         with pytest.raises(InputError, match="cannot write"):
-            hand_model.save(out)
+            hand_model.save_pretrained(out)
 
 
 @pytest.mark.parametrize("config", [None, "{}", '{"model_type": "bert"}', '{"model_type": "model2vec"}'])
@@ -97,13 +97,13 @@ def test_what_comes_while_we_write_is_not_deleted(hand_folder):
     assert (hand_folder / "onnx" / "thesis.txt").read_text() == "ten years of work"
     with pytest.raises(InputError, match="beside a static model"):
         hand_folder_model = StaticModel.from_pretrained(hand_folder)
-        hand_folder_model.save(hand_folder)
+        hand_folder_model.save_pretrained(hand_folder)
     assert not left_over(hand_folder.parent)
 
 
 def test_permissions_of_what_is_replaced_are_kept(hand_folder, hand_model, tmp_path):
     hand_folder.chmod(0o700)
-    hand_model.save(hand_folder)
+    hand_model.save_pretrained(hand_folder)
     assert stat.S_IMODE(hand_folder.stat().st_mode) == 0o700
     (tmp_path / "v.npy").write_bytes(b"old")
     (tmp_path / "v.npy").chmod(0o600)
@@ -116,11 +116,11 @@ def test_permissions_of_what_is_replaced_are_kept(hand_folder, hand_model, tmp_p
 def test_names_that_no_file_system_takes(hand_model, tmp_path, name):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="cannot write"):
-        hand_model.save(tmp_path / name)
+        hand_model.save_pretrained(tmp_path / name)
 
 
 def test_a_long_name_that_is_legal_is_written(hand_model, tmp_path):
-    assert StaticModel.from_pretrained(hand_model.save(tmp_path / ("x" * 250))).dim == 8
+    assert StaticModel.from_pretrained(hand_model.save_pretrained(tmp_path / ("x" * 250))).dim == 8
 
 
 def test_a_damaged_bundle_in_the_cache_is_made_again(hand_folder):
@@ -145,7 +145,7 @@ def test_a_home_folder_is_understood(hand_model, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("EDGE_POTION_CACHE", "~/cache of mine")
     assert export(hand_model, "~/bundle").folder == tmp_path / "bundle"
-    assert StaticModel.from_pretrained(hand_model.save("~/model")).dim == 8
+    assert StaticModel.from_pretrained(hand_model.save_pretrained("~/model")).dim == 8
     assert EdgeModel.from_pretrained("~/model").bundle.folder.parent == tmp_path / "cache of mine"
 
 
@@ -162,7 +162,7 @@ def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkey
 
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises((KeyboardInterrupt, InputError)):
-        hand_model.save(hand_folder)
+        hand_model.save_pretrained(hand_folder)
     assert (hand_folder / "model.safetensors").read_bytes() == before
     assert not left_over(hand_folder.parent)
 

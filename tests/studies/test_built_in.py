@@ -87,7 +87,7 @@ def test_every_command_takes_it_where_no_model_is_named(tmp_path):
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch, hand_folder):
     hand_folder_copy = tmp_path / BUILT_IN
-    StaticModel.from_pretrained(hand_folder).save(hand_folder_copy)
+    StaticModel.from_pretrained(hand_folder).save_pretrained(hand_folder_copy)
     monkeypatch.chdir(tmp_path)
     assert StaticModel.from_pretrained(BUILT_IN).dim == 8
     assert StaticModel.from_pretrained().dim == 256
@@ -99,6 +99,6 @@ def test_it_has_no_revisions():
 
 
 def test_fewer_dimensions_are_unit_vectors():
-    vectors = EdgeModel.from_pretrained().encode(["rain", "It is raining."], dim=64)
+    vectors = EdgeModel.from_pretrained().encode(["rain", "It is raining."], truncate_dim=64)
     assert vectors.shape == (2, 64)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-6)

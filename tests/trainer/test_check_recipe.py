@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import InputError, ModelFormatError, RecipeError, StaticModel, distil, train
+from edge_potion import InputError, ModelFormatError, RecipeError, StaticModel, distill, train
 from edge_potion.trainer.check_recipe import check_featurize, check_recipe
 from edge_potion.trainer.contrast import Goal, contrast
 from edge_potion.trainer.corpus import sample_corpus
 from edge_potion.trainer.pipeline import featurize_corpus
-from edge_potion.trainer.recipe import ContrastRecipe, CorpusRecipe, DistilRecipe, FeaturizeRecipe, load_recipe
+from edge_potion.trainer.recipe import ContrastRecipe, CorpusRecipe, DistillRecipe, FeaturizeRecipe, load_recipe
 from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.sources import find_sources
 from edge_potion.trainer.teacher import load_teacher
@@ -43,19 +43,19 @@ def found(recipe, teacher, **more):
 
 def test_what_the_teacher_can_give_passes(loaded):
     check_recipe(TINY, loaded, features_width=None)
-    check_recipe(changed(distil={"dims": 8}, pca={"dims": 8}), loaded, features_width=8)
+    check_recipe(changed(distill={"dims": 8}, pca={"dims": 8}), loaded, features_width=8)
 
 
 @pytest.mark.parametrize(
     ("sections", "features_width", "reason"),
     [
         (
-            {"distil": {"dims": 9}, "pca": {"dims": 9}},
+            {"distill": {"dims": 9}, "pca": {"dims": 9}},
             None,
             "the teacher's token vectors have 8 values; ask for no more",
         ),
-        ({"distil": {"vocabulary_size": 4}, "pca": {"dims": 2}}, None, "vocabulary_size is 4, .* 4 special tokens"),
-        ({}, 5, r"the features have 5 dimensions, and the student of \[distil\] dims = 6"),
+        ({"distill": {"vocabulary_size": 4}, "pca": {"dims": 2}}, None, "vocabulary_size is 4, .* 4 special tokens"),
+        ({}, 5, r"the features have 5 dimensions, and the student of \[distill\] dims = 6"),
     ],
 )
 def test_what_it_cannot_is_refused(loaded, sections, features_width, reason):
@@ -85,7 +85,7 @@ def test_a_teacher_that_cuts_before_the_recipe_does_is_told(loaded, caplog):
 
 def test_a_recipe_of_fewer_tokens_than_dimensions_is_refused():
     with pytest.raises(RecipeError, match=r"the tokens of .* vocabulary_size = 5 span at most 3 dimensions"):
-        changed(distil={"vocabulary_size": 5})
+        changed(distill={"vocabulary_size": 5})
 
 
 def test_a_corpus_of_too_few_words_ends_the_run_at_stage_1(bert_teacher, tmp_path):
@@ -94,7 +94,7 @@ def test_a_corpus_of_too_few_words_ends_the_run_at_stage_1(bert_teacher, tmp_pat
     content["model"]["vocab"] = {piece: at for piece, at in content["model"]["vocab"].items() if at < 5 or piece == "a"}
     (bert_teacher / "tokenizer.json").write_text(json.dumps(content))
     (tmp_path / "corpus.txt").write_text("".join(f"{'a ' * number}\n" for number in range(10, 80)))
-    recipe = changed(pca={"dims": 5}, distil={"vocabulary_size": 20}, corpus={"sentences": 40})
+    recipe = changed(pca={"dims": 5}, distill={"vocabulary_size": 20}, corpus={"sentences": 40})
     with pytest.raises(RecipeError, match="this teacher and corpus give 5 tokens, which span 3 dimensions"):
         train(recipe, tmp_path / "run", teacher=bert_teacher, corpus=tmp_path / "corpus.txt", device="cpu")
     assert not (tmp_path / "run" / "2-featurize").exists()
@@ -159,7 +159,7 @@ def test_an_argument_that_means_nothing_is_refused_and_not_passed_over(small_tea
 
 
 def test_featurizing_asks_nothing_of_the_stages_behind_it(small_teacher, tmp_path):
-    recipe = changed(distil={"dims": 64, "vocabulary_size": None}, pca={"dims": 64})  # wider than the teacher
+    recipe = changed(distill={"dims": 64, "vocabulary_size": None}, pca={"dims": 64})  # wider than the teacher
     (tmp_path / "corpus.txt").write_text("".join(f"The cat number {number} sat down.\n" for number in range(40)))
     folder = featurize_corpus(recipe, tmp_path / "run", teacher=small_teacher, corpus=[tmp_path / "corpus.txt"])
     assert open_features(folder).manifest["dims"] == 8
@@ -167,7 +167,7 @@ def test_featurizing_asks_nothing_of_the_stages_behind_it(small_teacher, tmp_pat
 
 def test_a_run_that_was_made_before_the_size_was_honoured_is_not_gone_on_with(small_teacher):
     """What stage 1 is made from changes where its rules do, and nowhere else."""
-    sizes = {size: found(changed(distil={"vocabulary_size": size}), small_teacher) for size in (300, 100)}
+    sizes = {size: found(changed(distill={"vocabulary_size": size}), small_teacher) for size in (300, 100)}
     assert sizes[300].vocabulary == sizes[300].teacher
     assert sizes[100].vocabulary.fingerprint != sizes[100].teacher.fingerprint
 
@@ -211,12 +211,19 @@ def test_more_evaluations_than_steps_are_said(hand_model, tmp_path, caplog):
 
 
 def test_distil_without_a_recipe_takes_every_token_of_any_tokenizer(bert_teacher):
-    assert len(distil(bert_teacher, device="cpu").table) == 8
+    assert len(distill(bert_teacher, device="cpu").table) == 8
 
 
 def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_path):
     def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [Path(sys.executable).parent / "edge-potion", "distill", bert_teacher, tmp_path / "out", *options]
+        command = [
+            Path(sys.executable).parent / "edge-potion",
+            "distill",
+            bert_teacher,
+            "--out",
+            tmp_path / "out",
+            *options,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     refused = run("--dims", "7")
@@ -224,4 +231,4 @@ def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_pa
     assert not (tmp_path / "out").exists()
     assert run().returncode == 0  # 256 is what it is by default, and the teacher is narrower
     assert StaticModel.from_pretrained(tmp_path / "out").dim == 6
-    assert DistilRecipe().vocabulary_size == 63_000
+    assert DistillRecipe().vocabulary_size == 63_000

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from edge_potion import InputError, ModelFormatError, RecipeError, StaticModel, distil
+from edge_potion import InputError, ModelFormatError, RecipeError, StaticModel, distill
 from edge_potion.trainer.pca import fit_pca
-from edge_potion.trainer.recipe import DistilRecipe
+from edge_potion.trainer.recipe import DistillRecipe
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary
 
@@ -58,9 +58,9 @@ def test_pca_is_centred_unwhitened_and_of_fixed_sign():
 
 def test_a_recipe_refuses_what_no_run_could_use():
     with pytest.raises(RecipeError, match="dims is 0"):
-        DistilRecipe(dims=0)
+        DistillRecipe(dims=0)
     with pytest.raises(RecipeError, match="sif_coefficient is 2"):
-        DistilRecipe(sif_coefficient=2)
+        DistillRecipe(sif_coefficient=2)
 
 
 def test_means_are_over_the_whole_sequence_in_the_order_given(teacher_folder):
@@ -121,22 +121,22 @@ def test_sts_benchmark_agrees_with_model2vecs_own_distillation(distilled, peer_d
 
 
 def test_more_dims_than_the_teacher_has_are_cut_and_said(bert_teacher, caplog):
-    model = distil(bert_teacher, DistilRecipe(dims=512), device="cpu")
+    model = distill(bert_teacher, DistillRecipe(dims=512), device="cpu")
     assert model.dim == 6
     assert "512 were asked for, and this teacher and vocabulary give 6" in caplog.text
 
 
 def test_sif_weights_by_hand(bert_teacher):
     """Without and with weights, rows differ by a / (a + p), p falling as 1 / (rank + 2)."""
-    plain = distil(bert_teacher, DistilRecipe(dims=4, sif_coefficient=None), device="cpu").table
-    weighted = distil(bert_teacher, DistilRecipe(dims=4, sif_coefficient=0.5), device="cpu").table
+    plain = distill(bert_teacher, DistillRecipe(dims=4, sif_coefficient=None), device="cpu").table
+    weighted = distill(bert_teacher, DistillRecipe(dims=4, sif_coefficient=0.5), device="cpu").table
     share = 1 / np.arange(2, 10)
     share /= share.sum()
     np.testing.assert_allclose(weighted, plain * (0.5 / (0.5 + share))[:, None], rtol=1e-5)
 
 
 def test_distilling_twice_gives_the_same_bits(bert_teacher):
-    first, second = (distil(bert_teacher, DistilRecipe(dims=4), device="cpu").table for _ in range(2))
+    first, second = (distill(bert_teacher, DistillRecipe(dims=4), device="cpu").table for _ in range(2))
     assert np.array_equal(first, second)
 
 
@@ -147,18 +147,18 @@ def test_a_teacher_that_gives_nan_is_refused(bert_teacher):
     weights["embeddings.word_embeddings.weight"][6] = float("nan")
     save_file(weights, bert_teacher / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelFormatError, match="gives NaN or inf, first for token 4"):
-        distil(bert_teacher, device="cpu")
+        distill(bert_teacher, device="cpu")
 
 
 def test_a_teacher_that_is_none(tmp_path, hand_folder):
     with pytest.raises(InputError, match="no such folder"):
-        distil(tmp_path / "missing")
+        distill(tmp_path / "missing")
     with pytest.raises(InputError, match="the model hub did not give it"):
-        distil("nobody-here/no-such-teacher")
+        distill("nobody-here/no-such-teacher")
     with pytest.raises(ModelFormatError):
-        distil(hand_folder, device="cpu")  # a static model is no transformer
+        distill(hand_folder, device="cpu")  # a static model is no transformer
     with pytest.raises(ModelFormatError):
-        distil(tmp_path, device="cpu")  # an empty folder
+        distill(tmp_path, device="cpu")  # an empty folder
 
 
 def test_pickled_weights_are_never_loaded(bert_teacher):
@@ -168,7 +168,7 @@ def test_pickled_weights_are_never_loaded(bert_teacher):
     torch.save(load_file(bert_teacher / "model.safetensors"), bert_teacher / "pytorch_model.bin")
     (bert_teacher / "model.safetensors").unlink()
     with pytest.raises(ModelFormatError, match="safetensors"):
-        distil(bert_teacher, device="cpu")
+        distill(bert_teacher, device="cpu")
 
 
 def test_cuda_that_is_not_there_is_named(teacher_folder):
@@ -182,11 +182,15 @@ def test_cuda_that_is_not_there_is_named(teacher_folder):
 
 def test_the_fingerprint_knows_the_recipe_and_the_words(bert_teacher):
     prints = [
-        distil(bert_teacher, recipe, words=words, device="cpu").card.config["edge_potion"]["recipe_fingerprint"]
-        for recipe, words in ((DistilRecipe(dims=4), ()), (DistilRecipe(dims=5), ()), (DistilRecipe(dims=4), ["dogs"]))
+        distill(bert_teacher, recipe, words=words, device="cpu").card.config["edge_potion"]["recipe_fingerprint"]
+        for recipe, words in (
+            (DistillRecipe(dims=4), ()),
+            (DistillRecipe(dims=5), ()),
+            (DistillRecipe(dims=4), ["dogs"]),
+        )
     ]
     assert len(set(prints)) == 3
-    assert "1 extra words" in distil(bert_teacher, DistilRecipe(dims=4), words=["dogs"], device="cpu").card.recipe
+    assert "1 extra words" in distill(bert_teacher, DistillRecipe(dims=4), words=["dogs"], device="cpu").card.recipe
 
 
 def test_a_device_that_torch_does_not_know_is_named(bert_teacher):

@@ -121,7 +121,7 @@ def hub() -> Iterator[type[Hub]]:
 def model_folder(hand_folder) -> Path:
     """A model folder as a run leaves it, and a file in it that is none of the model's."""
     (hand_folder / "README.md").write_text("---\nlicense: mit\n---\n# Hand, naïvely\n", encoding="utf-8")
-    (hand_folder / "recipe.toml").write_text("[distil]\ndims = 8\n", encoding="utf-8")
+    (hand_folder / "recipe.toml").write_text("[distill]\ndims = 8\n", encoding="utf-8")
     (hand_folder / "notes.txt").write_text("not for others")
     return hand_folder
 

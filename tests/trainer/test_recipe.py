@@ -16,7 +16,7 @@ from edge_potion.trainer.explained import explained
 from edge_potion.trainer.postprocess import power_normalized
 from edge_potion.trainer.recipe import (
     ContrastRecipe,
-    DistilRecipe,
+    DistillRecipe,
     PowerRecipe,
     Recipe,
     fingerprint,
@@ -31,7 +31,7 @@ def test_the_shipped_default_is_the_published_recipe():
     recipe = load_recipe("potion-256d")
     assert recipe == Recipe()
     assert (recipe.corpus.source, recipe.corpus.subset, recipe.corpus.sentences) == ("allenai/c4", "en", 500_000)
-    assert (recipe.distil.dims, recipe.power.exponent, recipe.pca.dims) == (512, 0.7, 256)
+    assert (recipe.distill.dims, recipe.power.exponent, recipe.pca.dims) == (512, 0.7, 256)
 
 
 @pytest.mark.parametrize("name", ["potion-256d", "potion-256d-minilm", "tiny"])
@@ -42,9 +42,9 @@ def test_every_shipped_recipe_reads_and_writes(name, tmp_path):
 
 
 def test_toml_overrides_defaults_and_false_means_none(tmp_path):
-    (tmp_path / "mine.toml").write_text("[distil]\nsif_coefficient = false\n[power]\nexponent = 1\n")
+    (tmp_path / "mine.toml").write_text("[distill]\nsif_coefficient = false\n[power]\nexponent = 1\n")
     recipe = load_recipe(tmp_path / "mine.toml")
-    assert recipe.distil == DistilRecipe(sif_coefficient=None)
+    assert recipe.distill == DistillRecipe(sif_coefficient=None)
     assert recipe.power.exponent == 1.0
     assert "sif_coefficient = false" in to_toml(recipe)
 
@@ -52,13 +52,13 @@ def test_toml_overrides_defaults_and_false_means_none(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[distil]\ndim = 3", r"mine.toml, \[distil\]: there is no 'dim'; did you mean 'dims'\?"),
-        ("[distill]\ndims = 3", r"there is no 'distill'; did you mean 'distil'\?"),
-        ("distil = 3", r"distil is 3; a section \[distil\] was expected"),
-        ("[distil]\ndims = '256'", "dims is '256'; a whole number was expected"),
-        ("[distil]\ndims = true", "dims is True; a whole number was expected"),
+        ("[distill]\ndim = 3", r"mine.toml, \[distill\]: there is no 'dim'; did you mean 'dims'\?"),
+        ("[distill]\ndims = 3", r"there is no 'distill'; did you mean 'distill'\?"),
+        ("distill = 3", r"distill is 3; a section \[distill\] was expected"),
+        ("[distill]\ndims = '256'", "dims is '256'; a whole number was expected"),
+        ("[distill]\ndims = true", "dims is True; a whole number was expected"),
         ("[corpus]\nsentences = false", "sentences is False; a whole number was expected"),
-        ("[distil]\ndims = 0", "dims is 0; at least 1 was expected"),
+        ("[distill]\ndims = 0", "dims is 0; at least 1 was expected"),
         ("[corpus]\nmin_characters = 9\nmax_characters = 8", "max_characters is 8; at least 9"),
         ("[power]\nexponent = 0", "exponent is 0"),
         ("[contrast]\nepochs = 0", "epochs is 0; at least 1"),
@@ -79,10 +79,10 @@ def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
 
 
 def test_a_fingerprint_changes_with_a_section_and_with_what_came_before():
-    first = fingerprint(DistilRecipe())
-    assert first != fingerprint(DistilRecipe(dims=256))
+    first = fingerprint(DistillRecipe())
+    assert first != fingerprint(DistillRecipe(dims=256))
     assert fingerprint(PowerRecipe(), first) != fingerprint(PowerRecipe(), "other")
-    assert first == fingerprint(DistilRecipe())
+    assert first == fingerprint(DistillRecipe())
 
 
 def test_power_normalization_by_hand():
@@ -96,18 +96,18 @@ def test_power_normalization_by_hand():
     ("text", "message"),
     [
         ("[contrast]\nlr = 0.1", r"\[contrast\]: there is no 'lr'; did you mean 'learning_rate'\?"),
-        ("[distil]\nlr_rate = 0.1", r"there is no 'lr_rate'; \[contrast\], \[born_again\] have 'learning_rate'"),
+        ("[distill]\nlr_rate = 0.1", r"there is no 'lr_rate'; \[contrast\], \[born_again\] have 'learning_rate'"),
         ("[contrast]\nEpoch = 2", "there is no 'Epoch'; did you mean 'epochs'"),
         ("[born_again]\nbatch-size = 2", "there is no 'batch-size'; did you mean 'batch_size'"),
         ("lr = 0.1", r"there is no 'lr'; \[contrast\], \[born_again\] have 'learning_rate'"),
-        ("[distil]\nvocab_size = 5", "did you mean 'vocabulary_size'"),
+        ("[distill]\nvocab_size = 5", "did you mean 'vocabulary_size'"),
         ("[pca]\nexponent = 0.5", r"\[power\] has 'exponent'"),
         ("[contrast]\nteacher = 'x'", "'teacher' stands at the top of a recipe"),
         ("[corpus]\nzzz = 1", "there is no 'zzz'; there are max_characters, "),
         ("[contrast]\nepochs = 1e3", "epochs is 1000.0; a whole number was expected"),
         ("[contrast]\ntemperature = nan", "temperature is nan; a number from 0.001 to 1000"),
         ("[contrast]\nlearning_rate = inf", "learning_rate is inf"),
-        ("[distil]\nsif_coefficient = nan", "sif_coefficient is nan"),
+        ("[distill]\nsif_coefficient = nan", "sif_coefficient is nan"),
         ("[power]\nexponent = nan", "exponent is nan"),
         ("[born_again]\nalpha = nan", "alpha is nan"),
         ("[contrast]\ntoken_weights = 1", "token_weights is 1; true or false was expected"),
@@ -120,7 +120,7 @@ def test_power_normalization_by_hand():
         (f"[contrast]\nlearning_rate = {10**400}", "learning_rate is a number of more than 40 digits"),
         ("[born_again]\nepochs = 10001", "epochs is 10001; at most 10,000"),
         ("[contrast]\nseed = -1", "seed is -1; at least 0"),
-        ("[distil]\ndims = 6\n[pca]\ndims = 512", r"\[pca\] dims is 512, .* has \[distil\] dims = 6"),
+        ("[distill]\ndims = 6\n[pca]\ndims = 512", r"\[pca\] dims is 512, .* has \[distill\] dims = 6"),
         ("[pca]\ndims = 513", r"\[pca\] dims is 513, .* = 512"),
         ("[corpus]\nsentences = 100", "sentences is 100, which fills no batch"),
     ],
@@ -190,9 +190,9 @@ def test_evaluations_are_at_even_distances_and_need_no_list_of_them():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: DistilRecipe(dims="6"), "dims is '6'; a whole number was expected"),
-        (lambda: DistilRecipe(dims=np.int64(6)), "a whole number was expected"),
-        (lambda: DistilRecipe(sif_coefficient="x"), "sif_coefficient is 'x'"),
+        (lambda: DistillRecipe(dims="6"), "dims is '6'; a whole number was expected"),
+        (lambda: DistillRecipe(dims=np.int64(6)), "a whole number was expected"),
+        (lambda: DistillRecipe(sif_coefficient="x"), "sif_coefficient is 'x'"),
         (lambda: ContrastRecipe(temperature=None), "temperature is None; a number from"),
         (lambda: ContrastRecipe(batch_size=True), "batch_size is True"),
         (lambda: ContrastRecipe(token_weights=1), "token_weights is 1; true or false"),

@@ -113,7 +113,7 @@ DAMAGES = {
 }
 DAMAGED = [
     "0-corpus/sentences.txt",
-    "1-distil/model/model.safetensors",
+    "1-distill/model/model.safetensors",
     "2-featurize/train-00001.parquet",
     "2-featurize/shard-00003.json",
     "2-pairs/targets.f16",
@@ -253,7 +253,7 @@ def test_what_another_process_writes_into_a_run_is_not_swept(run_folder, small_t
 # Where a run is killed: the function, as its caller names it, and which of its calls in that process; then it goes on.
 KILLS = [
     ("edge_potion.trainer.stages.sample_corpus", 1),
-    ("edge_potion.trainer.stages.distil", 1),
+    ("edge_potion.trainer.stages.distill", 1),
     ("edge_potion.trainer.run_folder._take_name", 1),
     ("edge_potion.trainer.featurize.write_shard", 2),
     ("edge_potion.trainer.featurize.write_shard", 4),
@@ -332,7 +332,7 @@ def test_the_command_killed_from_outside_goes_on(tiny_run, small_teacher, tmp_pa
                 process.kill()
     assert process.returncode == -9 and not (tmp_path / "run" / "model").exists()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "1-distil: done before" in done.stderr and "agreement" in done.stdout
+    assert "1-distill: done before" in done.stderr and "agreement" in done.stdout
     assert bits(tmp_path / "run") == bits(tiny_run)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_potion import distil
+from edge_potion import distill
 from edge_potion.trainer.card import distilled_card
-from edge_potion.trainer.recipe import DistilRecipe
+from edge_potion.trainer.recipe import DistillRecipe
 from edge_potion.trainer.teacher_name import short_name, teacher_name
 
 MINE = '---\nmodel-index:\n- name: my-tuned-bert\n---\n# Some words about it\n\n`SentenceTransformer("{}")`'
@@ -72,9 +72,9 @@ def test_a_strangers_words_are_plain_words_in_a_card():
 def test_a_teacher_in_a_folder_called_model_is_named_by_its_card(bert_teacher, tmp_path):
     folder = Path(shutil.copytree(bert_teacher, tmp_path / "model"))
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# tiny-bert-v1\n")
-    model = distil(folder, DistilRecipe(dims=4, vocabulary_size=None), device="cpu")
+    model = distill(folder, DistillRecipe(dims=4, vocabulary_size=None), device="cpu")
     assert model.card.name == "tiny-bert-v1-4d" and 'from_pretrained("tiny-bert-v1-4d")' in model.card.readme
     assert "base_model: tiny-bert-v1\n" in model.card.readme and str(tmp_path) not in json.dumps(model.card.config)
     (folder / "README.md").unlink()
-    unnamed = distil(folder, DistilRecipe(dims=4, vocabulary_size=None), device="cpu").card
+    unnamed = distill(folder, DistillRecipe(dims=4, vocabulary_size=None), device="cpu").card
     assert unnamed.name == "unnamed-bert-4d" and "base_model" not in unnamed.readme

@@ -18,12 +18,12 @@ from edge_potion.trainer.recipe import load_recipe
 
 from ..conftest import DATA, bits
 
-STAGES = ["0-corpus", "1-distil", "2-featurize", "2-pairs", "3-contrast", "4-born-again", "5-power", "6-pca"]
+STAGES = ["0-corpus", "1-distill", "2-featurize", "2-pairs", "3-contrast", "4-born-again", "5-power", "6-pca"]
 TINY = load_recipe("tiny")
 
 
 def test_tiny_from_teacher_to_vectors(small_teacher, tiny_run, tmp_path):
-    """distil -> featurize -> contrast -> born-again -> power -> PCA -> export -> encode."""
+    """distill -> featurize -> contrast -> born-again -> power -> PCA -> export -> encode."""
     assert [each.name for each in sorted(tiny_run.iterdir()) if each.is_dir()] == [*STAGES, "model"]
     model = StaticModel.from_pretrained(tiny_run / "model")
     assert model.table.shape == (300, 4)  # 250 of the teacher and 50 words of the corpus
@@ -45,7 +45,7 @@ def test_every_stage_is_a_model_folder_that_follows_from_the_one_before(tiny_run
     vectors = np.linalg.eigh(centred.T @ centred).eigenvectors
     wanted = centred @ vectors[:, ::-1][:, :4]
     np.testing.assert_allclose(np.abs(pca[2:]), np.abs(wanted), atol=1e-4)
-    assert not np.array_equal(tables["1-distil"], tables["3-contrast"])
+    assert not np.array_equal(tables["1-distill"], tables["3-contrast"])
 
 
 def test_the_card_tells_how_the_model_was_made(tiny_run):

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from edge_potion import ModelFormatError, RecipeError, train
 from edge_potion.tokens import plain
-from edge_potion.trainer.distill import distil
-from edge_potion.trainer.recipe import DistilRecipe
+from edge_potion.trainer.distill import distill
+from edge_potion.trainer.recipe import DistillRecipe
 from edge_potion.trainer.vocabulary import build_vocabulary, check_size, frequent_words, new_rules
 
 PIECES = [
@@ -157,15 +157,15 @@ def test_other_tokenizers_are_not_cut(other_tokenizer):
 
 
 def test_distil_gives_as_many_rows_as_were_asked_for(bert_teacher):
-    model = distil(bert_teacher, DistilRecipe(dims=4, vocabulary_size=6), device="cpu")
+    model = distill(bert_teacher, DistillRecipe(dims=4, vocabulary_size=6), device="cpu")
     assert len(model.table) == 6 and model.encode("cat").any()
 
 
 @pytest.mark.parametrize(
     ("recipe", "reason"),
     [
-        ("[distil]\ndims = 16\n[pca]\ndims = 9", r"\[pca\] dims is 9, and the teacher's token vectors have 8 values"),
-        ("[distil]\nvocabulary_size = 3\ndims = 8\n[pca]\ndims = 1", "vocabulary_size is 3"),
+        ("[distill]\ndims = 16\n[pca]\ndims = 9", r"\[pca\] dims is 9, and the teacher's token vectors have 8 values"),
+        ("[distill]\nvocabulary_size = 3\ndims = 8\n[pca]\ndims = 1", "vocabulary_size is 3"),
     ],
 )
 def test_what_a_teacher_cannot_give_is_refused_before_anything_is_made(small_teacher, tmp_path, recipe, reason):
@@ -192,5 +192,5 @@ def test_the_student_of_a_teacher_with_added_words_knows_them(bert_teacher, bert
     PreTrainedTokenizerFast(tokenizer_object=bert_tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
         Path(bert_teacher)
     )
-    model = distil(bert_teacher, DistilRecipe(dims=4, vocabulary_size=None), device="cpu")
+    model = distill(bert_teacher, DistillRecipe(dims=4, vocabulary_size=None), device="cpu")
     assert model.encode("h2o").any() and plain(model.tokenizer).encode("a h2o").tokens == ["a", "h2o"]
