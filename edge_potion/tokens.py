@@ -26,20 +26,24 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = [
+    "UNSET",
+    "TextError",
     "TokenIds",
+    "Unset",
     "check_count",
     "check_texts",
+    "checked_ids",
     "file_text",
     "is_plain",
     "lowers_case",
     "open_tokenizer",
     "pad_id",
     "plain",
-    "prompted",
     "refuse_surrogates",
     "room",
     "sound",
     "tokenize",
+    "tokenize_checked",
     "unk_id",
 ]
 
@@ -68,6 +72,36 @@ BY_CHANCE = ("dropout", "alpha", "nbest_size")  # of a model: what makes it toke
 OLD_FIELDS = {"str_rep", "add_prefix_space"}
 
 
+class Unset:
+    """Type of UNSET: "the model decides", where None already means "no limit"."""
+
+    def __repr__(self) -> str:
+        return "<the model's own>"
+
+
+UNSET = Unset()
+
+
+class TextError(InputError):
+    """A text is not usable.
+
+    Attributes:
+        number: its place among the texts, from 0.
+        fault: what is wrong with it.
+    """
+
+    def __init__(self, number: int, fault: str) -> None:
+        super().__init__(number, fault)
+        self.number, self.fault = number, fault
+
+    def __str__(self) -> str:
+        return f"text {self.number} {self.fault}"
+
+    def behind(self, texts: int) -> TextError:
+        """The same, where so many texts stand before those that were looked at."""
+        return TextError(self.number + texts, self.fault)
+
+
 @dataclass(frozen=True)
 class TokenIds:
     """Ids of B texts in one flat array.
@@ -79,6 +113,12 @@ class TokenIds:
 
     flat: np.ndarray
     lengths: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> TokenIds:
+        """Of one sequence of ids a text."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return cls(np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths)
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -98,31 +138,32 @@ class TokenIds:
         return np.split(self.flat, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int = 0) -> TokenIds:
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
     """Ids of `texts` by a tokenizer that went through `plain`, each cut at `max_tokens` (None: never).
-
-    `first` is the number of the first text, for errors that name one.
 
     Raises:
         InputError: an item is not a str, or holds a lone surrogate; or max_tokens is below 1.
         ModelFormatError: the tokenizer cannot tokenize a text (its unknown token is missing, say).
     """
     check_count("max_tokens", max_tokens)
-    check_texts(texts, first)
+    check_texts(texts)
+    return tokenize_checked(tokenizer, texts, max_tokens)
+
+
+def tokenize_checked(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
+    """`tokenize`, of what went through `check_texts` and `check_count`."""
     with sound("the model's tokenizer.json cannot tokenize"):
         try:
-            ids = _ids(tokenizer, texts, max_tokens, first)
+            ids = _ids(tokenizer, texts, max_tokens)
         except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
-            refuse_surrogates(texts, first)
+            refuse_surrogates(texts)
             raise
-    if max_tokens is not None:
-        ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
-    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
-    return TokenIds(flat, lengths)
+    return TokenIds.of(
+        ids if max_tokens is None else [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
+    )
 
 
-def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int) -> list[list[int]]:
+def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> list[list[int]]:
     """Ids of each text, at least the first `max_tokens`. Of a long text no more is tokenized than that takes."""
     size = room(max_tokens)
     long = {place: text for place, text in enumerate(texts) if len(text) > size}
@@ -130,7 +171,7 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, fir
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces  # who has short texts need not wait
 
-    refuse_surrogates(texts, first)  # in what is cut off too
+    refuse_surrogates(texts)  # in what is cut off too
     heads = list(texts)
     splits = max_tokens is not None and is_split_at_spaces(tokenizer)
     for place, text in long.items():
@@ -165,14 +206,6 @@ def sound(what: str) -> Iterator[None]:
         raise ModelFormatError(f"{what} ({reason})") from failure
 
 
-def prompted(texts: Sequence[str], prompt: str, first: int = 0) -> Sequence[str]:
-    """The texts with `prompt` before each; InputError where one is no str (`first` is the number of the first)."""
-    if not prompt:
-        return texts
-    check_texts(texts, first)
-    return [prompt + text for text in texts]
-
-
 def check_count(name: str, value: int | None, top: int | None = None) -> None:
     """Raise InputError unless an argument is a whole number from 1 (to `top`), or None."""
     if value is None:
@@ -184,29 +217,42 @@ def check_count(name: str, value: int | None, top: int | None = None) -> None:
         )
 
 
-def check_texts(texts: Sequence[str], first: int) -> None:
-    """Raise InputError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
+def checked_ids(ids: TokenIds | Sequence[Sequence[int]], tokens: int) -> TokenIds:
+    """Ids of texts, once each is sure to be one of so many `tokens`; InputError where one is not."""
+    try:
+        known = ids if isinstance(ids, TokenIds) else TokenIds.of(ids)
+    except (TypeError, ValueError, OverflowError) as failure:  # no sequences, or not of whole numbers
+        raise InputError(f"ids are {type(ids).__name__}; a sequence of whole numbers a text was expected") from failure
+    if known.flat.dtype.kind not in "iu" or known.flat.min(initial=0) < 0 or known.flat.max(initial=0) >= tokens:
+        raise InputError(
+            f"ids hold what is no whole number from 0 to {tokens - 1}; ids of this model's own tokenizer were expected"
+        )
+    return known
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise TextError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
     if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
         return
-    for place, text in enumerate(texts, first):
+    for number, text in enumerate(texts):
         if isinstance(text, bytes | bytearray):
-            raise InputError(
-                f"text {place} is {type(text).__name__}; decode it first, for example text.decode('utf-8')"
-            )
+            raise TextError(number, f"is {type(text).__name__}; decode it first, for example text.decode('utf-8')")
         if not isinstance(text, str):
-            raise InputError(f"text {place} is of type {type(text).__name__}; every text must be a str")
+            raise TextError(number, f"is of type {type(text).__name__}; every text must be a str")
 
 
-def refuse_surrogates(texts: Sequence[str], first: int) -> None:
-    for place, text in enumerate(texts, first):
+def refuse_surrogates(texts: Sequence[str]) -> None:
+    """Raise TextError where a text is not valid Unicode."""
+    for number, text in enumerate(texts):
         for begin in range(0, len(text), ENCODED_AT_ONCE):
             try:
                 text[begin : begin + ENCODED_AT_ONCE].encode("utf-8")
             except UnicodeEncodeError as failure:
                 at = begin + failure.start
-                raise InputError(
-                    f"text {place} holds the lone surrogate U+{ord(text[at]):04X} at character {at}, "
-                    "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
+                raise TextError(
+                    number,
+                    f"holds the lone surrogate U+{ord(text[at]):04X} at character {at}, which is no Unicode text; "
+                    "clean it with text.encode('utf-8', 'replace').decode()",
                 ) from None
 
 

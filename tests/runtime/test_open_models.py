@@ -171,15 +171,15 @@ def test_a_graph_without_our_table_runs_and_says_what_it_cannot(unsealed):
 
 def test_what_is_checked_is_what_is_read(folder, hand_model, monkeypatch):
     """The file changes between the look at it and ONNX Runtime's: the model is still the one that was looked at."""
-    from edge_potion import runtime
+    from edge_potion import open_model
 
-    look = runtime.check_onnx
+    look = open_model.check_onnx
 
     def look_and_change(file: Path, content: bytes) -> None:
         look(file, content)
         file.write_bytes(b"")
 
-    monkeypatch.setattr(runtime, "check_onnx", look_and_change)
+    monkeypatch.setattr(open_model, "check_onnx", look_and_change)
     model = EdgeModel.from_pretrained(folder, precision="float32")
     np.testing.assert_allclose(model.encode("the cat"), hand_model.encode("the cat"), atol=1e-6)
     with pytest.raises(ModelFormatError, match=r"is not the file that was exported \(0 bytes"):
@@ -271,7 +271,7 @@ def test_a_pickled_model_is_opened_as_it_was(graph, folder, tmp_path, monkeypatc
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     found = pickle.loads(sent)
-    assert (found.graph, found.precision, found.provider, found._workers) == (graph, "float32", "cpu", 1)
+    assert (found.graph, found.precision, found.provider, found._opened.threads) == (graph, "float32", "cpu", 1)
     assert np.array_equal(found.encode("the cat"), model.encode("the cat"))
     assert pickle.loads(pickle.dumps(found)) is found  # in a pool, each task brings the same
 

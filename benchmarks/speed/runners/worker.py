@@ -142,18 +142,12 @@ def edge_potion(job):
 
     model, load_s = timed(load)
 
-    def form(rows):
-        import numpy as np
-
-        from edge_potion.tokens import TokenIds
-
-        flat = np.array([token for row in rows for token in row], np.int64)
-        return TokenIds(flat, np.array([len(row) for row in rows], np.int64))
+    from edge_potion.tokens import TokenIds
 
     return SimpleNamespace(
         encode=model.encode,
-        from_ids=None if job["graph"] == "text" else lambda ids: model._encode_ids(ids, len(ids.lengths)),
-        form=form,
+        from_ids=None if job["graph"] == "text" else lambda ids: model.encode_ids(ids, batch_size=len(ids.lengths)),
+        form=TokenIds.of,
         nodes={name: list(nodes) for name, nodes in model.ran_on.items()} or None,
         load_s=load_s,
         packages=["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tokenizers", "numpy"],
