@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
 from edge_potion.manifest import check_files, read_manifest
 from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, Step, read_pipeline
@@ -392,7 +392,7 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
     try:
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
     except SafetensorError as failure:  # a full disk, which is no OSError there
-        raise InputError(f"cannot write the table of {card.name} ({failure})") from failure
+        raise AccessError(f"cannot write the table of {card.name} ({failure})") from failure
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "modules.json").write_text(json.dumps(modules, indent=2) + "\n", encoding="utf-8")
     (folder / "tokenizer.json").write_text(file_text(model.tokenizer, card.max_tokens), encoding="utf-8")

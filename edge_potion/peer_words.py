@@ -98,6 +98,7 @@ ENCODE: Mapping[str, Word] = {
 # Other names that an argument of ours never had in those libraries, or had here.
 RENAMED = {"dim": "truncate_dim", "dims": "truncate_dim", "dimensionality": "truncate_dim", "text": "texts"}
 
+SECRET = ("token", "use_auth_token")  # never shown
 FETCH = "the model hub's own settings, such as HF_TOKEN, HF_HOME, HF_HUB_OFFLINE and `hf download`"
 OF_ENCODE = "an argument of encode: {}"
 # Of `from_pretrained`; `normalize` and `device` are followed in `options_at_load` and `refuse_other_lengths`.
@@ -235,7 +236,8 @@ def _translated(
             raise TypeError(f"{name} and {word.ours} are the same argument of {verb}; give one of them")
         return {word.ours: bool(value) if word.ours == "show_progress" else getattr(value, "value", value)}
     if word.instead and not any(value is fine or value == fine for fine in word.fine):
-        raise InputError(f"{name} is {value!r}, which {verb} does not do; use instead: {word.instead}")
+        shown = "given" if name in SECRET else repr(value)
+        raise InputError(f"{name} is {shown}, which {verb} does not do; use instead: {word.instead}")
     return {}
 
 

@@ -220,7 +220,7 @@ def check_count(name: str, value: int | None, top: int | None = None) -> None:
 def checked_ids(ids: TokenIds | Sequence[Sequence[int]], tokens: int) -> TokenIds:
     """Ids of texts, once each is sure to be one of so many `tokens`; InputError where one is not."""
     try:
-        known = ids if isinstance(ids, TokenIds) else TokenIds.of(ids)
+        known = ids if isinstance(ids, TokenIds) else TokenIds.of(list(map(_whole_numbers, ids)))
     except (TypeError, ValueError, OverflowError) as failure:  # no sequences, or not of whole numbers
         raise InputError(f"ids are {type(ids).__name__}; a sequence of whole numbers a text was expected") from failure
     if known.flat.dtype.kind not in "iu" or known.flat.min(initial=0) < 0 or known.flat.max(initial=0) >= tokens:
@@ -228,6 +228,12 @@ def checked_ids(ids: TokenIds | Sequence[Sequence[int]], tokens: int) -> TokenId
             f"ids hold what is no whole number from 0 to {tokens - 1}; ids of this model's own tokenizer were expected"
         )
     return known
+
+
+def _whole_numbers(row: Sequence[int]) -> Sequence[int]:
+    if len(row) and np.asarray(row).dtype.kind not in "iu":
+        raise TypeError(f"{row!r:.100}")
+    return row
 
 
 def check_texts(texts: Sequence[str]) -> None:

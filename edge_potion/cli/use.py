@@ -148,7 +148,7 @@ def verify(
     Example: edge-potion verify my-bundle --provider openvino
     """
     from edge_potion.find import find_folder
-    from edge_potion.verify import verify as replay
+    from edge_potion.replay import verify as replay
 
     failed = False
     for verdict in replay(find_folder(model), provider):
