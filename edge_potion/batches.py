@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from edge_potion.checked_texts import TextError, check_texts
 from edge_potion.errors import InputError
 from edge_potion.progress import counted
-from edge_potion.tokens import TextError, Unset, check_count, check_texts
+from edge_potion.tokens import Unset, check_count
 from edge_potion.unit_length import shortened
 
 __all__ = ["Batch", "Encode", "Says", "batches"]

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_potion.calls import beginning, calls_of, joined, side_by_side, tokens_per_call
+from edge_potion.checked_texts import refuse_surrogates
 from edge_potion.from_ids import LONGEST_IN_GRAPH, FromIds
 from edge_potion.open_model import Opened
-from edge_potion.tokens import refuse_surrogates, room
+from edge_potion.tokens import room
 
 __all__ = ["FromText"]
 

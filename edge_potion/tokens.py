@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion import cpp_locale
+from edge_potion.checked_texts import check_texts, refuse_surrogates
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import json_object, read_json
 
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNSET",
-    "TextError",
     "TokenIds",
     "Unset",
     "check_count",
-    "check_texts",
     "checked_ids",
     "file_text",
     "is_plain",
@@ -39,7 +38,6 @@ __all__ = [
     "open_tokenizer",
     "pad_id",
     "plain",
-    "refuse_surrogates",
     "room",
     "sound",
     "tokenize",
@@ -53,7 +51,6 @@ log = logging.getLogger("edge_potion")
 
 CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
 LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
-ENCODED_AT_ONCE = 2**20  # characters, so that a look at a long text takes little memory
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 # The fields of each model in a tokenizer.json, and of an added token, that `tokenizers` 0.23 reads; it passes over
 # others without a word. A model of an old file has no type.
@@ -80,26 +77,6 @@ class Unset:
 
 
 UNSET = Unset()
-
-
-class TextError(InputError):
-    """A text is not usable.
-
-    Attributes:
-        number: its place among the texts, from 0.
-        fault: what is wrong with it.
-    """
-
-    def __init__(self, number: int, fault: str) -> None:
-        super().__init__(number, fault)
-        self.number, self.fault = number, fault
-
-    def __str__(self) -> str:
-        return f"text {self.number} {self.fault}"
-
-    def behind(self, texts: int) -> TextError:
-        """The same, where so many texts stand before those that were looked at."""
-        return TextError(self.number + texts, self.fault)
 
 
 @dataclass(frozen=True)
@@ -234,32 +211,6 @@ def _whole_numbers(row: Sequence[int]) -> Sequence[int]:
     if len(row) and np.asarray(row).dtype.kind not in "iu":
         raise TypeError(f"{row!r:.100}")
     return row
-
-
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise TextError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
-    if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
-        return
-    for number, text in enumerate(texts):
-        if isinstance(text, bytes | bytearray):
-            raise TextError(number, f"is {type(text).__name__}; decode it first, for example text.decode('utf-8')")
-        if not isinstance(text, str):
-            raise TextError(number, f"is of type {type(text).__name__}; every text must be a str")
-
-
-def refuse_surrogates(texts: Sequence[str]) -> None:
-    """Raise TextError where a text is not valid Unicode."""
-    for number, text in enumerate(texts):
-        for begin in range(0, len(text), ENCODED_AT_ONCE):
-            try:
-                text[begin : begin + ENCODED_AT_ONCE].encode("utf-8")
-            except UnicodeEncodeError as failure:
-                at = begin + failure.start
-                raise TextError(
-                    number,
-                    f"holds the lone surrogate U+{ord(text[at]):04X} at character {at}, which is no Unicode text; "
-                    "clean it with text.encode('utf-8', 'replace').decode()",
-                ) from None
 
 
 def open_tokenizer(file: Path, read: bytes | None = None) -> Tokenizer:

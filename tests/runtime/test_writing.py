@@ -161,7 +161,7 @@ def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkey
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises((KeyboardInterrupt, InputError)):
+    with pytest.raises((KeyboardInterrupt, AccessError)):
         hand_model.save_pretrained(hand_folder)
     assert (hand_folder / "model.safetensors").read_bytes() == before
     assert not left_over(hand_folder.parent)

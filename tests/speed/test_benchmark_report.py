@@ -21,7 +21,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from edge_potion import AccessError, InputError
+from edge_potion import InputError
 from edge_potion.benchmarks.speed.benchmark import _scores, _sentences, _write
 from edge_potion.benchmarks.speed.compare import Change, as_text, compare, read_report
 from edge_potion.benchmarks.speed.report.markdown import as_markdown
@@ -437,7 +437,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     (tmp_path / "report.json").unlink()
     (tmp_path / "report.json").mkdir()
-    with pytest.raises(AccessError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         _write(example(), tmp_path)
 
 

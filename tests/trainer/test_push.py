@@ -24,7 +24,7 @@ from edge_potion.trainer.hub import check_push, push
 try:
     print("done:", {call})
 except EdgePotionError as error:
-    print(f"{type(error).__name__}:", error)
+    print(type(error).__name__ + ":", error)
 """
 
 
