@@ -29,6 +29,7 @@ __all__ = [
     "TRANSFORMERS_JS",
     "Missing",
     "build",
+    "dependencies",
     "environment_folder",
     "javascript_folder",
     "python_of",
@@ -84,7 +85,7 @@ def build(name: str) -> Path:
         commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
     else:
         pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *_dependencies(name)]]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *dependencies(name)]]
     for command in commands:
         try:
             done = subprocess.run(
@@ -165,11 +166,11 @@ def _same(file: Path, copy: Path) -> bool:
 def environment_folder(name: str) -> Path:
     """Where the environment is, or would be: another one where its header, or this Python, is another."""
     node = PACKAGES.get(name)
-    content = node.read_text(encoding="utf-8") if node else f"{sys.version} {_dependencies(name)}"
+    content = node.read_text(encoding="utf-8") if node else f"{sys.version} {dependencies(name)}"
     return cache_folder() / "benchmark" / f"{Path(name).stem}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _dependencies(name: str) -> list[str]:
+def dependencies(name: str) -> list[str]:
     """The packages in the header of a script."""
     script = _script(name)
     header = HEADER.search(script.read_text(encoding="utf-8")) if script.is_file() else None
