@@ -2,9 +2,9 @@
 
     python -m edge_potion.benchmarks.speed.environments [NAME ...]
 
-builds those named, or all that `edge-potion benchmark` runs. A NAME is that of a file `runners/run_NAME.py`, or the
-path of any other script with a header as PEP 723 describes it. They lie in the user's cache (EDGE_POTION_CACHE moves
-it), keyed by what they hold, and may be deleted at any time.
+builds those named, or all that there is a runner for (Node's where Node is). A NAME is that of a file
+`runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it. They lie in the user's
+cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ class Missing(Exception):
 def main() -> None:
     """Build environments, one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = _names()
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(_names())}")
+    with_node = shutil.which("node") and shutil.which("npm")
+    everything = [name for name in _names() if with_node or name not in PACKAGES]
     for name in parser.parse_args().names or everything:
         try:
             print(build(name))
@@ -190,7 +191,7 @@ def _script(name: str) -> Path:
 
 
 def _names() -> list[str]:
-    """Of all that the benchmark runs; EdgeModel runs in our own environment, so its runner has no header."""
+    """Of all that there is a runner for; that of EdgeModel has no header, as it runs in our own environment."""
     with_header = (file for file in RUNNERS.glob("run_*.py") if HEADER.search(file.read_text(encoding="utf-8")))
     runners = sorted(file.stem.removeprefix("run_").replace("_", "-") for file in with_header)
     return [*runners, *PACKAGES]
