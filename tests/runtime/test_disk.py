@@ -84,7 +84,7 @@ def test_a_lower_layer_that_cannot_be_filled_keeps_the_old_bundle(overlay, hand_
             raise OSError(errno.EIO, "Input/output error")
         return real(self, target)
 
-    with pytest.raises(InputError, match="Input/output error"), written_whole(overlay / "bundle") as beside:
+    with pytest.raises(AccessError, match="Input/output error"), written_whole(overlay / "bundle") as beside:
         write_model_files(beside, hand_model, {"embeddings": hand_model.table})
         monkeypatch.setattr(Path, "replace", replace)
     assert len(before) == 11 and contents(overlay / "bundle") == before
@@ -152,7 +152,7 @@ def test_a_file_mounted_alone_keeps_its_content_when_writing_fails(tmp_path, mou
         goal.write(source.read(2))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(InputError, match="No space left"), file_written_whole(tmp_path / "v.npy") as beside:
+    with pytest.raises(AccessError, match="No space left"), file_written_whole(tmp_path / "v.npy") as beside:
         beside.write_bytes(b"newer")
         monkeypatch.setattr(shutil, "copyfileobj", half)
     assert (tmp_path / "outside").read_bytes() == b"old"
@@ -214,7 +214,7 @@ def test_a_disk_that_does_not_take_what_was_written_keeps_the_old(hand_model, ha
     monkeypatch.setattr(os, "fsync", refuse_with(code))
     with pytest.raises(AccessError, match=f"cannot write .*{os.strerror(code)}"):
         StaticModel(hand_model.table * 2, hand_model.tokenizer, hand_model.card).save_pretrained(hand_folder)
-    with pytest.raises(InputError, match=os.strerror(code)), file_written_whole(hand_folder / "README.md") as beside:
+    with pytest.raises(AccessError, match=os.strerror(code)), file_written_whole(hand_folder / "README.md") as beside:
         beside.write_text("new")
     assert (hand_folder / "model.safetensors").read_bytes() == before
     assert not temporaries(hand_folder.parent)
@@ -493,7 +493,7 @@ def test_a_disk_that_is_full_at_any_step_keeps_the_old_model(hand_model, small_d
         try:
             changed.save_pretrained(old)
             break
-        except InputError as error:
+        except AccessError as error:
             refused += 1
             assert "No space left" in str(error) and "\n" not in str(error)
             assert contents(old) == before
