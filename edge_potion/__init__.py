@@ -41,7 +41,7 @@ _HOME_OF = {
         "edge_potion.errors",
     ),
 }
-_RENAMED = {"distil": "distill", "Model": "EdgeModel", "SentenceTransformer": "EdgeModel"}
+_RENAMED = {"distil": "distill", "SentenceTransformer": "EdgeModel"}
 
 # Written out, as type checkers read no other form; a test holds it to the names above.
 __all__ = [

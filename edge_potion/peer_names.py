@@ -31,7 +31,7 @@ ELSEWHERE = {
 
 
 class PeerNames:
-    """Mixed into both kinds of model, which have `dim`, `says`, `device`, `encode` and `similarity`."""
+    """Mixed into both kinds of model, which have `dim`, `says`, `device` and `encode`."""
 
     if not TYPE_CHECKING:  # or every name would be an attribute
 

@@ -202,8 +202,10 @@ def checked_ids(ids: TokenIds | Sequence[Sequence[int]], tokens: int) -> TokenId
         raise InputError(f"ids are {type(ids).__name__}; a sequence of whole numbers a text was expected") from failure
     if known.flat.dtype.kind not in "iu" or known.flat.min(initial=0) < 0 or known.flat.max(initial=0) >= tokens:
         raise InputError(
-            f"ids hold what is no whole number from 0 to {tokens - 1}; ids of this model's own tokenizer were expected"
+            f"ids hold what is no whole number from 0 to {tokens - 1}, as this model's own tokenizer gives"
         )
+    if known.lengths.min(initial=0) < 0 or known.lengths.sum() != len(known.flat):
+        raise InputError(f"ids are {len(known.flat)}, and their lengths add up to {known.lengths.sum()}")
     return known
 
 

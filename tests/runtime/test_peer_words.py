@@ -242,7 +242,14 @@ def test_token_ids_have_the_vectors_of_their_texts(graph, hand_model, tmp_path):
     assert model.encode_ids([]).shape == (0, 8)
 
 
-@pytest.mark.parametrize("ids", [[[32]], [[-1]], [["a"]], [3], [[0.5]], 7, [[2**70]], TokenIds(np.ones(1), np.ones(1))])
+NO_IDS = [
+    *([[32]], [[-1]], [["a"]], [3], [[0.5]], 7, [[2**70]], TokenIds(np.ones(1), np.array([1]))),
+    TokenIds(np.array([1, 2]), np.array([1])),
+    TokenIds(np.array([1, 2]), np.array([3, -1])),
+]
+
+
+@pytest.mark.parametrize("ids", NO_IDS)
 def test_ids_that_are_none_of_the_models_are_refused(ids, hand_bundle):
     for graph in ("text", "bag"):
         with pytest.raises(InputError, match=r"ids (hold|are)"):
