@@ -12,7 +12,7 @@ import pytest
 from edge_potion.benchmarks.speed import environments
 
 from .hub import LoopbackHub, hub_environment, run_script, served  # noqa: F401  # for tests that import them from here
-from .models import (  # noqa: F401  # fixtures
+from .models import (  # noqa: F401  # fixtures, which tests name as arguments
     CHECKOUT,
     DATA,
     bert_teacher,

@@ -275,7 +275,8 @@ KILLING = """
 import importlib, logging, os, signal, sys
 from pathlib import Path
 logging.basicConfig(level="INFO", stream=sys.stderr)
-import torch, transformers
+import matplotlib.backends.backend_agg, pandas, pyarrow.parquet, torch
+from transformers import AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 from edge_potion.trainer import pipeline
 teacher, corpus, out = sys.argv[1:4]
 
