@@ -22,7 +22,7 @@ from edge_potion.bundle import graph_file
 from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from edge_potion.onnx_file import OPERATORS, check_onnx
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 
 SECONDS = 900  # for all mutations of a run: one that hangs is found by it
 

@@ -22,7 +22,7 @@ from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes, read_golden_b
 from edge_potion.static_model import Card
 from edge_potion.verify import verify
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 
 PRECISIONS = ["int8", "float16", "float32"]
 SHIPPED = BUILT_IN_FOLDER / BUILT_IN

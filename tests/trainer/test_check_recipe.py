@@ -22,7 +22,7 @@ from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.sources import find_sources
 from edge_potion.trainer.teacher import load_teacher
 
-from ..conftest import DATA
+from ..models import DATA
 
 TINY = load_recipe("tiny")
 

@@ -17,7 +17,7 @@ from edge_potion.trainer.recipe import load_recipe
 from edge_potion.trainer.shards import shard_files
 from edge_potion.writing import written_whole
 
-from ..conftest import DATA, bits
+from ..models import DATA, bits
 
 TINY = load_recipe("tiny")
 

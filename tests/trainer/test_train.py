@@ -16,7 +16,7 @@ import pytest
 from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export, train
 from edge_potion.trainer.recipe import load_recipe
 
-from ..conftest import DATA, bits
+from ..models import DATA, bits
 
 STAGES = ["0-corpus", "1-distill", "2-featurize", "2-pairs", "3-contrast", "4-born-again", "5-power", "6-pca"]
 TINY = load_recipe("tiny")
