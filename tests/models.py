@@ -226,7 +226,7 @@ def distilled(distilled_folder) -> StaticModel:
 @pytest.fixture(scope="session")
 def bundle(distilled, distilled_folder) -> Bundle:
     """The distilled model at every precision; whoever changes it copies it first."""
-    code = [*(CHECKOUT / "edge_potion").glob("*.py"), *(CHECKOUT / "exporters").glob("*.*")]
+    code = [*(CHECKOUT / "edge_potion").glob("*.py"), *(CHECKOUT / "exporters").glob("[!.]*.*")]
     sources = [distilled_folder / "config.json", CHECKOUT / "constraints.txt", *sorted(code)]
     precisions = ["int8", "float16", "float32"]
     folder = made_once("bundle", sources, lambda out: export(distilled, out, quantize=precisions))

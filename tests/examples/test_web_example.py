@@ -21,6 +21,8 @@ from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 from ..models import CHECKOUT
 from ..peers import built_javascript
 
+pytestmark = pytest.mark.browser
+
 PAGE = CHECKOUT / "examples" / "web"
 SERVE = PAGE / "serve.py"
 BUNDLE = CHECKOUT / "edge_potion" / "models" / "potion-256d-minilm"

@@ -22,6 +22,8 @@ from edge_potion.tokens import tokenize
 from ..models import CHECKOUT
 from ..peers import built_javascript
 
+pytestmark = pytest.mark.browser
+
 GOLDEN = json.loads((CHECKOUT / "exporters" / "golden_texts.json").read_text(encoding="ascii"))
 NASTY = [
     *(

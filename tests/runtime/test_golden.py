@@ -165,6 +165,7 @@ def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(h
     assert golden["unit_length"] == UNIT_LENGTH
 
 
+@pytest.mark.browser
 def test_the_page_counts_and_measures_as_verify_does(tmp_path):
     if not shutil.which("node"):
         pytest.skip("node is not installed")

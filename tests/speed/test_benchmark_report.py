@@ -524,6 +524,7 @@ def test_a_measured_configuration_may_lack_metrics():
     assert label(first) not in part(as_page(report), "Memory")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [example, crowded, interrupted])
 def test_the_page_opens_on_a_phone_without_a_network(make, dark, tmp_path):

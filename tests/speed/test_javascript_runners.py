@@ -26,6 +26,8 @@ from edge_potion.golden import cosines
 from ..models import DATA
 from ..peers import built_javascript
 
+pytestmark = pytest.mark.browser
+
 GOLDEN_TEXTS_A_CALL = 64  # as measure.mjs calls
 CHROMIUM = os.environ.get("EDGE_POTION_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
