@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
 DATA = CHECKOUT / "tests" / "data" / "sentences.txt"
 MODELS = CHECKOUT / "build" / "test-models"
+EXPORTED: dict[tuple[str, ...], TemporaryDirectory[str]] = {}  # bundles of the hand model, by their precisions
 NOT_BITS = {"stage.json", "summary.json", ".lock"}  # of a training run: these tell times
 # 32 tokens: what a (32, 8) table stands for.
 HAND_VOCABULARY = (
@@ -64,9 +66,17 @@ def hand_folder(hand_model, tmp_path) -> Path:
 @pytest.fixture
 def hand_bundle(hand_model, tmp_path) -> Path:
     """Without its manifest: tests change its files to see what is checked behind the checksums."""
-    folder = export(hand_model, tmp_path / "bundle").folder
+    folder = exported_once(hand_model, tmp_path / "bundle", "int8")
     (folder / MANIFEST).unlink()
     return folder
+
+
+def exported_once(model: StaticModel, out: Path, *precisions: str) -> Path:
+    """A bundle of the hand model to change: a copy of the one that this process exported."""
+    if precisions not in EXPORTED:
+        EXPORTED[precisions] = TemporaryDirectory(prefix="hand-bundle-")
+        export(model, Path(EXPORTED[precisions].name) / "bundle", quantize=precisions)
+    return Path(shutil.copytree(Path(EXPORTED[precisions].name) / "bundle", out))
 
 
 @pytest.fixture
