@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
 DATA = CHECKOUT / "tests" / "data" / "sentences.txt"
 MODELS = CHECKOUT / "build" / "test-models"
-EXPORTED: dict[tuple[str, ...], TemporaryDirectory[str]] = {}  # bundles of the hand model, by their precisions
+EXPORTED: dict[tuple[bool | str, ...], TemporaryDirectory[str]] = {}  # bundles of the hand model, by their precisions
 NOT_BITS = {"stage.json", "summary.json", ".lock"}  # of a training run: these tell times
 # 32 tokens: what a (32, 8) table stands for.
 HAND_VOCABULARY = (
@@ -72,11 +72,12 @@ def hand_bundle(hand_model, tmp_path) -> Path:
 
 
 def exported_once(model: StaticModel, out: Path, *precisions: str) -> Path:
-    """A bundle of the hand model to change: a copy of the one that this process exported."""
-    if precisions not in EXPORTED:
-        EXPORTED[precisions] = TemporaryDirectory(prefix="hand-bundle-")
-        export(model, Path(EXPORTED[precisions].name) / "bundle", quantize=precisions)
-    return Path(shutil.copytree(Path(EXPORTED[precisions].name) / "bundle", out))
+    """A bundle of the hand model, normalized or not, to change: a copy of the one that this process exported."""
+    key = (model.card.normalize, *precisions)
+    if key not in EXPORTED:
+        EXPORTED[key] = TemporaryDirectory(prefix="hand-bundle-")
+        export(model, Path(EXPORTED[key].name) / "bundle", quantize=precisions)
+    return Path(shutil.copytree(Path(EXPORTED[key].name) / "bundle", out))
 
 
 @pytest.fixture
