@@ -11,15 +11,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# What does not fit beside the rest has an environment of its own, by the header of its script. JavaScript where node and
-# npm are.
+# What does not fit beside the rest has an environment of its own, by the header of its script.
 export EDGE_POTION_CACHE ?= $(CURDIR)/.venvs/cache
 ENVIRONMENT := $(BIN)/python -m edge_potion.benchmarks.speed.environments
-NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),javascript transformers-js)
 DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
-ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers langchain $(NODE) $(DISTILL) \
-	tests/exporters/oldest_onnxruntime.py
+OLDEST := tests/exporters/oldest_onnxruntime.py
 
 .PHONY: demo minilm built-in check test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
 
@@ -55,7 +52,8 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) $(ENVIRONMENTS)
+	$(ENVIRONMENT)
+	$(ENVIRONMENT) $(DISTILL) $(OLDEST)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,21 +134,20 @@ def _on_provider(
     bundle: Bundle, name: str, provider: str, held: Sequence[tuple[str, str]], setting: Setting
 ) -> Iterator[Configuration]:
     script = IN_JAVASCRIPT.get(provider) if provider not in setting.pythons else None
-    runner = f"onnxruntime-{script.name}" if script else "edge-potion"
+    configuration = Configuration(
+        name=f"{name} {provider}",
+        model=name,
+        runner=f"onnxruntime-{script.name}" if script else "edge-potion",
+        peer=False,
+        graph=None,
+        precision=None,
+        provider=provider,
+        threads=setting.threads[0],
+    )
     try:
         command = ["node", str(javascript_folder() / f"{script.name}.mjs")] if script else _python(provider, setting)
     except Missing as reason:
-        yield Configuration(
-            name=f"{name} {provider}",
-            model=name,
-            runner=runner,
-            peer=False,
-            graph=None,
-            precision=None,
-            provider=provider,
-            threads=setting.threads[0],
-            reason=str(reason),
-        )
+        yield replace(configuration, reason=str(reason))
         return
     for graph, precision in held:
         file = bundle.graphs[graph, precision]
@@ -160,14 +159,11 @@ def _on_provider(
             "package": str(package_alone(setting.scratch)),
         }
         for threads in setting.threads if provider in BY_THREADS else setting.threads[:1]:
-            yield Configuration(
+            yield replace(
+                configuration,
                 name=f"{name} {graph} {precision} {provider} x{threads}",
-                model=name,
-                runner=runner,
-                peer=False,
                 graph=graph,
                 precision=precision,
-                provider=provider,
                 threads=threads,
                 command=command,
                 job=job,

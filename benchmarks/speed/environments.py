@@ -2,9 +2,9 @@
 
     python -m edge_potion.benchmarks.speed.environments [NAME ...]
 
-builds those named, or all that `edge-potion benchmark` runs. A NAME is that of a file `runners/run_NAME.py`, or the
-path of any other script with a header as PEP 723 describes it. They lie in the user's cache (EDGE_POTION_CACHE moves
-it), keyed by what they hold, and may be deleted at any time.
+builds those named, or all that there is a runner for (Node's where Node is). A NAME is that of a file
+`runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it. They lie in the user's
+cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "TRANSFORMERS_JS",
     "Missing",
     "build",
+    "dependencies",
     "environment_folder",
     "javascript_folder",
     "python_of",
@@ -54,8 +55,9 @@ class Missing(Exception):
 def main() -> None:
     """Build environments, one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = _names()
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(_names())}")
+    with_node = shutil.which("node") and shutil.which("npm")
+    everything = [name for name in _names() if with_node or name not in PACKAGES]
     for name in parser.parse_args().names or everything:
         try:
             print(build(name))
@@ -84,7 +86,7 @@ def build(name: str) -> Path:
         commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
     else:
         pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *_dependencies(name)]]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *dependencies(name)]]
     for command in commands:
         try:
             done = subprocess.run(
@@ -165,11 +167,11 @@ def _same(file: Path, copy: Path) -> bool:
 def environment_folder(name: str) -> Path:
     """Where the environment is, or would be: another one where its header, or this Python, is another."""
     node = PACKAGES.get(name)
-    content = node.read_text(encoding="utf-8") if node else f"{sys.version} {_dependencies(name)}"
+    content = node.read_text(encoding="utf-8") if node else f"{sys.version} {dependencies(name)}"
     return cache_folder() / "benchmark" / f"{Path(name).stem}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _dependencies(name: str) -> list[str]:
+def dependencies(name: str) -> list[str]:
     """The packages in the header of a script."""
     script = _script(name)
     header = HEADER.search(script.read_text(encoding="utf-8")) if script.is_file() else None
@@ -189,7 +191,7 @@ def _script(name: str) -> Path:
 
 
 def _names() -> list[str]:
-    """Of all that the benchmark runs; EdgeModel runs in our own environment, so its runner has no header."""
+    """Of all that there is a runner for; that of EdgeModel has no header, as it runs in our own environment."""
     with_header = (file for file in RUNNERS.glob("run_*.py") if HEADER.search(file.read_text(encoding="utf-8")))
     runners = sorted(file.stem.removeprefix("run_").replace("_", "-") for file in with_header)
     return [*runners, *PACKAGES]

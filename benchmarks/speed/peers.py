@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,36 +76,32 @@ def peer_configurations(labels: Sequence[str], bundle: Bundle, setting: Setting)
     model = Model(StaticModel.from_pretrained(bundle.folder), bundle)
     for label in labels:
         peer = PEERS[label]
+        configuration = Configuration(
+            name=label,
+            model=peer.name,
+            runner=peer.runner,
+            peer=True,
+            graph=None,
+            precision=peer.precision,
+            provider="cpu",
+            threads=setting.threads[0],
+        )
         try:
             command = script_command(peer.runner, setting.pythons)
             prepared = peer.prepare(model, peer.precision, setting)
         except (Missing, EdgePotionError) as reason:
-            yield _configuration(peer, label, setting.threads[0], reason=str(reason))
+            yield replace(configuration, reason=str(reason))
             continue
         for threads in setting.threads:
-            yield _configuration(
-                peer,
-                f"{label} x{threads}",
-                threads,
+            yield replace(
+                configuration,
+                name=f"{label} x{threads}",
+                threads=threads,
                 command=command,
                 job={"file": str(prepared.file), "folder": str(prepared.file.parent), **prepared.job},
                 size_bytes=prepared.file.stat().st_size,
                 golden=bundle if peer.same_model else None,
             )
-
-
-def _configuration(peer: Peer, name: str, threads: int, **more: Any) -> Configuration:
-    return Configuration(
-        name=name,
-        model=peer.name,
-        runner=peer.runner,
-        peer=True,
-        graph=None,
-        precision=peer.precision,
-        provider="cpu",
-        threads=threads,
-        **more,
-    )
 
 
 def peers_environments(labels: Sequence[str]) -> list[str]:
