@@ -211,7 +211,7 @@ def test_where_no_model_can_be_loaded_the_first_says_why(suite, tmp_path):
     assert not (tmp_path / "out" / "report.json").exists()
 
 
-def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, teacher_folder, tmp_path, monkeypatch):
+def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, small_teacher, tmp_path, monkeypatch):
     import sentence_transformers
 
     class Panic(BaseException):  # as pyo3's
@@ -221,7 +221,7 @@ def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, 
         raise Panic("range end index\nout of range")
 
     monkeypatch.setattr(sentence_transformers.SentenceTransformer, "encode", encode)
-    report = evaluate([f"st:{teacher_folder}"], suite, tmp_path / "out", tasks=[STS])
+    report = evaluate([f"st:{small_teacher}"], suite, tmp_path / "out", tasks=[STS])
     assert tasks_of(report)["STS16"]["reason"].endswith("(range end index)")
 
 
