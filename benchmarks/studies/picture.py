@@ -14,7 +14,7 @@ __all__ = ["INSIDE", "standalone"]
 WIDTH, MARGIN, SHOWN = 480, 16, 720
 INSIDE = WIDTH - 2 * MARGIN  # pixels that the plot has
 TITLE, WORDS = 24, 15  # pixels: the height of the title, and of a line below it
-LINE_LETTERS, TITLE_LETTERS = 74, 54  # of a line that fits, in the widest of the fonts below
+LINE_LETTERS = 74  # of a line that fits, in the widest of the fonts below
 DARK = "(prefers-color-scheme: dark)"
 STYLE = """
 text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; fill: var(--ink); }

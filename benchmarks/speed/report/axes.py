@@ -78,7 +78,9 @@ def across(axis: Axis, y: float) -> list[str]:
     for tick in axis.ticks:
         x, label = axis.place(tick), tick_label(tick)
         wide = letters_percent(len(label) + 1)
-        anchor, begin = ("start", x) if x < wide / 2 else ("end", x - wide) if x > 100 - wide / 2 else ("", x - wide / 2)
+        anchor, begin = (
+            ("start", x) if x < wide / 2 else ("end", x - wide) if x > 100 - wide / 2 else ("", x - wide / 2)
+        )
         if begin >= taken:
             drawn.append(f'<text class="tick" x="{x:.2f}%" y="{y}" text-anchor="{anchor or "middle"}">{label}</text>')
             taken = begin + wide

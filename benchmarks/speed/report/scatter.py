@@ -89,7 +89,9 @@ def labelled(
         anchor, at = _anchored(box, x)
         for number, (style, words) in enumerate((("name", point.label), ("note", point.note))):
             base = box.top + LINE * (number + 1) - 4
-            drawn.append(f'<text class="{style}" x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{html(words)}</text>')
+            drawn.append(
+                f'<text class="{style}" x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{html(words)}</text>'
+            )
         drawn.append("</g>")
     return plot(key, name, description, TOP + HEIGHT + 44, drawn)
 
