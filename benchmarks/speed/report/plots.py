@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TypeVar
 
 from edge_potion.escaping import html
@@ -38,7 +39,7 @@ ROW, LANE, HEADING, SUBHEADING, AXIS = 30, 8, 26, 24, 22  # pixels
 LABEL, FIRST_LANE = 10, 20  # pixels below a row's top
 SMALL = 0.7  # of a marker that has its lane: it reaches into no other
 MOST_LETTERS = 40  # of a row's label: what a phone has room for beside a number
-FAR = 8.0  # times
+FAR = 10.0  # times
 SHORT = 12  # rows that need no second axis above them
 
 
@@ -153,15 +154,13 @@ def bars(key: str, name: str, description: str, rows: Sequence[Bar]) -> str:
 def _apart(
     rows: Sequence[AnyRow], size_of: Callable[[AnyRow], float], longest_alone: bool = False
 ) -> list[Sequence[AnyRow]]:
-    """All rows, or those that are alike and then the few that are FAR from them."""
-    sizes = sorted(size for row in rows if (size := size_of(row)) > 0)
-    for place in range(1, len(sizes)):
-        few = min(place, len(sizes) - place)
-        low_ones = place == few
-        if sizes[place] >= FAR * sizes[place - 1] and 3 * few <= len(sizes) and not (longest_alone and low_ones):
-            far = [row for row in rows if (size_of(row) < sizes[place]) == low_ones]
-            return [[row for row in rows if row not in far], far]
-    return [rows]
+    """All rows, or those that are alike, and then the few that are FAR from the middle one on either side."""
+    middle = median([size_of(row) for row in rows])
+    long = [row for row in rows if size_of(row) > FAR * middle]
+    short = [] if longest_alone else [row for row in rows if size_of(row) * FAR < middle]
+    if 3 * len(long + short) > len(rows):
+        return [rows]
+    return [part for part in ([row for row in rows if row not in long + short], short, long) if part]
 
 
 def _rows(
