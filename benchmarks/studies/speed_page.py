@@ -173,5 +173,10 @@ def _count(number: float | None) -> str:
 def _ratio(report: Report, row: Configuration, metric: str) -> str:
     for ratio in report["ratios"]:
         if (ratio["of"], ratio["metric"]) == (row["name"], metric):
-            return f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})"
+            median, low, high = (_times(ratio[end]) for end in ("median", "low", "high"))
+            return f"{median} ({low}-{high})"
     return ""
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.1g}"
