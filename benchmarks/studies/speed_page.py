@@ -31,7 +31,6 @@ BARS = (
     ({"model": "all-MiniLM-L6-v2 ONNX"}, "all-MiniLM-L6-v2, the transformer"),
 )
 TITLE = "Texts a second on one core"
-LONGEST_REASON = 160  # letters; the whole report has all
 # Whose versions are named.
 LIBRARIES = (
     *("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino"),
@@ -61,11 +60,9 @@ def speed_page(report: Report, name: str, folder: Path) -> dict[str, str]:
         _setting(report),
         "## From token ids",
         _from_ids(report),
-        "## What could not run here",
-        _refused(report),
         "## All of it",
         folded("Each graph on each provider, at the smallest precision that ran", _table(report, _smallest(report))),
-        folded("The whole report of edge-potion benchmark: every row, every metric, every ratio", whole),
+        folded("The whole report of edge-potion benchmark: every row and ratio, and what could not run here", whole),
         source(name, "make bench"),
     ]
     return {"results/speed.md": "\n\n".join(page) + "\n", **pictures("speed", plot, TITLE, words)}
@@ -130,19 +127,6 @@ def _from_ids(report: Report) -> str:
     return f"{told}\n\n{table(heads, rows)}"
 
 
-def _refused(report: Report) -> str:
-    refused: dict[tuple[str, str], list[Configuration]] = {}
-    for row in report["configurations"]:
-        if row["status"] != "measured":
-            refused.setdefault((row["provider"], row["status"]), []).append(row)
-    lines = []
-    for (provider, status), some in refused.items():
-        graphs = ", ".join(f"{row['graph']} {row['precision']}" for row in some if row["graph"])
-        reason = markdown(_cut(some[0]["reason"]))
-        lines.append(f"* {provider}{f' ({graphs})' if graphs else ''}: {status}; {reason}")
-    return "\n".join(lines) or "All of it ran."
-
-
 def _measured(report: Report) -> list[Configuration]:
     return [row for row in report["configurations"] if row["status"] == "measured"]
 
@@ -153,10 +137,6 @@ def _smallest(report: Report) -> list[Configuration]:
     there = {(row["graph"], row["provider"], row["precision"]) for row in rows if not row["peer"]}
     best = {pair: next(at for at in PRECISIONS if (*pair, at) in there) for pair in {key[:2] for key in there}}
     return [row for row in rows if row["peer"] or best[row["graph"], row["provider"]] == row["precision"]]
-
-
-def _cut(reason: str) -> str:
-    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 2].rsplit(" ", 1)[0] + " …"
 
 
 def _called(row: Configuration) -> str:
