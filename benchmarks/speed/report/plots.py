@@ -83,7 +83,9 @@ def dots(key: str, name: str, description: str, rows: Sequence[Dots], series: Se
     """A lane for each series, on one logarithmic axis: lane, shape and colour tell the series."""
 
     def axis_of(rows: Sequence[Dots]) -> Axis:
-        return Axis.logarithmic([spread[end] for row in rows for spread in row.spreads.values() for end in spread])
+        return Axis.logarithmic(
+            [spread[end] for row in rows for spread in row.spreads.values() for end in ("low", "high")]
+        )
 
     def marks(axis: Axis, row: Dots, y: float) -> Iterable[str]:
         for number, of in enumerate(series):
