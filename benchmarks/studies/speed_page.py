@@ -10,7 +10,7 @@ from typing import Any
 from edge_potion.bundle import PRECISIONS
 from edge_potion.escaping import markdown
 
-from ..speed.report.json_file import read_report
+from ..speed.compare import read_report
 from ..speed.report import plots
 from ..speed.report.markdown import as_markdown
 from .page_parts import Report, folded, pictures, shown, source, table
