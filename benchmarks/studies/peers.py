@@ -32,7 +32,7 @@ from ..quality.report import as_table, refuse_unscored
 from ..speed.environments import Missing, script_command
 from .ablation import PUBLISHED, train_variants
 
-__all__: list[str] = []
+__all__ = ["points_by_task"]
 
 STAGES = {
     "distill": "1-distill",
@@ -74,7 +74,7 @@ def main() -> None:
         **report,
         "remarks": _verdicts(report) + _peer_notes(scratch),
         "models": [_without_tasks(model) for model in report["models"]],
-        "tasks": _tasks(report),
+        "tasks": points_by_task(report),
         "ablation": [_without_tasks(model) for model in ablation["models"]],
     }
     with file_written_whole(arguments.json) as beside:
@@ -161,7 +161,7 @@ def _without_tasks(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key != "tasks"}
 
 
-def _tasks(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def points_by_task(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each task with the points of every model on it."""
     tasks = []
     for place, task in enumerate(report["models"][0]["tasks"]):
