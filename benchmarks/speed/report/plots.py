@@ -32,7 +32,7 @@ class Row:
     place: str
     label: str
     peer: bool
-    told: str  # at the right end
+    note: str  # at the right end
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def _rows(
             y += SUBHEADING
             drawn.append(_text("place", y - 6, row.place, MOST_LETTERS + 5))
         drawn += ['<g class="peer">' if row.peer else "<g>", _text("label", y + 10, row.label, MOST_LETTERS)]
-        drawn.append(f'<text class="told" x="100%" y="{y + 10}">{html(row.told)}</text>')
+        drawn.append(f'<text class="told" x="100%" y="{y + 10}">{html(row.note)}</text>')
         drawn.append(f'<line class="track" x1="0" x2="100%" y1="{y + 20}" y2="{y + 20}"/>')
         drawn += [*marks(row, y + 20), "</g>"]
         y += ROW
