@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, Field, PlainValidator, Strict, WrapValidator
-from pydantic_core import PydanticCustomError
 
 __all__ = ["METRIC", "Amount", "Count", "Flag", "Number", "Positive", "Rates", "Share", "Status", "Text"]
 
@@ -14,7 +13,7 @@ def _text(value: object) -> str:
     """Any string: pydantic's own takes no half characters, which names of files may hold."""
     if isinstance(value, str):
         return value
-    raise PydanticCustomError("text", "a string was expected")
+    raise ValueError("a string was expected")
 
 
 def _as_written(value: Any, check: Any) -> float:
