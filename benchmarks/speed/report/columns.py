@@ -137,7 +137,7 @@ def parts(report: Report) -> list[Part]:
 
 def shown_in(part: Part, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Those that were measured and have any number of a part."""
-    return [each for each in outcomes if each.measured and any(column.spread(each) for column in part.columns)]
+    return [one for one in outcomes if one.measured and any(column.spread(one) for column in part.columns)]
 
 
 def baseline_metric(report: Report) -> str | None:

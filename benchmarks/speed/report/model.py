@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .values import METRIC, Amount, Count, Flag, Number, Positive, Rates, Share, Status, Text
+from .values import METRIC, Amount, Count, Direction, Flag, Number, Positive, Rates, Share, Status, Text
 
 __all__ = [
     "FORMAT",
@@ -154,9 +154,9 @@ class Cosine:
     """Cosines between its vectors and the float32 reference's for the golden texts."""
 
     __pydantic_config__ = WHOLE
-    min: Number
+    min: Direction
     """The worst text's."""
-    mean: Number
+    mean: Direction
     """The mean over texts."""
     texts: Positive
     """How many texts."""

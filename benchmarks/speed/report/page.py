@@ -74,7 +74,7 @@ def _tiles(report: Report) -> Iterator[Tile]:
     }
     for name, (title, unit) in questions.items():
         metric = metric_of(name)
-        having = [each for each in report.measured if name in each.summary and not each.from_ids_alone]
+        having = [one for one in report.measured if name in one.summary and not one.from_ids_alone]
         if name in ("first_vector_s", "rss_peak_bytes"):
             having = [outcome for outcome in having if not outcome.in_browser]
 

@@ -74,7 +74,7 @@ def tables(report: Report) -> Iterator[Table]:
     if report.ratios:
         yield _ratios(report)
     if left_out := why_not(report):
-        lines = [Line(each.names, [Cell(each.reason, status=each.status)]) for each in left_out]
+        lines = [Line(some.names, [Cell(some.reason, status=some.status)]) for some in left_out]
         yield Table(
             title="What was not measured",
             heads=[Head(("status and reason",), words=True)],
@@ -90,7 +90,7 @@ def what_ran(report: Report) -> Table:
         nodes = ", ".join(f"{provider} {count}" for provider, count in (outcome.nodes or {}).items())
         versions = ", ".join(f"{name} {version}" for name, version in outcome.versions.items())
         words = (versions, outcome.device or EMPTY, nodes or "not told", str(len(outcome.rounds)))
-        lines.append(Line([outcome.name], [Cell(each) for each in words]))
+        lines.append(Line([outcome.name], [Cell(word) for word in words]))
     heads = [Head((head,), words=True) for head in ("versions", "device", "nodes run by")]
     return Table(
         title="What ran",

@@ -43,9 +43,11 @@ def print_report(report: Report, console: Console) -> None:
         say(line, "dim")
     for number, note in enumerate(notes.texts, 1):
         say(f"[{number}] {note}", "yellow")
-    for left_out in why_not(report):
-        say(f"\n{left_out.status}: {left_out.reason}".lstrip("\n"), "yellow")
-        for name in left_out.names:
+    if left_out := why_not(report):
+        say("Not measured", "bold")
+    for some in left_out:
+        say(f"{some.status}: {some.reason}", "yellow")
+        for name in some.names:
             say(f"  {name}")
 
 
@@ -96,7 +98,7 @@ def _fitting(report: Report, notes: Notes, width: int) -> list[Part]:
 def _pieces(columns: Sequence[Column], report: Report, room: int) -> Iterator[list[Column]]:
     piece: list[Column] = []
     for column in columns:
-        if piece and sum(_width(each, report) for each in [*piece, column]) > room:
+        if piece and sum(_width(one, report) for one in [*piece, column]) > room:
             yield piece
             piece = []
         piece.append(column)

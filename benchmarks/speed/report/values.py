@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, Field, PlainValidator, Strict, WrapValidator
 
-__all__ = ["METRIC", "Amount", "Count", "Flag", "Number", "Positive", "Rates", "Share", "Status", "Text"]
+__all__ = ["METRIC", "Amount", "Count", "Direction", "Flag", "Number", "Positive", "Rates", "Share", "Status", "Text"]
 
 
 def _text(value: object) -> str:
@@ -26,6 +26,9 @@ Text = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
 Number = Annotated[float, Strict(), AllowInfNan(False), WrapValidator(_as_written)]
 Amount = Annotated[float, Strict(), AllowInfNan(False), Field(ge=0), WrapValidator(_as_written)]
 Share = Annotated[float, Strict(), AllowInfNan(False), Field(ge=0, le=1), WrapValidator(_as_written)]
+Direction = Annotated[
+    float, Strict(), AllowInfNan(False), Field(ge=-1.001, le=1.001), WrapValidator(_as_written)
+]  # a cosine, and what float32 sums add to it
 Count = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 Flag = Annotated[bool, Strict()]

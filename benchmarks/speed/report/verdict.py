@@ -43,11 +43,14 @@ def verdict_of(report: Report) -> Verdict:
     ]
     ship = f"Ship ({'; '.join(doubts)})" if doubts else "Ship"
     sentence = f"{ship}: {_called(best, several)}: {', '.join(_costs(report, best, metric))}."
-    why = [
-        f"the fastest of {counted(len(here), 'configuration')} at {batch_of(metric)} texts a call"
-        + (f", or within {ALIKE - 1:.0%} of it and smaller" if len(here) > 1 else "")
+    why = ["the only one of ours that was measured"]
+    if len(here) > 1:
+        of = f"{len(here)} configurations at {batch_of(metric)} texts a call"
+        why = [f"the fastest of {of}, or within {ALIKE - 1:.0%} of it and smaller"]
+    why += [
+        f"{_called(best_there, several)} has {_rate(best_there, metric)}"
+        for best_there in _elsewhere(fast, here, metric)
     ]
-    why += [f"{_called(each, several)} has {_rate(each, metric)}" for each in _elsewhere(fast, here, metric)]
     why += ["what the models are worth on tasks is not weighed"] if several else []
     return Verdict(sentence, f"Why: {'; '.join(why)}.")
 
