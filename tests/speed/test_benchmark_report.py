@@ -44,7 +44,7 @@ from edge_potion.benchmarks.speed.report.terminal import print_report
 from edge_potion.benchmarks.speed.report.verdict import verdict_of
 from edge_potion.benchmarks.speed.scores import read_scores
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 from ..peers import built_javascript
 
 COMMITTED = sorted((CHECKOUT / "benchmarks" / "studies" / "results").glob("*_benchmark.json"))
@@ -675,6 +675,7 @@ def test_a_measured_configuration_may_lack_metrics():
     assert first.label not in part(as_page(report), "Memory")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [example, crowded, interrupted])
 def test_the_page_opens_on_a_phone_without_a_network(make, dark, tmp_path):
