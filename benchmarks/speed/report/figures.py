@@ -57,7 +57,8 @@ def _throughput(report: Report, kind: Literal["texts_per_s", "from_ids_per_s"]) 
         }
         if spreads:
             fastest = max(spread["median"] for spread in spreads.values())
-            times = f" ({ratios[outcome.name]:.1f}×)" if outcome.name in ratios else ""
+            ratio = ratios.get(outcome.name)
+            times = "" if ratio is None else f" ({ratio:.1f}×)" if ratio >= 0.1 else f" ({ratio:.1g}×)"
             dots = plots.Dots(*_heads(outcome), note=f"{fastest:,.0f}{times}", spreads=spreads)
             rows.append((-fastest, dots))
     if not rows:
