@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_potion.escaping import markdown, terminal
-from edge_potion.find import origin_of
+from edge_potion.origin import origin_of
 from edge_potion.static_model import Card, StaticModel
 
 __all__ = ["bundle_card", "model_name", "without_folders"]

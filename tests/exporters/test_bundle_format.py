@@ -98,8 +98,9 @@ def _parts(graph: onnx.GraphProto) -> Iterator[bytes]:
                 yield attribute.name.encode()
                 yield from _parts(value)
             else:
-                is_tensor = isinstance(value, onnx.TensorProto)
-                yield f"{attribute.name} {onnx.numpy_helper.to_array(value).tolist() if is_tensor else value!r}".encode()
+                if isinstance(value, onnx.TensorProto):
+                    value = onnx.numpy_helper.to_array(value).tolist()
+                yield f"{attribute.name} {value!r}".encode()
 
 
 def _digest(*parts: bytes) -> str:
