@@ -500,9 +500,8 @@ def test_pieces_that_no_text_can_have_do_no_harm_or_are_refused(piece):
 
 
 def refused(tokenizer: Tokenizer) -> None:
-    pooling = Pooling(pack(np.ones((4, 2), np.float32), "int8"), (0,), True)
     with pytest.raises(ModelFormatError, match="WordPiece with BertNormalizer and BertPreTokenizer"):
-        text_graph(pooling, TextTables.of(tokenizer), 512, {})
+        TextTables.of(tokenizer)
 
 
 def test_ids_of_a_large_vocabulary_are_the_tokenizers(large_model, sentences):
