@@ -7,7 +7,8 @@ import textwrap
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .recipe import Recipe, toml_value
+from .recipe import Recipe
+from .recipe_file import toml_value
 
 __all__ = ["explained"]
 
@@ -15,7 +16,7 @@ __all__ = ["explained"]
 def explained(recipe: Recipe) -> str:
     """A recipe as TOML that `load_recipe` reads back, with what each key means, and its default where it has another.
 
-    The words are those of the docstrings in this file.
+    The words are those of the docstrings in `recipe`.
     """
     lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
     for each in fields(Recipe):

@@ -21,7 +21,8 @@ from edge_potion.writing import file_written_whole
 
 from .recipe import FeaturizeRecipe
 from .shards import MANIFEST, Counts, Shard, count_files, read_counts, shard_files, write_counts, write_shard
-from .teacher import Teacher, teacher_digest
+from .teacher import Teacher
+from .teacher_files import teacher_digest
 
 __all__ = ["featurize"]
 

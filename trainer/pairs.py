@@ -24,7 +24,7 @@ from edge_potion.static_model import NORM_EPS, StaticModel
 from edge_potion.tokens import tokenize
 from edge_potion.writing import file_written_whole
 
-from .pca import Pca, fit_pca
+from .postprocess import Pca, fit_pca
 from .run_folder import WORK
 from .shards import Features, Shard
 

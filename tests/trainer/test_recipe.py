@@ -19,11 +19,8 @@ from edge_potion.trainer.recipe import (
     DistillRecipe,
     PowerRecipe,
     Recipe,
-    fingerprint,
-    load_recipe,
-    shipped_recipes,
-    to_toml,
 )
+from edge_potion.trainer.recipe_file import fingerprint, load_recipe, shipped_recipes, to_toml
 
 
 def test_the_shipped_default_is_the_published_recipe():
