@@ -134,6 +134,7 @@ class Pooling:
 def take_grid(graph: GraphBuilder, values: str, places: str) -> str:
     """(B, L): `values` (N,) at `places` (B, L). GatherElements copies single values four times as fast as Gather."""
     flat = graph.op("Reshape", places, graph.int64([-1]))
+    # allowzero: a 0 in the shape is no text, and not "as the input has it", which Reshape would take it for.
     return graph.op("Reshape", graph.take(values, flat), graph.op("Shape", places), allowzero=1)
 
 
