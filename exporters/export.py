@@ -100,7 +100,9 @@ def export(
 
     golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:
-        packed = [_packed(shipped, precision, reachable) for precision in precisions]
+        packed = [pack(shipped.table, precision, reachable, shipped.card.normalize) for precision in precisions]
+        for table in packed:
+            _hold_rows(shipped, table, reachable)
         write_model_files(folder, shipped, file_tensors(shipped.table, precisions[0]))
         _write_tokenizer_companions(folder, shipped)
         write_golden(golden, folder, precisions, shipped.card.max_tokens)
@@ -169,17 +171,16 @@ def _of_prompt(model: StaticModel) -> list[str]:
     return [f"its graphs take texts with the prompt {prompt!r} before them, as EdgeModel puts it"] if prompt else []
 
 
-def _packed(model: StaticModel, precision: str, reachable: np.ndarray) -> PackedTable:
-    """The table at a precision, with every row that a text can reach held to the oracle, as the text of that one token.
+def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -> None:
+    """Hold every row that a text can reach to the oracle, as the text of that one token.
 
     Raises:
         ParityError: one strays; names the worst.
     """
-    packed = pack(model.table, precision, reachable, model.card.normalize)
     agreement = row_agreement(model.table, packed, model.card.normalize)
     strays = np.flatnonzero(reachable & ~agreement.is_held)
     if not len(strays):
-        return packed
+        return
     worst = int(strays[np.lexsort((-agreement.lengths[strays], agreement.cosines[strays]))[0]])
     share = float(np.abs(model.table[worst]).max() / (np.abs(model.table[reachable]).max() or 1))
     raise ParityError(
