@@ -144,8 +144,8 @@ def read_bytes(file: Path, largest: int = LARGEST_JSON) -> bytes:
         ModelFormatError: it is missing, too large, or cannot be read.
     """
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
             raise ModelFormatError(f"{file} is no file, or larger than {largest:,} bytes")
         return file.read_bytes()
     except FileNotFoundError as failure:

@@ -22,7 +22,7 @@ import edge_potion
 from edge_potion.disk import lock, remove, synced
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.find import read_json
-from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
+from edge_potion.manifest import FileSum, damaged, file_sum, sum_in
 from edge_potion.workshop import TEMPORARY, sweep, take_name
 from edge_potion.writing import file_written_whole, is_litter
 
@@ -149,7 +149,7 @@ class Run:
             "went_on": goes_on,
             "peak_memory_mb": peak_memory_mb(),
             **facts,
-            "files": {name: file_sum(part / name).told() for name in _files_of(part)},
+            "files": {name: file_sum(part / name).as_json() for name in _files_of(part)},
         }
         synced(part)
         _write(part / STAGE_FILE, record)
@@ -271,7 +271,7 @@ def _damage_in(place: Path) -> list[str]:
     if not isinstance(files, dict):
         log.warning("%s was made by a version that kept no checksums; it is taken as it is", place.name)
         return []
-    sums = {name: told_sum(entry) or FileSum(-1, "") for name, entry in files.items()}
+    sums = {name: sum_in(entry) or FileSum(-1, "") for name, entry in files.items()}
     return list(damaged(place, sums))
 
 

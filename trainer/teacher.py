@@ -204,12 +204,12 @@ def load_teacher(
     folder = find_teacher(name, revision, trust_remote_code)
     pipeline = read_pipeline(folder)
     home = transformer_home(folder, pipeline)
-    told = pipeline.steps[0].config if pipeline.steps else {}
-    fast = read_tokenizer(home, told.get("processor_kwargs") or {}, trust_remote_code)
-    tokenizer = own_copy(fast, bool(told.get("do_lower_case")), home)
+    settings = pipeline.steps[0].config if pipeline.steps else {}
+    fast = read_tokenizer(home, settings.get("processor_kwargs") or {}, trust_remote_code)
+    tokenizer = own_copy(fast, bool(settings.get("do_lower_case")), home)
     with sound(f"{name} is no encoder that transformers loads from safetensors"):
         # float32 whatever the file holds: transformers would take a float16 file's own type.
-        model, told_at_load = AutoModel.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             home,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
@@ -217,12 +217,12 @@ def load_teacher(
             output_loading_info=True,
         )
     # transformers makes up what the file lacks. What BERTs add for their first token is not used here.
-    if made_up := sorted(key for key in told_at_load["missing_keys"] if "pooler" not in key):
+    if made_up := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         raise ModelFormatError(f"{home} lacks {len(made_up)} of the model's weights, {made_up[0]} the first of them")
     _check_fit(model, tokenizer, str(name))
     model = model.to(device).eval()
     log.info("teacher %s: %d dimensions, on %s", name, model.config.hidden_size, device)
-    limit = told.get("max_seq_length") or fast.model_max_length
+    limit = settings.get("max_seq_length") or fast.model_max_length
     return Teacher(
         model=model,
         tokenizer=tokenizer,

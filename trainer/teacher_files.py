@@ -72,7 +72,7 @@ def licence_of(folder: Path) -> str:
 
     try:
         readme = folder / "README.md"
-        found = metadata_load(readme) if readme.is_file() else None
+        metadata = metadata_load(readme) if readme.is_file() else None
     except (OSError, ValueError, YAMLError):  # a card that cannot be read is a card that says nothing
-        found = None
-    return str((found or {}).get("license", ""))
+        metadata = None
+    return str((metadata or {}).get("license", ""))

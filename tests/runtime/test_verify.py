@@ -101,7 +101,9 @@ def test_vectors_of_another_length_than_one_fail_in_every_graph_and_precision(na
     scale_output(copy / "onnx" / f"{name}.onnx", factor)
     write_manifest(copy)
     (failed,) = [verdict for verdict in verify(copy) if not verdict.passed]
-    assert "strays from the oracle" in failed.told and ("length of a vector off by" in failed.told or name == "model")
+    assert "strays from the oracle" in failed.message and (
+        "length of a vector off by" in failed.message or name == "model"
+    )
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -143,13 +145,13 @@ def test_an_ort_file_whose_vectors_have_another_length_fails(hand_model, tmp_pat
     convert_onnx_models_to_ort(stage, output_dir=folder / "mobile", optimization_styles=[OptimizationStyle.Fixed])
     write_manifest(folder)
     (failed,) = [verdict for verdict in verify(folder) if not verdict.passed]
-    assert failed.what == "text int8 .ort" and "length of a vector off by 2" in failed.told
+    assert failed.what == "text int8 .ort" and "length of a vector off by 2" in failed.message
 
 
 def test_a_bundle_without_a_manifest_is_replayed_all_the_same(copy):
     (copy / MANIFEST).unlink()
     first, *others = list(verify(copy))
-    assert first.passed is None and "no manifest.json" in first.told and all(verdict.passed for verdict in others)
+    assert first.passed is None and "no manifest.json" in first.message and all(verdict.passed for verdict in others)
 
 
 def test_what_its_owner_left_out_or_wrote_is_told_and_no_failure(copy):
