@@ -246,10 +246,8 @@ def _resume(file: Path, trained: Student, best: Any) -> Progress:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no dict
             metadata = stored.metadata() or {}
             progress = Progress(**json.loads(metadata["progress"]))
-        if metadata.get("sha256", "") not in (
-            "",
-            _sha256(tensors, metadata["progress"]),
-        ):  # an earlier version kept none
+        kept = metadata.get("sha256", "")  # "" by an earlier version
+        if kept and kept != _sha256(tensors, metadata["progress"]):
             raise ValueError("its checksum is another")
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as failure:
         log.warning("%s is damaged (%s); training begins anew", file.name, failure)
