@@ -145,7 +145,7 @@ def _as_shipped(model: StaticModel | str | Path, revision: str | None) -> Static
     """
     is_folder = not isinstance(model, StaticModel) and Path(model).expanduser().is_dir()
     if not isinstance(model, StaticModel):
-        model = StaticModel.from_pretrained(model, revision)
+        model = StaticModel.from_pretrained(model, revision=revision)
     name = model_name(model.card, has_own_name=not is_folder)
     config = {"tokenizer_name": name, **model.card.config, "pad_token_id": model.pad_id or 0}
     config["tokenizer_name"] = without_folders(config["tokenizer_name"])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from edge_potion import InputError, ModelFormatError, StaticModel
+from edge_potion import AccessError, InputError, ModelFormatError, StaticModel
 from edge_potion.benchmarks.quality import evaluate as evaluating
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.evaluate import evaluate
@@ -342,7 +342,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_report_whole(suite, hand_fol
     with (small_disk / "filler").open("ab", buffering=0) as filler, pytest.raises(OSError, match="No space"):
         while True:
             filler.write(b"x" * 512)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(AccessError, match="No space left"):
         evaluate([str(hand_folder)], suite, small_disk / "out")
     assert {file.name: file.read_bytes() for file in (small_disk / "out").iterdir()} == before
 
