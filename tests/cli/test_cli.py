@@ -118,23 +118,23 @@ def test_search_finds_by_meaning(bundle):
     assert len(rest) == 2
 
 
-def test_errors_are_one_line(bundle, hand_folder, tmp_path):
+def test_errors_are_one_line(bundle, hand_folder, tmp_path, in_process):
+    def said(*words: object) -> str:
+        code, line = in_process(*words)
+        assert code == 1 and line.startswith("error: ") and "\n" not in line
+        return line
+
     (tmp_path / "latin1.txt").write_bytes(b"fine\ncaf\xe9\n")
+    encode = ("encode", "--model", bundle.folder)
     assert "is no folder here, and the model hub" in error_of("export", "nobody-here/nothing")
-    assert "no precision 'int4'" in error_of("export", hand_folder, "--quantize", "int4")
-    assert "provider 'cuda' is not offered" in error_of(
-        "encode", "--model", bundle.folder, SAMPLES, "--provider", "cuda"
-    )
-    assert "latin1.txt, line 2: byte 3 is not UTF-8" in error_of(
-        "encode", "--model", bundle.folder, tmp_path / "latin1.txt"
-    )
-    assert "cannot read" in error_of("encode", "--model", bundle.folder, tmp_path / "missing.txt")
-    assert "must end in .npy, .parquet, .jsonl" in error_of(
-        "encode", "--model", bundle.folder, SAMPLES, "--out", "v.csv"
-    )
-    assert "cannot write" in error_of("encode", "--model", bundle.folder, SAMPLES, "--out", tmp_path / "no" / "v.npy")
-    assert "truncate_dim is 999" in error_of("encode", "--model", bundle.folder, SAMPLES, "--truncate-dim", 999)
-    assert "no such folder" in error_of("distill", tmp_path / "missing", "--out", tmp_path / "out")
+    assert "no precision 'int4'" in said("export", hand_folder, "--quantize", "int4")
+    assert "provider 'cuda' is not offered" in said(*encode, SAMPLES, "--provider", "cuda")
+    assert "latin1.txt, line 2: byte 3 is not UTF-8" in error_of(*encode, tmp_path / "latin1.txt")
+    assert "cannot read" in said(*encode, tmp_path / "missing.txt")
+    assert "must end in .npy, .parquet, .jsonl" in said(*encode, SAMPLES, "--out", "v.csv")
+    assert "cannot write" in said(*encode, SAMPLES, "--out", tmp_path / "no" / "v.npy")
+    assert "truncate_dim is 999" in said(*encode, SAMPLES, "--truncate-dim", 999)
+    assert "no such folder" in said("distill", tmp_path / "missing", "--out", tmp_path / "out")
 
 
 def test_a_run_that_fails_midway_leaves_no_file(bundle, tmp_path):
@@ -189,7 +189,7 @@ def test_a_stderr_that_takes_nothing_costs_no_result(bundle, tmp_path, name, std
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
 def test_without_stderr_search_training_and_errors_end_as_they_should(bundle, bert_teacher, tmp_path, stderr):
     assert "dough" in shell(f"$EP search --model {bundle.folder} {SAMPLES} 'my bread did not rise' {stderr}").stdout
-    done = shell(f"$EP distill {bert_teacher} {tmp_path}/model --dims 4 --device cpu {stderr}")
+    done = shell(f"$EP distill {bert_teacher} --out {tmp_path}/model --dims 4 --device cpu {stderr}")
     assert done.returncode == 0 and "8 tokens x 4 dimensions" in done.stdout
     done = shell(f"$EP encode {tmp_path}/missing.txt {stderr}")
     assert (done.returncode, done.stdout) == (1, "")
@@ -226,8 +226,8 @@ ODD_COMMANDS = [
     "verify {}",
     "export {} --out b",
     "export --out {}",
-    "distill {} m",
-    "distill nothing m --words {}",
+    "distill {} --out m",
+    "distill nothing --out m --words {}",
     "train --recipe {}.toml --out r",
     "train --teacher {} --out r",
     "train --teacher in --corpus {}.txt --out r",
@@ -242,32 +242,6 @@ ODD_COMMANDS = [
     "benchmark --quick --peers none --python openvino={}",
     "benchmark --quick --peers none --providers cpu --out {}",
 ]
-
-
-@pytest.fixture
-def in_process(monkeypatch, capfd):
-    """The command in this process, with what it leaves behind put back: two dozen starts of torch would be minutes."""
-    import logging
-    import signal
-
-    from edge_potion.cli import main
-
-    def run(*words: str) -> tuple[int, str]:
-        streams, handler = (sys.stdout, sys.stderr), signal.getsignal(signal.SIGTERM)
-        handlers = list(logging.root.handlers)
-        monkeypatch.setattr(sys, "argv", ["edge-potion", *words])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code
-        finally:
-            (sys.stdout, sys.stderr), logging.root.handlers = streams, handlers
-            signal.signal(signal.SIGTERM, handler)
-        capfd.readouterr()
-        return (1, code) if isinstance(code, str) else (int(code or 0), "")
-
-    return run
 
 
 @pytest.mark.parametrize("command", ODD_COMMANDS)
@@ -435,20 +409,18 @@ def test_a_misspelt_option_is_explained():
     assert "No such option" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher):
+def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher, in_process):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("ten years of work")
-    said = error_of("distill", bert_teacher, "--out", tmp_path / "mine")
-    assert "holds something else than a static model" in said
-    assert "holds something else than a static model" in error_of("distill", bert_teacher, "--out", bert_teacher)
-    assert "cannot read" in error_of(
-        "distill", bert_teacher, "--out", tmp_path / "out", "--words", tmp_path / "missing"
-    )
+    for out in (tmp_path / "mine", bert_teacher):
+        assert "holds something else than a static model" in in_process("distill", bert_teacher, "--out", out)[1]
+    missing = ("--words", tmp_path / "missing")
+    assert "cannot read" in in_process("distill", bert_teacher, "--out", tmp_path / "out", *missing)[1]
 
 
 @pytest.mark.parametrize("quantize", [",", " , "])
-def test_an_empty_list_is_an_error(hand_folder, quantize):
-    assert "names nothing" in error_of("export", hand_folder, "--quantize", quantize)
+def test_an_empty_list_is_an_error(hand_folder, quantize, in_process):
+    assert "names nothing" in in_process("export", hand_folder, "--quantize", quantize)[1]
 
 
 def test_distill_writes_a_model_that_exports(bert_teacher, tmp_path):

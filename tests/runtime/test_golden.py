@@ -22,7 +22,7 @@ from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes, read_golden_b
 from edge_potion.replay import verify
 from edge_potion.static_model import Card
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 
 PRECISIONS = ["int8", "float16", "float32"]
 SHIPPED = BUILT_IN_FOLDER / BUILT_IN
@@ -165,6 +165,7 @@ def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(h
     assert golden["unit_length"] == UNIT_LENGTH
 
 
+@pytest.mark.browser
 def test_the_page_counts_and_measures_as_verify_does(tmp_path):
     if not shutil.which("node"):
         pytest.skip("node is not installed")

@@ -11,7 +11,7 @@ import pytest
 
 from edge_potion.trainer.teacher import load_teacher
 
-from ..conftest import LoopbackHub, hub_environment, run_script, served
+from ..hub import LoopbackHub, hub_environment, run_script, served
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

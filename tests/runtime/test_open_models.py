@@ -24,6 +24,8 @@ from edge_potion.manifest import MANIFEST
 from edge_potion.second_half import second_half
 from edge_potion.static_model import Card
 
+from ..models import exported_once
+
 GRAPHS = ["text", "bag", "tokens"]
 PRECISIONS = ["int8", "float16", "float32"]
 ASKS: list[tuple[str, dict]] = [
@@ -68,23 +70,10 @@ def new(hand_model, hand_table) -> StaticModel:
     return replace(hand_model, table=hand_table[::-1].copy(), card=replace(hand_model.card, name="new"))
 
 
-@pytest.fixture(scope="module")
-def exported() -> dict[str, bytes]:
-    """Files of one export, made by the first test that asks."""
-    return {}
-
-
 @pytest.fixture
-def folder(exported, hand_model, tmp_path) -> Path:
+def folder(hand_model, tmp_path) -> Path:
     """A bundle of `hand_model`, to disturb."""
-    home = tmp_path / "bundle"
-    if not exported:
-        export(hand_model, home, quantize=["float32", "int8"])
-        exported.update((file.relative_to(home).as_posix(), file.read_bytes()) for file in home.rglob("*.*"))
-    for name, content in exported.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_bytes(content)
-    return home
+    return exported_once(hand_model, tmp_path / "bundle", "float32", "int8")
 
 
 @pytest.fixture
@@ -120,7 +109,7 @@ def test_an_open_model_is_not_the_one_that_took_its_folder(folder, hand_model, n
 def test_every_way_through_a_model_has_its_own_precision(precision, normalize, graph, hand_model, tmp_path):
     """Beside a first precision that is coarser: nothing is taken from model.safetensors."""
     oracle = replace(hand_model, card=Card("hand", normalize=normalize, max_tokens=16))
-    export(oracle, tmp_path / "bundle", quantize=["int8", "float16", "float32"])
+    exported_once(oracle, tmp_path / "bundle", "int8", "float16", "float32")
     (tmp_path / "bundle" / "model.safetensors").unlink()
     model = EdgeModel.from_pretrained(tmp_path / "bundle", precision=precision, graph=graph)
     close = {"int8": 1e-2, "float16": 1e-3, "float32": 5e-6}[precision]

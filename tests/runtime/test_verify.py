@@ -171,6 +171,7 @@ def test_a_manifest_that_passes_over_a_file_is_no_manifest(copy):
     assert done.returncode == 1 and "manifest.json does not name onnx/bag.onnx" in done.stdout
 
 
+@pytest.mark.peers
 def test_another_provider_skips_what_it_cannot_run(bundle):
     script = (
         "import sys; from pathlib import Path; from edge_potion.replay import verify\n"

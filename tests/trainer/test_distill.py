@@ -97,6 +97,7 @@ def test_fixed_padding_in_the_teachers_tokenizer_is_switched_off(teacher_folder)
     assert len(load_teacher(teacher_folder, device="cpu").tokenizer.encode("cat").ids) == 3
 
 
+@pytest.mark.peers
 def test_similarities_agree_with_model2vecs_own_distillation(distilled, peer_distilled_folder, sentences):
     """Contract: Pearson correlation of the similarities of 2,000 sentence pairs >= 0.995."""
     peer = StaticModel.from_pretrained(peer_distilled_folder)
@@ -106,6 +107,7 @@ def test_similarities_agree_with_model2vecs_own_distillation(distilled, peer_dis
     assert np.corrcoef(*similarities)[0, 1] >= 0.995
 
 
+@pytest.mark.peers
 def test_sts_benchmark_agrees_with_model2vecs_own_distillation(distilled, peer_distilled_folder, shared):
     """Contract: Spearman on the validation half of STSBenchmark within 0.3 points."""
     import gzip

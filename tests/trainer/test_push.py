@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import LoopbackHub, hub_environment, run_script, served
+from ..hub import LoopbackHub, hub_environment, run_script, served
 
 TOKEN = "hf_ours"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

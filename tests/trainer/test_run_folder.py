@@ -17,7 +17,7 @@ from edge_potion.trainer.recipe_file import load_recipe
 from edge_potion.trainer.shards import shard_files
 from edge_potion.writing import written_whole
 
-from ..conftest import DATA, bits
+from ..models import DATA, bits
 
 TINY = load_recipe("tiny")
 
@@ -287,7 +287,8 @@ KILLING = """
 import importlib, logging, os, signal, sys
 from pathlib import Path
 logging.basicConfig(level="INFO", stream=sys.stderr)
-import torch, transformers
+import matplotlib.backends.backend_agg, pandas, pyarrow.parquet, torch
+from transformers import AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 from edge_potion.trainer import pipeline
 teacher, corpus, out = sys.argv[1:4]
 
