@@ -30,7 +30,7 @@ SUCCEEDS = {
     "verify {bundle}": [r"(ok|-) +\S+.*"],
     "info {bundle}": [FOLDER, rf"{SIZE}|version: .*|providers here: cpu.*|edge-potion \d.*"],
     "info {model}": [r"\S+: a static model of 32 tokens, 8 dimensions.*", r"it holds no graph.*|providers.*|edge-.*"],
-    "evaluate {model} --suite suite --out new": ["report half", "  model .*", r"  \S+/hand .*", r"new: report\.json.*"],
+    "evaluate {model} --suite suite --out new": ["report half", "model .*", r"\S+/hand .*", r"new: report\.json.*"],
 }
 # One line on stderr, nothing on stdout, exit code 1.
 FAILS = {
