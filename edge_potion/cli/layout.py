@@ -24,15 +24,22 @@ OPTION_AND_VALUE = re.compile(r"( -\S+) (?!-)")  # of an example: they stay on o
 QUIET = "quiet"  # the app's option that every command takes too; and the key under which it is remembered
 
 
-class Command(TyperCommand):
+class _Plain:
+    """The layout of this file, for commands and the app alike."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(_page(self, ctx, _columns()))
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(_usage(self, ctx, _columns()))
+
+
+class Command(_Plain, TyperCommand):
     """A command whose --help is laid out here, and which takes the app's -q behind its name too."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         *own, help_option = super().get_params(ctx)
         return [*own, *(param for param in ctx.find_root().command.params if param.name == QUIET), help_option]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(_page(self, ctx, _columns()))
 
     def invoke(self, ctx: Any) -> Any:
         if not ctx.meta.get(QUIET):
@@ -41,7 +48,7 @@ class Command(TyperCommand):
             return super().invoke(ctx)
 
 
-class Group(TyperGroup):
+class Group(_Plain, TyperGroup):
     """The app: its --help lists the commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -50,9 +57,6 @@ class Group(TyperGroup):
             if param.is_flag and param.default is None:  # completion's: typer would load pydantic to read None as bool
                 param.default = False
         return params
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        formatter.write(_page(self, ctx, _columns()))
 
 
 def show_help(
@@ -99,22 +103,28 @@ def _columns() -> int:
 
 def _page(command: Any, ctx: Any, columns: int) -> str:
     """Usage, what the docstring says, and the arguments, options and commands, one block each."""
-    shown = [param for param in command.get_params(ctx) if not param.hidden]
-    arguments = [param for param in shown if param.param_type_name == "argument"]
-    options = [param for param in shown if param.param_type_name == "option"]
     commands = getattr(command, "commands", {})
-    usage = [ctx.command_path, "[OPTIONS]", *map(_argument, arguments), *(["COMMAND ..."] if commands else [])]
-    blocks = [_wrapped("Usage: " + " ".join(usage), columns, hanging="    ")]
+    blocks = [_usage(command, ctx, columns)]
     blocks += [_paragraph(text, columns) for text in (command.help or "").strip().split("\n\n")]
     for title, rows in (
         ("Commands", [(name, _first_sentence(held.help or "")) for name, held in commands.items()]),
-        ("Arguments", [(_argument(param), _meaning(param)) for param in arguments]),
-        ("Options", [(_option(param), _meaning(param)) for param in options]),
+        ("Arguments", [(_argument(param), _meaning(param)) for param in _shown(command, ctx, "argument")]),
+        ("Options", [(_option(param), _meaning(param)) for param in _shown(command, ctx, "option")]),
     ):
         if rows:
             width = max(len(name) for name, _ in rows if len(name) <= NAMES)
             blocks.append("\n".join([f"{title}:", *(_row(name, meaning, width, columns) for name, meaning in rows)]))
     return "\n\n".join([*blocks, *([_paragraph(command.epilog, columns)] if command.epilog else [])]) + "\n"
+
+
+def _usage(command: Any, ctx: Any, columns: int) -> str:
+    names = [_argument(param) for param in _shown(command, ctx, "argument")]
+    rest = ["COMMAND ..."] if hasattr(command, "commands") else names
+    return _wrapped(" ".join(["Usage:", ctx.command_path, "[OPTIONS]", *rest]), columns, hanging="    ")
+
+
+def _shown(command: Any, ctx: Any, kind: str) -> list[Any]:
+    return [param for param in command.get_params(ctx) if param.param_type_name == kind and not param.hidden]
 
 
 def _paragraph(text: str, columns: int) -> str:

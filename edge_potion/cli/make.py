@@ -12,7 +12,7 @@ from edge_potion.errors import InputError
 from edge_potion.escaping import terminal
 from edge_potion.find import BUILT_IN
 
-from .options import ModelArgument, RevisionOption, TextColumnOption, moved_to, short_name, words_of
+from .options import ModelArgument, RevisionOption, TextColumnOption, instead, short_name, words_of
 from .show import print_bundle
 
 __all__ = ["distill", "export", "featurize", "push", "recipe", "train"]
@@ -49,7 +49,9 @@ def distill(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Of the static model to write.")],
     former_out: Annotated[
         str | None,
-        typer.Argument(hidden=True, expose_value=False, callback=moved_to("the folder as an option: --out FOLDER")),
+        typer.Argument(
+            hidden=True, expose_value=False, callback=instead("the model's folder is an option: --out FOLDER")
+        ),
     ] = None,
     dims: Annotated[
         int | None,

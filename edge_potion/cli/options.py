@@ -56,12 +56,12 @@ TextColumnOption = Annotated[
 RevisionOption = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")]
 
 
-def moved_to(how: str) -> Callable[[str | None], None]:
-    """What a hidden parameter does that people type by an older or another name: say what to type."""
+def instead(message: str) -> Callable[[typer.Context, str | None], None]:
+    """What a hidden parameter does that people type out of habit: tell them what to type here."""
 
-    def refuse(value: str | None) -> None:
+    def refuse(context: typer.Context, value: str | None) -> None:
         if value is not None:
-            raise typer.BadParameter(f"write {how}")
+            context.fail(message)
 
     return refuse
 

@@ -23,7 +23,7 @@ from .options import (
     ProviderOption,
     TextColumnOption,
     ThreadsOption,
-    moved_to,
+    instead,
     one_line,
     refuse_closed_stdout,
 )
@@ -47,7 +47,8 @@ def encode(
         int | None, typer.Option(metavar="N", min=1, help="Keep the first values of each vector only.")
     ] = None,
     dim: Annotated[
-        str | None, typer.Option("--dim", hidden=True, expose_value=False, callback=moved_to("--truncate-dim N"))
+        str | None,
+        typer.Option("--dim", hidden=True, expose_value=False, callback=instead("--dim is --truncate-dim N here")),
     ] = None,
     text_column: TextColumnOption = "text",
     batch_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most texts a call.")] = 1024,

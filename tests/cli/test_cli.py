@@ -189,7 +189,7 @@ def test_a_stderr_that_takes_nothing_costs_no_result(bundle, tmp_path, name, std
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
 def test_without_stderr_search_training_and_errors_end_as_they_should(bundle, bert_teacher, tmp_path, stderr):
     assert "dough" in shell(f"$EP search --model {bundle.folder} {SAMPLES} 'my bread did not rise' {stderr}").stdout
-    done = shell(f"$EP distill {bert_teacher} {tmp_path}/model --dims 4 --device cpu {stderr}")
+    done = shell(f"$EP distill {bert_teacher} --out {tmp_path}/model --dims 4 --device cpu {stderr}")
     assert done.returncode == 0 and "8 tokens x 4 dimensions" in done.stdout
     done = shell(f"$EP encode {tmp_path}/missing.txt {stderr}")
     assert (done.returncode, done.stdout) == (1, "")
@@ -226,8 +226,8 @@ ODD_COMMANDS = [
     "verify {}",
     "export {} --out b",
     "export --out {}",
-    "distill {} m",
-    "distill nothing m --words {}",
+    "distill {} --out m",
+    "distill nothing --out m --words {}",
     "train --recipe {}.toml --out r",
     "train --teacher {} --out r",
     "train --teacher in --corpus {}.txt --out r",
@@ -244,45 +244,20 @@ ODD_COMMANDS = [
 ]
 
 
-@pytest.fixture
-def in_process(monkeypatch, capfd):
-    """The command in this process, with what it leaves behind put back: two dozen starts of torch would be minutes."""
-    import logging
-    import signal
-
-    from edge_potion.cli import main
-
-    def run(*words: str) -> tuple[int, str]:
-        streams, handler = (sys.stdout, sys.stderr), signal.getsignal(signal.SIGTERM)
-        handlers = list(logging.root.handlers)
-        monkeypatch.setattr(sys, "argv", ["edge-potion", *words])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code
-        finally:
-            (sys.stdout, sys.stderr), logging.root.handlers = streams, handlers
-            signal.signal(signal.SIGTERM, handler)
-        capfd.readouterr()
-        return (1, code) if isinstance(code, str) else (int(code or 0), "")
-
-    return run
-
-
 @pytest.mark.parametrize("command", ODD_COMMANDS)
 @pytest.mark.parametrize("name", [LONG, f"{LONG}/{LONG}", "loop", "loop/x", "~nobody-of-that-name/x", "in.txt/x"])
-def test_names_that_the_system_refuses_are_one_line(command, name, tmp_path, monkeypatch, in_process):
+def test_names_that_the_system_refuses_are_one_line(command, name, tmp_path, monkeypatch, door):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "in.txt").write_text("rain\n")
     for ending in ("", ".npy", ".parquet", ".csv", ".toml", ".txt", ".json"):
         (tmp_path / f"loop{ending}").symlink_to(f"loop{ending}")
-    code, said = in_process(*command.format(name).split())
-    if (name, code) == ("~nobody-of-that-name/x", 0):  # a folder of that name is as good as another
+    ended = door(*command.format(name).split())
+    if (name, ended.code) == ("~nobody-of-that-name/x", 0):  # a folder of that name is as good as another
         assert (tmp_path / name).is_dir()
         return
-    assert code == 1 and said.startswith("error: ") and "\n" not in said
+    *_, line = ended.stderr.splitlines()
+    assert ended.code == 1 and line.startswith("error: ") and ended.stderr.count("error: ") == 1
 
 
 def test_names_of_any_bytes_are_read_and_written(bundle, tmp_path):
@@ -297,24 +272,24 @@ def test_names_of_any_bytes_are_read_and_written(bundle, tmp_path):
     assert "odd\\udcff\\nline" in said
 
 
-def test_memory_that_is_not_there_is_one_line(monkeypatch, in_process):
+def test_memory_that_is_not_there_is_one_line(monkeypatch, door):
     from edge_potion.runtime import EdgeModel
 
     def out_of_memory(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 3.64 TiB")
 
     monkeypatch.setattr(EdgeModel, "from_pretrained", out_of_memory)
-    code, said = in_process("encode", SAMPLES)
-    assert (code, said) == (1, "error: there is not enough memory Unable to allocate 3.64 TiB")
+    ended = door("encode", SAMPLES)
+    assert (ended.code, ended.stderr) == (1, "error: there is not enough memory Unable to allocate 3.64 TiB\n")
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch, in_process):
+def test_a_bug_keeps_its_traceback(monkeypatch, door):
     from edge_potion.runtime import EdgeModel
 
     for bug in (RuntimeError("a bug"), ValueError("a bug"), UnicodeEncodeError("ascii", "é", 0, 1, "a bug")):
         monkeypatch.setattr(EdgeModel, "from_pretrained", lambda *_, bug=bug, **__: (_ for _ in ()).throw(bug))
         with pytest.raises(type(bug)):
-            in_process("encode", SAMPLES)
+            door("encode", SAMPLES)
 
 
 def test_what_encode_writes_can_be_encoded_again(bundle, tmp_path):
@@ -428,6 +403,48 @@ def test_a_command_that_is_terminated_leaves_nothing(bundle, tmp_path):
     line = f"timeout -s TERM 4 $EP encode --model {bundle.folder} {tmp_path}/texts.txt --out {tmp_path}/v.npy"
     assert shell(line).returncode == 124
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["texts.txt"]
+
+
+@pytest.mark.parametrize("words", [("-q", "encode"), ("encode", "-q"), ("encode", "--quiet"), ("--quiet", "encode")])
+def test_quiet_leaves_errors_alone_on_stderr(words, tmp_path, door):
+    (tmp_path / "ru.txt").write_text("дождь\n🙂\n", encoding="utf-8")
+    loud = door("encode", tmp_path / "ru.txt")
+    assert "is a model of English" in loud.stderr and "1 of 2 texts have no token" in loud.stderr
+    quiet = door(*words, tmp_path / "ru.txt")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, loud.stdout, "")
+    failed = door(*words, tmp_path / "none.txt")
+    assert failed.code == 1 and failed.stderr.startswith("error: cannot read") and failed.stderr.count("\n") == 1
+    assert "No such option: --outt" in door(*words, "--outt").stderr
+    assert door("encode", tmp_path / "ru.txt").stderr == loud.stderr  # and the next one is heard again
+
+
+def test_quiet_silences_what_other_commands_note(door, hand_folder, bert_teacher, tmp_path):
+    words = ("distill", bert_teacher, "--out", tmp_path / "new", "--dims", 4, "--device", "cpu", "-q")
+    assert door(*words).stderr == "" and door("recipe", "-q").stderr == "" and door("recipe").stderr != ""
+
+
+def test_search_prints_json_for_programs(tmp_path, door):
+    (tmp_path / "a.csv").write_text('text\n"rain, snow\nand\twind 🙂"\ncheese\n')
+    rows = [json.loads(line) for line in door("search", tmp_path / "a.csv", "wet", "--json").stdout.splitlines()]
+    assert [list(row) for row in rows] == [["score", "number", "text"]] * 2
+    assert (rows[0]["number"], rows[0]["text"]) == (1, "rain, snow\nand\twind 🙂")
+    model = EdgeModel.from_pretrained()
+    assert rows[0]["score"] == pytest.approx(float(model.similarity("wet", rows[0]["text"])), abs=1e-5)
+    assert door("search", tmp_path / "a.csv", "🙂", "--json").stdout == ""
+
+
+def test_older_spellings_say_what_to_type():
+    for words, told in (
+        (("distill", "teacher", "out"), "--out FOLDER"),
+        (("encode", SAMPLES, "--dim", "64"), "--truncate-dim N"),
+    ):
+        done = edge_potion(*words, code=2)
+        assert done.stdout == "" and told in done.stderr and "former" not in done.stderr.lower()
+
+
+def test_libraries_show_no_bars_in_a_log(bert_teacher, tmp_path):
+    done = edge_potion("distill", bert_teacher, "--out", tmp_path / "new", "--dims", 4, "--device", "cpu")
+    assert "next: edge-potion export" in done.stderr and "\r" not in done.stderr and "%|" not in done.stderr
 
 
 def test_a_misspelt_option_is_explained():
