@@ -17,6 +17,7 @@ __all__ = ["check_push", "push"]
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 5  # of the files that stay
 CARD = "README.md"  # of a bundle, the one file that its owner may have changed
 
 
@@ -38,26 +39,25 @@ def push(folder: str | Path, hub_id: str, *, private: bool = False) -> str:
             stays as it is.
         ModelFormatError: the folder is no whole model or bundle.
     """
+    _check_name(hub_id)
     folder = Path(folder)
     files = _files_to_push(folder)
-    check_push(hub_id)
     from huggingface_hub import HfApi
 
     api = HfApi()
     try:
+        check_push(hub_id)
         address = api.create_repo(hub_id, exist_ok=True, private=private or None)
         if private and not api.repo_info(hub_id).private:  # it was there before
-            raise InputError(
-                f"{hub_id} is there already, and everybody can see it: make it private first, or name another"
-            )
+            raise InputError(f"{hub_id} is there already, and everybody can see it; make it private or name another")
         api.upload_folder(
             repo_id=hub_id,
             folder_path=folder,
             allow_patterns=[file.relative_to(folder).as_posix() for file in files],
             commit_message="Upload a static embedding model made by edge-potion",
         )
-    except InputError:
-        raise
+    except InputError as failure:
+        raise InputError(f"{failure}; the model is in {folder}") from failure
     except Exception as failure:  # as below; a large file that fails is a bare RuntimeError
         raise InputError(f"the hub did not take {hub_id!r} ({_reason(failure)}); the model is in {folder}") from failure
     return str(address)
@@ -69,9 +69,20 @@ def check_push(hub_id: str) -> None:
     Raises:
         InputError: no hub id, not logged in, or the hub cannot be reached.
     """
+    _check_name(hub_id)
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().whoami()
+    except Exception as failure:  # its own, and those of the HTTP library that its version uses: no base is shared
+        raise InputError(
+            f"cannot push to {hub_id!r} ({_reason(failure)}); check the network and your login (`hf auth login`)"
+        ) from failure
+
+
+def _check_name(hub_id: str) -> None:
     if not HUB_ID.fullmatch(hub_id) or "/" not in hub_id:
         raise InputError(f"{hub_id!r} is no hub id; USER/NAME was expected")
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # of no __all__
 
@@ -79,12 +90,6 @@ def check_push(hub_id: str) -> None:
         validate_repo_id(hub_id)
     except HFValidationError as failure:
         raise InputError(f"{hub_id!r} is no hub id: {failure}") from failure
-    try:
-        HfApi().whoami()
-    except Exception as failure:  # its own, and those of the HTTP library that its version uses: no base is shared
-        raise InputError(
-            f"cannot push to {hub_id!r} ({_reason(failure)}); check the network and your login (`hf auth login`)"
-        ) from failure
 
 
 def _files_to_push(folder: Path) -> list[Path]:
@@ -113,9 +118,10 @@ def _of_model(folder: Path) -> list[Path]:
 
 def _tell_of_others(folder: Path, files: Iterable[Path]) -> None:
     ours = set(files)
-    others = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file() and file not in ours]
+    others = sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file() and file not in ours)
     if others:
-        log.warning("note: not part of the model, and left here: %s", ", ".join(sorted(map(terminal, others))))
+        names = ", ".join(map(terminal, others[:MOST_NAMED])) + ", ..." * (len(others) > MOST_NAMED)
+        log.warning("note: not part of the model, and left here: %s (%d in all)", names, len(others))
 
 
 def _reason(failure: Exception) -> str:

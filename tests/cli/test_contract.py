@@ -14,7 +14,19 @@ from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 
 from ..conftest import DATA
 
-VERBS = ("distill", "train", "featurize", "recipe", "export", "encode", "search", "evaluate", "benchmark", "verify")
+VERBS = (
+    "distill",
+    "train",
+    "featurize",
+    "recipe",
+    "export",
+    "push",
+    "encode",
+    "search",
+    "evaluate",
+    "benchmark",
+    "verify",
+)
 # stdout of a command that succeeds, a pattern a line; the last stands for the rest too.
 SIZE = r" *\d+\.\d\d MB  \S+ +\S+ +\S+"
 FOLDER = r"\S+: 8 dimensions, normalized, cut at 16 tokens"
@@ -42,6 +54,8 @@ FAILS = {
     "recipe nosuch": "nosuch",
     "export {model} --out new --quantize int4": "no precision 'int4'",
     "export nothing/here/now": "no such folder: nothing/here/now",
+    "push {model} static": "'static' is no hub id",
+    "push empty us/static": "empty",
     "encode none.txt": "cannot read none.txt",
     "encode texts.txt --out v.csv": "must end in .npy, .parquet, .jsonl",
     "encode texts.txt --provider nosuch": "nosuch",
@@ -69,6 +83,9 @@ MISTYPED = {
     "featurize": "Missing option '--out'",
     "evaluate model": "Missing option '--suite'",
     "export --max-tokens 0": "--max-tokens",
+    "push model": "Missing argument",
+    "encode texts.txt --graph bags": "'bags' is not one of",
+    "search texts.txt cat --precision int4": "'int4' is not one of",
     "verify one two": "unexpected extra argument",
     "info one two": "unexpected extra argument",
     "recipe one two": "unexpected extra argument",
