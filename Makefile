@@ -10,11 +10,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PEERS := model2vec-distill onnxruntime-oldest
-# What `edge-potion benchmark` runs beside itself, and the tests with it. JavaScript where node and npm are.
+# What does not fit beside the rest has an environment of its own, by the header of its script.
 export EDGE_POTION_CACHE ?= $(CURDIR)/.venvs/cache
-NODE := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null),javascript transformers-js)
-ENVIRONMENTS := openvino model2vec fastembed onnx sentence-transformers langchain $(NODE)
+ENVIRONMENT := $(BIN)/python -m edge_potion.benchmarks.speed.environments
+DISTILL := benchmarks/studies/model2vec_distill.py
+TOKENLEARN := benchmarks/studies/tokenlearn_train.py
+OLDEST := tests/exporters/oldest_onnxruntime.py
 
 .PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
 
@@ -34,7 +35,8 @@ WORKERS ?= 2
 test: lint environments
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
-test-slow: environments .venvs/tokenlearn/.installed
+test-slow: environments
+	$(ENVIRONMENT) $(TOKENLEARN)
 	$(BIN)/pytest -m slow
 
 # Headless Chromium, for the browser's rows of the benchmark and the tests of pages; from Debian's packages.
@@ -44,8 +46,9 @@ browser:
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Whole environments that are there are not built again.
-environments: setup $(PEERS:%=.venvs/%/.installed)
-	$(BIN)/python -m edge_potion.benchmarks.speed.environments $(ENVIRONMENTS)
+environments: setup
+	$(ENVIRONMENT)
+	$(ENVIRONMENT) $(DISTILL) $(OLDEST)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -67,14 +70,16 @@ bench: minilm environments browser
 	$(BIN)/python -m edge_potion.benchmarks.studies.pages
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.
-bench-training: build/features .venvs/tokenlearn/.installed
+bench-training: build/features
+	$(ENVIRONMENT) $(TOKENLEARN)
 	mkdir -p benchmarks/studies/results
 	$(BIN)/python -m edge_potion.benchmarks.studies.training build/demo/all-MiniLM-L6-v2 $(DATA)/sentences.txt.xz build/features \
 		--sts $(DATA)/eval/STSBenchmark/validation.jsonl.gz --search \
 		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_training.json
 
 # Trains the peers and the ablation, scores all, and writes docs/results/quality.md: an hour or two the first time.
-bench-quality: minilm .venvs/tokenlearn/.installed .venvs/model2vec-distill/.installed
+bench-quality: minilm
+	$(ENVIRONMENT) $(TOKENLEARN) $(DISTILL)
 	mkdir -p benchmarks/studies/results
 	$(BIN)/python -m edge_potion.benchmarks.studies.peers build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
 		build/quality --features build/features --corpus $(DATA)/sentences.txt.xz --minutes 25 \
@@ -98,12 +103,6 @@ built-in: minilm
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,demo,dev]'
-	touch $@
-
-# Peers that do not fit beside the rest get a virtual environment of their own.
-.venvs/%/.installed: tests/peers/%.txt pyproject.toml
-	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/python -m pip install -q -r $<
 	touch $@
 
 clean:

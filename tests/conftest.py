@@ -22,16 +22,16 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from edge_potion import StaticModel, export, train
-from edge_potion.benchmarks.speed import environments
 from edge_potion.bundle import Bundle
 from edge_potion.manifest import MANIFEST
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain
 
+from .peers import built, peer_distilled_folder  # noqa: F401 - fixtures
+
 CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
 DATA = CHECKOUT / "tests" / "data" / "sentences.txt"
-BUILT = CHECKOUT / ".venvs" / "cache"  # where `make test` builds the benchmark's environments
 NOT_BITS = {"stage.json", "summary.json", ".lock"}  # of a training run: these tell times
 # 32 tokens: what a (32, 8) table stands for.
 HAND_VOCABULARY = (
@@ -269,53 +269,6 @@ def bundle(distilled, tmp_path_factory) -> Bundle:
     """The distilled model at every precision."""
     out = tmp_path_factory.mktemp("bundle") / "bundle"
     return export(distilled, out, quantize=["int8", "float16", "float32"])
-
-
-@pytest.fixture(scope="session")
-def peer_distilled_folder(teacher_folder) -> Path:
-    """The same teacher distilled by model2vec itself, in its own virtual environment."""
-    script = (
-        "import sys; from model2vec.distill import distill; "
-        "distill(sys.argv[1], pca_dims=256, quantize_to='float32', device='cpu').save_pretrained(sys.argv[2])"
-    )
-    folder = _made_from("model2vec-distilled", CHECKOUT / "tests" / "peers" / "model2vec-distill.txt")
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        run_in_peer("model2vec-distill", script, str(teacher_folder), str(part))
-        part.rename(folder)
-    return folder
-
-
-@pytest.fixture
-def built(monkeypatch) -> None:
-    """The cache in which `make test` builds the benchmark's environments."""
-    monkeypatch.setenv("EDGE_POTION_CACHE", str(BUILT))
-
-
-def built_javascript() -> Path:
-    """The folder with ONNX Runtime's JavaScript packages; skips the test where they are not installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_POTION_CACHE", str(BUILT))
-        try:
-            return environments.javascript_folder()
-        except environments.Missing as reason:
-            pytest.skip(f"{reason} (`make test` does it where node and npm are)")
-
-
-def run_in_peer(name: str, script: str, *arguments: str) -> str:
-    """stdout of a Python script run in a peer's virtual environment, which `make test` sets up."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_POTION_CACHE", str(BUILT))
-        home = environments.environment_folder(name) if name in environments.PYTHONS else CHECKOUT / ".venvs" / name
-    python = home / "bin" / "python"
-    assert python.exists(), f"{python.relative_to(CHECKOUT)} is missing; run the tests with `make test`"
-    # The environments hold no edge-potion; beside it in the checkout lies nothing that they would import instead.
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run(
-        [python, "-c", script, *arguments], capture_output=True, text=True, check=False, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 class LoopbackHub(BaseHTTPRequestHandler):

@@ -26,21 +26,16 @@ from edge_potion.errors import InputError, ModelFormatError, ParityError, requir
 from edge_potion.escaping import terminal
 from edge_potion.find import find_folder
 from edge_potion.progress import progress_bar, unfailing_stderr
+from edge_potion.providers import PROVIDERS as ORT_PROVIDERS
 from edge_potion.texts import read_texts
 from edge_potion.writing import file_written_whole
 
 from . import environments
 from .compare import read_small_json
-from .contestants import (
-    INTERPRETED,
-    PEERS,
-    PROVIDERS,
-    Setting,
-    bundles_configurations,
-    peer_configurations,
-)
+from .configurations import PROVIDERS, Setting, bundles_configurations, providers_environments
 from .jobs import Effort, Jobs
 from .machine import cpu_name
+from .peers import PEERS, peer_configurations, peers_environments
 from .process import answer_of, without_folders
 from .rows import Row, as_json, cosine_of, ratios_of, round_of
 
@@ -59,7 +54,7 @@ def benchmark(
     out: Path,
     *,
     providers: Sequence[str] = PROVIDERS,
-    peers: Sequence[str] = PEERS,
+    peers: Sequence[str] = tuple(PEERS),
     graphs: Sequence[str] = tuple(GRAPHS),
     precisions: Sequence[str] = tuple(PRECISIONS),
     threads: Sequence[int] = (1,),
@@ -77,7 +72,7 @@ def benchmark(
         bundles: folders or hub ids of bundles; none stands for the model that comes with edge-potion.
         out: folder of the report, made when it is not there.
         providers: names as EdgeModel takes them, and node, wasm and webgpu (in headless Chromium).
-        peers: of PEERS.
+        peers: of PEERS, by their labels.
         graphs: which of those that a bundle holds.
         precisions: which of those that a bundle holds.
         threads: each count that is measured, on as many pinned cores.
@@ -107,8 +102,9 @@ def benchmark(
         raise InputError("neither a provider nor a peer is asked for, so there is nothing to measure")
     if not math.isfinite(effort.minutes):
         raise InputError(f"minutes are {effort.minutes}; a number was expected")
-    if unknown := set(pythons or {}) - INTERPRETED:
-        known = ", ".join(sorted(INTERPRETED))
+    run_by_python = {*ORT_PROVIDERS, *peers_environments(tuple(PEERS))}
+    if unknown := set(pythons or {}) - run_by_python:
+        known = ", ".join(sorted(run_by_python))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
@@ -221,9 +217,7 @@ def _make_folder(out: Path) -> None:
 
 def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
     """Build what the run needs beside our own environment."""
-    from .contestants import environments_for
-
-    for name in environments_for(providers, peers):
+    for name in dict.fromkeys([*providers_environments(providers), *peers_environments(peers)]):
         try:
             environments.build(name)
         except environments.Missing as reason:  # its rows will say that it is not there

@@ -1,9 +1,10 @@
-"""Environments beside our own: virtual environments for peers and providers, and the JavaScript that runs in Node.
+"""Environments beside our own: a virtual environment for a script that names its packages, and Node's packages.
 
     python -m edge_potion.benchmarks.speed.environments [NAME ...]
 
-builds those named, or all. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and
-may be deleted at any time.
+builds those named, or all that there is a runner for (Node's where Node is). A NAME is that of a file
+`runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it. They lie in the user's
+cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,17 +23,27 @@ from pathlib import Path
 from edge_potion.cache import cache_folder
 from edge_potion.errors import InputError
 
-__all__ = ["JAVASCRIPT", "PYTHONS", "TRANSFORMERS_JS", "Missing", "build", "javascript_folder", "python_of"]
+__all__ = [
+    "JAVASCRIPT",
+    "RUNNERS",
+    "TRANSFORMERS_JS",
+    "Missing",
+    "build",
+    "dependencies",
+    "environment_folder",
+    "javascript_folder",
+    "python_of",
+    "script_command",
+]
 
-ROOM = Path(__file__).parent
-RUNNERS = ROOM / "runners"  # what runs in the environments
-PYTHONS: dict[str, dict[str, list[str]]] = tomllib.loads((ROOM / "environments.toml").read_text(encoding="utf-8"))
+RUNNERS = Path(__file__).parent / "runners"  # what runs in the environments
 JAVASCRIPT, TRANSFORMERS_JS = "javascript", "transformers-js"
 # Of Node: what each installs. transformers.js brings versions of ONNX Runtime of its own.
 PACKAGES = {
     JAVASCRIPT: RUNNERS / "node" / "package.json",
     TRANSFORMERS_JS: RUNNERS / "node" / "transformers" / "package.json",
 }
+HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")  # as PEP 723 has it
 DONE = ".installed"  # written last, so that an install that was cut off is begun again
 INSTALL_MINUTES = 30
 
@@ -43,8 +55,9 @@ class Missing(Exception):
 def main() -> None:
     """Build environments, one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = [*PYTHONS, *PACKAGES]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(everything)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(_names())}")
+    with_node = shutil.which("node") and shutil.which("npm")
+    everything = [name for name in _names() if with_node or name not in PACKAGES]
     for name in parser.parse_args().names or everything:
         try:
             print(build(name))
@@ -56,7 +69,7 @@ def build(name: str) -> Path:
     """Install an environment unless it is there; its folder.
 
     Raises:
-        InputError: there is no environment of that name, or the cache cannot be written.
+        InputError: no script of that name has a header, or the cache cannot be written.
         Missing: the install failed, or Node is not there.
     """
     folder = environment_folder(name)
@@ -73,7 +86,7 @@ def build(name: str) -> Path:
         commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
     else:
         pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *PYTHONS[name]["packages"]]]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [*pip, *dependencies(name)]]
     for command in commands:
         try:
             done = subprocess.run(
@@ -107,8 +120,17 @@ def python_of(name: str, given: Mapping[str, Path] | None = None) -> Path:
     folder = environment_folder(name)
     if not (folder / DONE).is_file():
         hint = _how_to_build(name) if given is None else f"add --setup, or --python {name}=PATH"
-        raise Missing(f"no environment with {PYTHONS[name]['what']}: {hint}")
+        raise Missing(f"{Path(name).stem} is not installed: {hint}")
     return _python_in(folder)
+
+
+def script_command(name: str, given: Mapping[str, Path] | None = None) -> list[str]:
+    """What starts the script `name` in its environment; its arguments are to follow.
+
+    Raises:
+        Missing: its environment has not been built.
+    """
+    return [str(python_of(name, given)), "-P", str(_script(name))]
 
 
 def javascript_folder(name: str = JAVASCRIPT) -> Path:
@@ -143,13 +165,36 @@ def _same(file: Path, copy: Path) -> bool:
 
 
 def environment_folder(name: str) -> Path:
-    if name in PACKAGES:
-        content = PACKAGES[name].read_text(encoding="utf-8")
-    elif name in PYTHONS:
-        content = f"{sys.version} {PYTHONS[name]['packages']}"
-    else:
-        raise InputError(f"there is no environment {name!r}; there are {', '.join([*PYTHONS, *PACKAGES])}")
-    return cache_folder() / "benchmark" / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    """Where the environment is, or would be: another one where its header, or this Python, is another."""
+    node = PACKAGES.get(name)
+    content = node.read_text(encoding="utf-8") if node else f"{sys.version} {dependencies(name)}"
+    return cache_folder() / "benchmark" / f"{Path(name).stem}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def dependencies(name: str) -> list[str]:
+    """The packages in the header of a script."""
+    script = _script(name)
+    header = HEADER.search(script.read_text(encoding="utf-8")) if script.is_file() else None
+    if header is None:
+        raise InputError(
+            f"there is no environment {name!r}: a script with a PEP 723 header, or one of {', '.join(_names())}, "
+            "was expected"
+        )
+    lines = header["content"].splitlines()
+    content = tomllib.loads("\n".join(line.removeprefix("#").removeprefix(" ") for line in lines))
+    return list(content["dependencies"])
+
+
+def _script(name: str) -> Path:
+    runner = RUNNERS / f"run_{name.replace('-', '_')}.py"
+    return runner if runner.is_file() else Path(name)
+
+
+def _names() -> list[str]:
+    """Of all that there is a runner for; that of EdgeModel has no header, as it runs in our own environment."""
+    with_header = (file for file in RUNNERS.glob("run_*.py") if HEADER.search(file.read_text(encoding="utf-8")))
+    runners = sorted(file.stem.removeprefix("run_").replace("_", "-") for file in with_header)
+    return [*runners, *PACKAGES]
 
 
 def _how_to_build(name: str) -> str:

@@ -14,7 +14,7 @@ from edge_potion.golden import Golden, read_golden
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize
 
-from .contestants import Configuration
+from .configurations import Configuration
 
 __all__ = ["QUICK", "Effort", "Jobs"]
 

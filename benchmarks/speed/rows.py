@@ -14,7 +14,8 @@ import numpy as np
 from edge_potion.errors import ModelFormatError
 from edge_potion.golden import Golden, check_parity, cosines
 
-from .contestants import BASELINE, Configuration
+from .configurations import Configuration
+from .peers import BASELINE
 
 __all__ = ["Row", "as_json", "cosine_of", "ratios_of", "round_of"]
 

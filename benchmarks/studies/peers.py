@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from edge_potion.writing import file_written_whole
 
 from ..quality.evaluate import evaluate
 from ..quality.report import as_markdown, as_table, averages_markdown, refuse_unscored
+from ..speed.environments import Missing, script_command
 from .ablation import PUBLISHED, train_variants
 
 __all__: list[str] = []
@@ -39,12 +41,7 @@ STAGES = {
     "power": "5-power",
     "PCA": "6-pca",
 }
-DIMS = 256
 CUTS = (128, 64)
-DISTIL = (
-    "import sys; from model2vec.distill import distill; "
-    f"distill(sys.argv[1], pca_dims={DIMS}, quantize_to='float32', device='cpu').save_pretrained(sys.argv[2])"
-)
 TEACHER, MODEL2VEC = "(a) teacher", "(b) model2vec distill"
 TOKENLEARN = {"mse": "(c) Tokenlearn", "contrastive": "(c2) Tokenlearn, contrastive loss"}
 SHIPPED = "(d) shipped recipe: PCA"
@@ -96,7 +93,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--features", type=Path, required=True, help="folder of the shards that the run was trained on")
     parser.add_argument("--corpus", type=Path, required=True, help="file of sentences that the run was given")
     parser.add_argument("--minutes", type=float, default=60, help="how long Tokenlearn may train, each time")
-    parser.add_argument("--venvs", type=Path, default=Path(".venvs"), help="folder of the peers' environments")
     parser.add_argument("--out", type=Path, default=Path("docs/results/quality.md"), help="the page")
     parser.add_argument("--json", type=Path, required=True, help="the averages, for README's numbers")
     return parser.parse_args()
@@ -105,23 +101,19 @@ def _arguments() -> argparse.Namespace:
 def _peers(arguments: argparse.Namespace) -> dict[str, Path | str]:
     """Teacher and peers, trained where they are not there yet."""
     scratch = arguments.scratch
+    try:
+        distill, train = (
+            script_command(str(Path(__file__).with_name(name)))
+            for name in ("model2vec_distill.py", "tokenlearn_train.py")
+        )
+    except Missing as reason:
+        sys.exit(f"error: {reason}")
     unpadded = _made(scratch / "teacher", lambda part: _without_padding(arguments.teacher, part))
     peers: dict[str, Path | str] = {TEACHER: f"st:{arguments.teacher}"}
-    peers[MODEL2VEC] = _made(
-        scratch / "model2vec-256d",
-        lambda part: _run(arguments.venvs / "model2vec-distill", "-c", DISTIL, unpadded, part),
-    )
+    peers[MODEL2VEC] = _made(scratch / "model2vec-256d", partial(_run, distill, unpadded))
     given = _made(scratch / "tokenlearn-features", lambda part: _as_tokenlearn(arguments.features, part))
-    train = partial(
-        _run,
-        arguments.venvs / "tokenlearn",
-        Path(__file__).with_name("tokenlearn_train.py"),
-        unpadded,
-        given,
-        arguments.minutes,
-    )
     for loss, name in TOKENLEARN.items():
-        peers[name] = _made(_tokenlearn(scratch, loss), partial(train, loss))
+        peers[name] = _made(_tokenlearn(scratch, loss), partial(_run, train, unpadded, given, arguments.minutes, loss))
     return peers
 
 
@@ -138,8 +130,8 @@ def _made(folder: Path, make: Callable[[Path], object]) -> Path:
     return folder
 
 
-def _run(venv: Path, *arguments: object) -> None:
-    subprocess.run([venv / "bin" / "python", *map(str, arguments)], check=True)
+def _run(command: Sequence[str], *arguments: object) -> None:
+    subprocess.run([*command, *map(str, arguments)], check=True)
 
 
 def _without_padding(teacher: Path, out: Path) -> None:

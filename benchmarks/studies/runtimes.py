@@ -29,8 +29,8 @@ from edge_potion.escaping import terminal
 from edge_potion.find import read_json
 from edge_potion.golden import Golden, cosines, read_golden
 
-from ..speed.contestants import Configuration, package_alone
-from ..speed.environments import JAVASCRIPT, RUNNERS, TRANSFORMERS_JS, Missing, javascript_folder, python_of
+from ..speed.configurations import Configuration, package_alone
+from ..speed.environments import JAVASCRIPT, TRANSFORMERS_JS, Missing, javascript_folder, script_command
 from ..speed.jobs import Effort, Jobs
 from ..speed.process import answer_of, without_folders
 
@@ -41,7 +41,7 @@ AGREES = 0.9999  # least cosine of a text
 PROCESS_SECONDS = 120  # what takes longer hangs
 WORST_SHOWN = 3
 UNTIMED = Effort(rounds=1, latency_calls=1, warmup_calls=0, warmup_seconds=0, batch_seconds=0, batches=())
-EXAMPLE = Path(__file__).parents[2] / "examples" / "langchain" / "embeddings.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "langchain"
 
 # Why a text's vector may be another than the oracle's: told from the text and its ids, never from the vector.
 SPECIAL, NOTHING_KNOWN = "with a special token in the text", "without a known token"
@@ -52,22 +52,24 @@ class Runtime:
     """A library that loads the bundle's folder.
 
     Attributes:
-        packages: what it is told by, with their versions.
-        runner: the function of worker.py, or the file of `runners/node/`, that runs it.
-        environment: where it is installed.
+        packages: whose versions tell what ran.
+        runner: `runners/run_RUNNER.py`, in the environment of that script, or the file of `runners/node/` that runs it.
+        javascript: the environment of the latter; None for Python.
         graph: which of the bundle's it runs; None where it reads the table in model.safetensors.
         reads: what else it reads.
         differs: what it does with texts of a class, and therefore differs from the oracle.
         remark: what else there is to know.
+        smallest: whether it takes the smallest precision of a bundle, whatever is asked for.
     """
 
     packages: Sequence[str]
     runner: str
-    environment: str
+    javascript: str | None = None
     graph: str | None = None
     reads: Sequence[str] = ()
     differs: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
+    smallest: bool = False
 
     @property
     def name(self) -> str:
@@ -76,31 +78,55 @@ class Runtime:
 
 AS_TOKEN = {SPECIAL: "taken for that token"}
 RUNTIMES = (
-    Runtime(["onnxruntime"], "onnx", "onnx", "text", remark="in Python, from the bytes of the texts"),
-    Runtime(["onnxruntime", "tokenizers"], "onnx", "onnx", "tokens", ["tokenizer.json"], AS_TOKEN),
-    Runtime(["onnxruntime-node"], "node", JAVASCRIPT, "text"),
-    Runtime(["onnxruntime-web", "chromium"], "web", JAVASCRIPT, "text", remark="as WebAssembly"),
+    Runtime(packages=["onnxruntime"], runner="onnx", graph="text", remark="in Python, from the bytes of the texts"),
     Runtime(
-        *(["@huggingface/transformers"], "transformers/transformers", TRANSFORMERS_JS, "tokens"),
-        ["config.json", "tokenizer.json", "tokenizer_config.json"],
-        {**AS_TOKEN, NOTHING_KNOWN: "NaN, as it divides by a norm of zero"},
-        "`dtype` q8, fp16, fp32; needs `--token-embeddings`",
+        packages=["onnxruntime", "tokenizers"],
+        runner="onnx",
+        graph="tokens",
+        reads=["tokenizer.json"],
+        differs=AS_TOKEN,
+    ),
+    Runtime(packages=["onnxruntime-node"], runner="node", javascript=JAVASCRIPT, graph="text"),
+    Runtime(
+        packages=["onnxruntime-web", "chromium"],
+        runner="web",
+        javascript=JAVASCRIPT,
+        graph="text",
+        remark="as WebAssembly",
     ),
     Runtime(
-        *(["fastembed"], "fastembed", "fastembed", "tokens"),
-        ["config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
-        AS_TOKEN,
-        "by `add_custom_model`",
-    ),
-    Runtime(["model2vec"], "model2vec", "model2vec", None, ["config.json", "tokenizer.json"], AS_TOKEN),
-    Runtime(
-        *(["sentence-transformers"], "sentence-transformers", "sentence-transformers", None),
-        ["modules.json", "tokenizer.json"],
-        AS_TOKEN,
-        "keeps [UNK] in its mean, which the oracle drops: its row is zero, so only lengths before normalizing differ",
+        packages=["@huggingface/transformers"],
+        runner="transformers/transformers",
+        javascript=TRANSFORMERS_JS,
+        graph="tokens",
+        reads=["config.json", "tokenizer.json", "tokenizer_config.json"],
+        differs={**AS_TOKEN, NOTHING_KNOWN: "NaN, as it divides by a norm of zero"},
+        remark="`dtype` q8, fp16, fp32; needs `--token-embeddings`",
     ),
     Runtime(
-        ["langchain-core"], "langchain", "langchain", "text", ["config.json"], remark="as examples/langchain has it"
+        packages=["fastembed"],
+        runner="fastembed",
+        graph="tokens",
+        reads=["config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
+        differs=AS_TOKEN,
+        remark="by `add_custom_model`",
+    ),
+    Runtime(packages=["model2vec"], runner="model2vec", reads=["config.json", "tokenizer.json"], differs=AS_TOKEN),
+    Runtime(
+        packages=["sentence-transformers"],
+        runner="sentence-transformers",
+        reads=["modules.json", "tokenizer.json"],
+        differs=AS_TOKEN,
+        remark="keeps [UNK] in its mean, which the oracle drops: its row is zero, so only lengths before normalizing "
+        "differ",
+    ),
+    Runtime(
+        packages=["langchain-core"],
+        runner="langchain",
+        graph="text",
+        reads=["config.json"],
+        remark="as examples/langchain has it",
+        smallest=True,
     ),
 )
 
@@ -154,7 +180,7 @@ def _precisions(runtime: Runtime, bundle: Bundle) -> Sequence[str]:
     if runtime.graph is None:
         return [str(bundle.config["embedding_dtype"])]
     held = [precision for graph, precision in bundle.graphs if graph == runtime.graph]
-    return held[:1] if runtime.runner == "langchain" else held  # EdgeModel takes the smallest
+    return held[:1] if runtime.smallest else held
 
 
 def _row(
@@ -190,12 +216,10 @@ def _row(
 
 
 def _configuration(runtime: Runtime, precision: str, file: str, bundle: Bundle, scratch: Path) -> Configuration:
-    if runtime.environment in (JAVASCRIPT, TRANSFORMERS_JS):
-        command = ["node", str(javascript_folder(runtime.environment) / f"{runtime.runner}.mjs")]
+    if runtime.javascript:
+        command = ["node", str(javascript_folder(runtime.javascript) / f"{runtime.runner}.mjs")]
     else:
-        command = [str(python_of(runtime.environment)), "-P", str(RUNNERS / "worker.py")]
-    if runtime.runner == "langchain" and not EXAMPLE.is_file():
-        raise Missing("its example lies in a checkout of edge-potion, and not in the package")
+        command = script_command(runtime.runner)
     in_browser = runtime.runner == "web"
     return Configuration(
         name=runtime.name,
@@ -208,7 +232,6 @@ def _configuration(runtime: Runtime, precision: str, file: str, bundle: Bundle, 
         threads=1,
         command=command,
         job={
-            "runner": runtime.runner,
             "folder": str(bundle.folder),
             "file": str(bundle.folder / file),
             "model_file": file,
@@ -217,7 +240,7 @@ def _configuration(runtime: Runtime, precision: str, file: str, bundle: Bundle, 
             "max_tokens": bundle.max_tokens or 1_000_000,
             "special": False,
             "package": str(package_alone(scratch)),
-            "example": str(EXAMPLE.parent),
+            "example": str(EXAMPLE),
         },
         golden=bundle,
     )

@@ -1,4 +1,4 @@
-"""One epoch of Tokenlearn 0.2.1's training, in an environment of its own; `training.py` runs this file.
+"""One epoch of Tokenlearn 0.2.1's training; `training.py` runs this file in the environment of `tokenlearn_train.py`.
 
     python tokenlearn_step.py FOLDER LEARNING_RATE STEPS
 

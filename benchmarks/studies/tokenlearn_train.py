@@ -1,4 +1,9 @@
-"""Tokenlearn 0.2.1 end to end, by its own code in an environment of its own; `quality.py` runs this file.
+# sentence-transformers 5 keeps transformers at 4, which Tokenlearn was made for.
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["tokenlearn==0.2.1", "torch==2.13.0", "sentence-transformers==5.1.0"]
+# ///
+"""Tokenlearn 0.2.1 end to end, by its own code in an environment of its own; `peers.py` runs this file.
 
     python tokenlearn_train.py TEACHER_FOLDER FEATURES_FOLDER MINUTES LOSS OUT
 

@@ -46,6 +46,7 @@ from edge_potion.trainer.shards import Features, Shard, open_features, write_sha
 from edge_potion.trainer.student import Student
 from edge_potion.trainer.teacher import Teacher, load_teacher
 
+from ..speed.environments import Missing, python_of
 from ..speed.machine import cpu_name
 from .featurizing import compare_featurize
 from .rounds import print_rates, rates_and_ratios, timed
@@ -123,13 +124,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="cores that each contestant may use")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant is timed")
     parser.add_argument("--peer-steps", type=int, help="time these first steps of Tokenlearn's epoch, not all")
-    parser.add_argument("--peer", type=Path, default=".venvs/tokenlearn/bin/python", help="Python with Tokenlearn")
+    parser.add_argument("--peer", type=Path, help="Python with Tokenlearn; by default that of tokenlearn_train.py")
     parser.add_argument("--sts", type=Path, help=".jsonl.gz with sentence1, sentence2, score, to score the tables on")
     parser.add_argument("--search", action="store_true", help="train Tokenlearn's module at several learning rates too")
     parser.add_argument("--json", type=Path, help="write the report here")
     arguments = parser.parse_args()
-    if not arguments.peer.exists():
-        parser.error(f"{arguments.peer} is missing; `make .venvs/tokenlearn/.installed` sets it up")
+    try:
+        arguments.peer = arguments.peer or python_of(str(Path(__file__).with_name("tokenlearn_train.py")))
+    except Missing as reason:
+        parser.error(str(reason))
     if arguments.rows < WARM_UP_ROWS:
         parser.error(f"--rows is {arguments.rows}; at least {WARM_UP_ROWS} are needed for a few steps")
     return arguments
@@ -262,7 +265,7 @@ def _write_for_peer(student: StaticModel, pairs: Pairs, order: np.ndarray, threa
 
 def _peer_epoch(python: Path, folder: Path, learning_rate: float, steps: int) -> PeerEpoch:
     script = Path(__file__).with_name("tokenlearn_step.py")
-    command = [python, script, folder, learning_rate, steps]
+    command = [python, "-P", script, folder, learning_rate, steps]
     done = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
     tables = [np.load(folder / f"{name}.npy") for name in ("trained", "trained_with_output_layer")]
     return PeerEpoch(json.loads(done.stdout), *tables)

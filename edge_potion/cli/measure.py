@@ -139,8 +139,9 @@ def benchmark(
 
     from edge_potion.benchmarks.speed import compare as comparing
     from edge_potion.benchmarks.speed.benchmark import benchmark as measure
-    from edge_potion.benchmarks.speed.contestants import KNOWN_PROVIDERS, PEERS, PROVIDERS
+    from edge_potion.benchmarks.speed.configurations import KNOWN_PROVIDERS, PROVIDERS
     from edge_potion.benchmarks.speed.jobs import QUICK, Effort
+    from edge_potion.benchmarks.speed.peers import PEERS
     from edge_potion.benchmarks.speed.report.terminal import print_report
 
     old = comparing.read_report(compare) if compare else None
@@ -149,7 +150,7 @@ def benchmark(
         bundles or [],
         out,
         providers=_chosen(providers, PROVIDERS, KNOWN_PROVIDERS, "provider"),
-        peers=_chosen(peers, PEERS, PEERS, "peer"),
+        peers=_chosen(peers, tuple(PEERS), tuple(PEERS), "peer"),
         graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
         precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
         threads=_numbers(threads),

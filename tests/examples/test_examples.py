@@ -13,7 +13,8 @@ import pytest
 
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 
-from ..conftest import CHECKOUT, built_javascript, run_in_peer
+from ..conftest import CHECKOUT
+from ..peers import built_javascript, run_in_peer
 from ..runtime.test_verify import scale_output
 
 SENTENCES = CHECKOUT / "edge_potion" / "samples" / "sentences.txt"

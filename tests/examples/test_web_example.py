@@ -18,7 +18,8 @@ import pytest
 
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 
-from ..conftest import CHECKOUT, built_javascript
+from ..conftest import CHECKOUT
+from ..peers import built_javascript
 
 PAGE = CHECKOUT / "examples" / "web"
 SERVE = PAGE / "serve.py"

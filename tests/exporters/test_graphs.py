@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from edge_potion import StaticModel
+from edge_potion.bundle import graph_file
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.token_graph import bag_graph, tokens_graph
@@ -18,7 +19,7 @@ from edge_potion.golden import cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import TokenIds
 
-from ..conftest import run_in_peer
+from ..peers import OLDEST, run_script
 
 PRECISIONS = ["float32", "float16", "int8"]
 # rtol of a value: float32 rounding, float16's 11 bits, int8's 127 steps of the largest value in a row.
@@ -178,34 +179,26 @@ def test_inputs_and_outputs_are_named_as_promised(bundle):
 
 
 def test_the_graphs_load_with_the_oldest_onnxruntime(bundle, tmp_path):
-    """Run there from golden.json alone, as a port would: ids or text in, vectors out."""
-    script = """
-import json, sys
-import numpy as np, onnxruntime
-folder, out = sys.argv[1:]
-golden = json.load(open(folder + "/golden.json"))
-ids, found = golden["ids"], {}
-flat = np.array(sum(ids, []), np.int64)
-lengths = np.array([len(row) for row in ids], np.int64)
-mask = np.arange(lengths.max()) < lengths[:, None]
-grid = np.zeros(mask.shape, np.int64)
-grid[mask] = flat
-for suffix in ("", "_fp16", "_quantized"):
-    bag = onnxruntime.InferenceSession(folder + "/onnx/bag" + suffix + ".onnx", providers=["CPUExecutionProvider"])
-    found["bag" + suffix] = bag.run(None, {"input_ids": flat, "offsets": np.cumsum(lengths) - lengths})[0]
-    tokens = onnxruntime.InferenceSession(folder + "/onnx/model" + suffix + ".onnx", providers=["CPUExecutionProvider"])
-    found["tokens" + suffix] = tokens.run(None, {"input_ids": grid, "attention_mask": mask.astype(np.int64)})[0]
-    text = onnxruntime.InferenceSession(folder + "/onnx/text" + suffix + ".onnx", providers=["CPUExecutionProvider"])
-    joined = chr(0).join(text.replace(chr(0), "") for text in golden["texts"]).encode()
-    found["text" + suffix] = text.run(None, {"text": np.frombuffer(joined, np.uint8)})[0]
-np.savez(out, **found)
-print(onnxruntime.__version__)
-"""
-    version = run_in_peer("onnxruntime-oldest", script, str(bundle.folder), str(tmp_path / "found.npz")).strip()
-    assert tuple(map(int, version.split(".")[:2])) < (1, 21), version
+    """From golden.json alone, as a port would: ids or text in, vectors out."""
     golden = json.loads((bundle.folder / "golden.json").read_text())
+    flat = np.concatenate([np.array(row, np.int64) for row in golden["ids"]])
+    lengths = np.array([len(row) for row in golden["ids"]])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    grid = np.zeros(mask.shape, np.int64)
+    grid[mask] = flat
+    joined = "\0".join(text.replace("\0", "") for text in golden["texts"]).encode()
+    inputs = {
+        "bag": {"input_ids": flat, "offsets": np.cumsum(lengths) - lengths},
+        "tokens": {"input_ids": grid, "attention_mask": mask.astype(np.int64)},
+        "text": {"text": np.frombuffer(joined, np.uint8)},
+    }
     expected = np.array(golden["vectors"], np.float32)
-    least = {"": 0.9999999, "_fp16": 0.99999, "_quantized": 0.9995}
-    for name, vectors in np.load(tmp_path / "found.npz").items():
-        suffix = name.removeprefix("bag").removeprefix("tokens").removeprefix("text")
-        assert cosines(vectors, expected).min() >= least[suffix], name
+    least = {"float32": 0.9999999, "float16": 0.99999, "int8": 0.9995}
+    for graph, feeds in inputs.items():
+        np.savez(tmp_path / "inputs.npz", **feeds)
+        files = {precision: bundle.folder / graph_file(graph, precision) for precision in least}
+        said = run_script(OLDEST, *map(str, (tmp_path / "inputs.npz", tmp_path / "found.npz", *files.values())))
+        assert tuple(map(int, said.split(".")[:2])) < (1, 21), said
+        found = np.load(tmp_path / "found.npz")
+        for precision, file in files.items():
+            assert cosines(found[file.stem], expected).min() >= least[precision], file.name

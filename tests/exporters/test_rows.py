@@ -14,6 +14,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from edge_potion import EdgeModel, ParityError, StaticModel, export
+from edge_potion.bundle import graph_file
 from edge_potion.exporters.mobile import fixed_graph
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import MOST_DIGITS, pack, row_agreement
@@ -24,7 +25,7 @@ from edge_potion.golden import TOLERANCES, cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import TokenIds, plain, tokenize
 
-from ..conftest import run_in_peer
+from ..peers import OLDEST, run_script
 
 PRECISIONS = ["int8", "float16", "float32"]
 LEAST = {"int8": 0.995, "float16": 0.99999, "float32": 0.999999}
@@ -271,18 +272,10 @@ def test_a_large_vocabulary_of_small_rows_has_the_vectors_of_its_texts_too(sente
 
 def test_the_oldest_onnxruntime_runs_row_weights_of_several_digits(uneven, tmp_path):
     folder = export(uneven, tmp_path / "out", quantize=["int8", "float16"]).folder
-    script = """
-import json, sys
-import numpy as np, onnxruntime
-folder, out = sys.argv[1:]
-found = {}
-for precision in ("quantized", "fp16"):
-    bag = onnxruntime.InferenceSession(folder + "/onnx/bag_" + precision + ".onnx", providers=["CPUExecutionProvider"])
-    found[precision] = bag.run(None, {"input_ids": np.arange(2, 32), "offsets": np.arange(30)})[0]
-np.savez(out, **found)
-"""
-    run_in_peer("onnxruntime-oldest", script, str(folder), str(tmp_path / "found.npz"))
+    files = {precision: folder / graph_file("bag", precision) for precision in ("int8", "float16")}
+    np.savez(tmp_path / "inputs.npz", input_ids=np.arange(2, 32), offsets=np.arange(30))
+    run_script(OLDEST, *map(str, (tmp_path / "inputs.npz", tmp_path / "found.npz", *files.values())))
     ids = TokenIds(np.arange(2, 32), np.ones(30, np.int64))
-    for name, precision in (("quantized", "int8"), ("fp16", "float16")):
-        found = np.load(tmp_path / "found.npz")[name]
+    for precision, file in files.items():
+        found = np.load(tmp_path / "found.npz")[file.stem]
         assert_held(found, uneven.pool(ids), precision, normalize=uneven.card.normalize)

@@ -18,7 +18,7 @@ from edge_potion import ModelFormatError, export
 from edge_potion.manifest import MANIFEST, write_manifest
 from edge_potion.verify import verify
 
-from ..conftest import run_in_peer
+from ..peers import run_in_peer
 
 COMMAND = [sys.executable, "-m", "edge_potion", "verify"]
 

@@ -24,8 +24,9 @@ from edge_potion import InputError, providers
 from edge_potion.benchmarks.speed import environments
 from edge_potion.benchmarks.speed.benchmark import benchmark
 from edge_potion.benchmarks.speed.compare import read_report
-from edge_potion.benchmarks.speed.contestants import PEERS, Configuration, Setting, bundles_configurations
+from edge_potion.benchmarks.speed.configurations import Configuration, Setting, bundles_configurations
 from edge_potion.benchmarks.speed.jobs import Effort
+from edge_potion.benchmarks.speed.peers import PEERS, peers_environments
 from edge_potion.benchmarks.speed.process import answer_of
 from edge_potion.benchmarks.speed.rows import Row, as_json, cosine_of, ratios_of, round_of
 from edge_potion.golden import Golden
@@ -125,24 +126,20 @@ def test_an_interpreter_that_is_named_takes_the_place_of_ours(bundle, tmp_path):
     assert [row["status"] for row in wrong["configurations"]] == ["failed"]
 
 
-@pytest.mark.parametrize("peer", PEERS)
-def test_each_peer_runs_on_our_table(peer, built, bundle, tmp_path):
-    needs(
-        {"fastembed int8": "fastembed", "sentence-transformers float32": "sentence-transformers"}.get(peer, "model2vec")
-    )
-    if "ONNX" in peer:
-        needs("onnx")
-        needs("sentence-transformers")  # writes the file
-    report = benchmark([str(bundle.folder)], tmp_path, providers=["cpu"], graphs=["bag"], peers=[peer], effort=BRIEF)
-    row = rows_of(report)[f"{peer} x1"]
+@pytest.mark.parametrize("label", PEERS)
+def test_each_peer_runs_on_our_table(label, built, bundle, tmp_path):
+    for name in peers_environments([label]):
+        needs(name)
+    report = benchmark([str(bundle.folder)], tmp_path, providers=["cpu"], graphs=["bag"], peers=[label], effort=BRIEF)
+    row = rows_of(report)[f"{label} x1"]
     assert row["status"] == "measured", row["reason"]
     assert row["peer"] and row["size_bytes"] > 1e6 and row["summary"]["texts_per_s_2"]["median"] > 0
-    if peer.startswith("all-MiniLM"):
-        assert row["cosine"] is None  # another model
+    if not PEERS[label].same_model:
+        assert row["cosine"] is None
         return
     # They differ from the oracle for the few golden texts with "[PAD]" or an unknown token alone (DESIGN, section 2).
     assert row["cosine"]["mean"] > 0.98
-    assert ("from_ids_per_s_16" in row["summary"]) == peer.startswith("model2vec float")
+    assert ("from_ids_per_s_16" in row["summary"]) == (PEERS[label].runner == "model2vec")
 
 
 def test_ratios_are_to_model2vec_in_the_same_run(built, bundle, tmp_path):
@@ -359,7 +356,9 @@ def test_a_runner_has_as_many_cores_as_threads_and_we_keep_ours():
 
 def row(name: str, peer: bool = False, runner: str = "x", **values: Any) -> Row:
     """A measured row of rounds with these texts/s at batch 2, and that peak memory."""
-    made = Configuration(name, name, runner, peer, None, None, "cpu", 1)
+    made = Configuration(
+        name=name, model=name, runner=runner, peer=peer, graph=None, precision=None, provider="cpu", threads=1
+    )
     rounds = [
         {
             "round": number,

@@ -28,7 +28,8 @@ from edge_potion.benchmarks.speed.report.markdown import as_markdown
 from edge_potion.benchmarks.speed.report.page import as_page
 from edge_potion.benchmarks.speed.report.terminal import label, measured, print_report
 
-from ..conftest import CHECKOUT, built_javascript
+from ..conftest import CHECKOUT
+from ..peers import built_javascript
 
 SCHEMA = CHECKOUT / "benchmarks" / "speed" / "report" / "report.schema.json"
 MODEL, OTHER = "potion-256d-minilm", '<b>x"'  # names of models come from users

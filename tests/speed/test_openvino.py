@@ -9,7 +9,7 @@ import numpy as np
 from edge_potion.exporters.make_golden import golden_of
 from edge_potion.golden import check_parity
 
-from ..conftest import run_in_peer
+from ..peers import run_in_peer
 
 SCRIPT = """
 import json, sys

@@ -39,12 +39,11 @@ def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_training_benchmark_runs_with_tokenlearns_own_module(teacher_folder, shared, tmp_path):
+def test_the_training_benchmark_runs_with_tokenlearns_own_module(built, teacher_folder, shared, tmp_path):
     write_given_features(shared, tmp_path / "features", teacher_folder)
     command = [sys.executable, "-m", training.__name__, teacher_folder, shared / "sentences.txt.xz"]
     command += [tmp_path / "features", "--rows", "4096", "--texts", "100", "--rounds", "1"]
     command += ["--sts", shared / "eval" / "STSBenchmark" / "validation.jsonl.gz", "--json", tmp_path / "report.json"]
-    command += ["--peer", CHECKOUT / ".venvs" / "tokenlearn" / "bin" / "python"]
     subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["contrast"]["rows"] == 7 * 512 and report["contrast"]["peer_versions"]["tokenlearn"] == "0.2.1"

@@ -48,7 +48,7 @@ def test_a_library_gives_our_vectors_from_the_folder_as_it_is(runtime, built, wh
     before = {file: file.read_bytes() for file in whole_bundle.rglob("*") if file.is_file()}
     rows = rows_of(whole_bundle, runtime)
     assert [row["reason"] for row in rows] == [None] * len(rows)
-    takes_all = runtime.graph is not None and runtime.runner != "langchain"
+    takes_all = runtime.graph is not None and not runtime.smallest
     assert {row["precision"] for row in rows} == (set(PRECISIONS) if takes_all else {rows[0]["precision"]})
     for row in rows:
         assert row["status"] == "passed" and all(row["versions"].values())
@@ -82,7 +82,7 @@ def test_a_graph_that_cannot_be_loaded_fails_alone_and_tells_no_folder(built, ch
 def test_a_library_that_is_not_installed_is_absent(whole_bundle):
     """With an empty cache, which tests have."""
     (row,) = run_all(whole_bundle, [BY_NAME["model2vec"]])
-    assert row["status"] == "absent" and "benchmarks.environments model2vec" in row["reason"]
+    assert row["status"] == "absent" and "benchmarks.speed.environments model2vec" in row["reason"]
 
 
 def by_hand(*cosines: float) -> tuple[np.ndarray, Golden]:

@@ -1,0 +1,48 @@
+"""Runs EdgeModel, strings to vectors: in our own environment, or in one that has another ONNX Runtime."""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(__file__))  # after the environment's own packages
+from measure import Library, Unable, answer, timed
+
+
+def load(job):
+    """The library, its model loaded."""
+    sys.path.append(job["package"])  # after the environment's own packages
+    import onnxruntime  # noqa: F401 - its import is no part of the load
+
+    from edge_potion import EdgeModel
+    from edge_potion.errors import FallBackError, ProviderError
+
+    def open_model():
+        wanted = {key: job[key] for key in ("provider", "precision", "graph", "threads")}
+        try:
+            return EdgeModel.from_pretrained(job["folder"], **wanted)
+        except FallBackError as reason:
+            raise Unable("fell_back", str(reason), nodes={name: list(n) for name, n in reason.ran_on.items()}) from None
+        except ProviderError as reason:
+            raise Unable("absent", str(reason)) from None
+
+    model, load_s = timed(open_model)
+
+    def form(rows):
+        import numpy as np
+
+        from edge_potion.tokens import TokenIds
+
+        flat = np.array([token for row in rows for token in row], np.int64)
+        return TokenIds(flat, np.array([len(row) for row in rows], np.int64))
+
+    return Library(
+        encode=model.encode,
+        from_ids=None if job["graph"] == "text" else lambda ids: model._encode_ids(ids, len(ids.lengths)),
+        form=form,
+        nodes={name: list(nodes) for name, nodes in model.ran_on.items()} or None,
+        load_s=load_s,
+        packages=["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tokenizers", "numpy"],
+    )
+
+
+if __name__ == "__main__":
+    answer(load)
