@@ -76,7 +76,7 @@ MISTYPED = {
     "serach": "search",
     "encode --outt v.npy": "No such option: --outt",
     "encode --batch-size none": "--batch-size",
-    "search": "Missing argument 'file'",
+    "search": "Missing argument",
     "search texts.txt cat --top 0": "--top",
     "distill teacher": "Missing option '--out'",
     "train": "Missing option '--out'",
