@@ -5,6 +5,7 @@
 # make bench-quality   score the model beside teacher and peers, with an ablation, into docs/results/quality.md
 # make runtimes  load one bundle in every library that can, and write README's table of them
 # make built-in   train the model that comes with the package, score it, and replace it
+# make check  lint, and the tests that need no other environment than .venv: minutes
 # make test   set up everything the tests need, lint, and run the test suite
 # make browser   install headless Chromium, without which the tests of pages are skipped
 
@@ -17,7 +18,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: demo minilm built-in test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
+.PHONY: demo minilm built-in check test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -30,10 +31,14 @@ minilm: build/features
 build/features: | demo
 	$(BIN)/python -m edge_potion.benchmarks.studies.given_features $(DATA) $@ --teacher build/demo/all-MiniLM-L6-v2
 
-# A file of tests is run by one process, as fixtures are shared in it.
+# A file of tests is run by one process, as fixtures are shared in it; each process computes on one core.
 WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
+check: lint
+	$(PYTEST) -m "not peers and not browser and not slow"
+
 test: lint environments
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
+	$(PYTEST)
 
 test-slow: environments
 	$(ENVIRONMENT) $(TOKENLEARN)

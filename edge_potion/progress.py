@@ -28,7 +28,6 @@ def progress_bar(show: bool, *, desc: str, unit: str, **options: Any) -> Progres
     Args:
         options: of Progress.
     """
-    options.pop("unit_scale", None)
     return Progress(desc, unit, sys.stderr if show else None, **options)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_potion.bundle import is_bundle, open_bundle
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.escaping import terminal
 from edge_potion.find import HUB_ID, MODEL_FILES, files_of
 from edge_potion.manifest import MANIFEST, check_files
@@ -35,8 +35,8 @@ def push(folder: str | Path, hub_id: str, *, private: bool = False) -> str:
         Its address.
 
     Raises:
-        InputError: no hub id, no such folder; or the hub does not know us, refuses it, or cannot be reached. The folder
-            stays as it is.
+        InputError: no hub id, no such folder, or private and there already for everybody to see.
+        AccessError: the hub does not know us, refuses it, or cannot be reached; the folder stays as it is.
         ModelFormatError: the folder is no whole model or bundle.
     """
     _check_name(hub_id)
@@ -56,10 +56,14 @@ def push(folder: str | Path, hub_id: str, *, private: bool = False) -> str:
             allow_patterns=[file.relative_to(folder).as_posix() for file in files],
             commit_message="Upload a static embedding model made by edge-potion",
         )
-    except InputError as failure:
-        raise InputError(f"{failure}; the model is in {folder}") from failure
+    except InputError:
+        raise
+    except AccessError as failure:
+        raise AccessError(f"{failure}; the model is in {folder}") from failure
     except Exception as failure:  # as below; a large file that fails is a bare RuntimeError
-        raise InputError(f"the hub did not take {hub_id!r} ({_reason(failure)}); the model is in {folder}") from failure
+        raise AccessError(
+            f"the hub did not take {hub_id!r} ({_reason(failure)}); the model is in {folder}"
+        ) from failure
     return str(address)
 
 
@@ -67,7 +71,8 @@ def check_push(hub_id: str) -> None:
     """Find out, before hours of work, whether the hub knows us and the name is one that it can take.
 
     Raises:
-        InputError: no hub id, not logged in, or the hub cannot be reached.
+        InputError: no hub id.
+        AccessError: not logged in, or the hub cannot be reached.
     """
     _check_name(hub_id)
     from huggingface_hub import HfApi
@@ -75,7 +80,7 @@ def check_push(hub_id: str) -> None:
     try:
         HfApi().whoami()
     except Exception as failure:  # its own, and those of the HTTP library that its version uses: no base is shared
-        raise InputError(
+        raise AccessError(
             f"cannot push to {hub_id!r} ({_reason(failure)}); check the network and your login (`hf auth login`)"
         ) from failure
 

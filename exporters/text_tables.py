@@ -32,6 +32,7 @@ SURROGATES = range(0xD800, 0xE000)
 PAGE = 256
 BLANK = 32  # the code of every space
 BLOCK = 16384  # code points probed at once
+RUN = 64  # of them, characters that are letters all if the pre-tokenizer leaves them whole
 # What stands between code points that are probed: no normalizer changes it, or moves anything across it. The first
 # block holds the letter itself.
 MARK, LONG_MARK = "q", "q7q"
@@ -183,8 +184,11 @@ def _probed(tokenizer: Tokenizer) -> Characters:
             rows[block[place], : len(items)] = np.array(items) - block[place]
     rows[0] = [NUL, 0, 0]
     paged = rows.reshape(-1, PAGE * SLOTS)
-    pages, page_of = np.unique(paged, axis=0, return_inverse=True)
-    return Characters(_bytes(rows), page_of.reshape(-1).astype(np.int32), pages.reshape(-1, SLOTS))
+    numbers: dict[bytes, int] = {}  # by content, as nearly all pages are alike and np.unique would sort them all
+    seen = np.array([numbers.setdefault(page.tobytes(), len(numbers)) for page in paged])
+    distinct = np.array([np.frombuffer(content, np.int32) for content in numbers])
+    pages, order = np.unique(distinct, axis=0, return_inverse=True)
+    return Characters(_bytes(rows), order.reshape(-1)[seen].astype(np.int32), pages.reshape(-1, SLOTS))
 
 
 def _codes(text: str) -> np.ndarray:
@@ -208,10 +212,22 @@ def _learn_classes(tokenizer: Tokenizer, text: str, class_of: np.ndarray) -> Non
     """Ask the pre-tokenizer what it does to each new character of `text` between two letters."""
     new = np.unique(_codes(text))
     new = new[class_of[new] < 0]
-    groups = " ".join([f"q{chr(code)}q" for code in new.tolist()])
-    parts = tokenizer.pre_tokenizer.pre_tokenize_str(groups) if len(new) else []
+    runs = [new[begin : begin + RUN] for begin in range(0, len(new), RUN)]
+    parts_of_runs = _parts(tokenizer, ["".join(map(chr, run.tolist())) for run in runs])
+    class_of[new] = WORD
+    cut = [run for run, parts in zip(runs, parts_of_runs, strict=True) if parts > 1]  # few: most characters are letters
+    if cut:
+        asked = np.concatenate(cut)
+        class_of[asked] = CLASS_BY_PARTS[_parts(tokenizer, list(map(chr, asked.tolist())))]
+
+
+def _parts(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
+    """(texts,) int64: into how many parts the pre-tokenizer cuts each text between two letters."""
+    joined = " ".join(f"q{text}q" for text in texts)
+    parts = tokenizer.pre_tokenizer.pre_tokenize_str(joined) if texts else []
     begins = np.fromiter((begin for _, (begin, _) in parts), np.int64, len(parts))
-    class_of[new] = CLASS_BY_PARTS[np.bincount(begins // 4, minlength=len(new))]
+    starts = np.cumsum([0, *(len(text) + 3 for text in texts)])
+    return np.histogram(begins, starts)[0] if texts else np.zeros(0, np.int64)
 
 
 def _items(text: str, class_of: np.ndarray) -> list[int]:

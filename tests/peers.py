@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,8 @@ import pytest
 
 from edge_potion.benchmarks.speed import environments
 
-CHECKOUT = Path(__file__).parent.parent
+from .models import CHECKOUT, made_once
+
 BUILT = CHECKOUT / ".venvs" / "cache"
 DISTILL = CHECKOUT / "benchmarks" / "studies" / "model2vec_distill.py"
 OLDEST = CHECKOUT / "tests" / "exporters" / "oldest_onnxruntime.py"
@@ -28,13 +28,7 @@ def built(monkeypatch) -> None:
 @pytest.fixture(scope="session")
 def peer_distilled_folder(teacher_folder) -> Path:
     """all-MiniLM-L6-v2 distilled by model2vec itself; kept until the script that does it changes."""
-    digest = hashlib.sha256(DISTILL.read_bytes()).hexdigest()[:12]
-    folder = CHECKOUT / "build" / "test-models" / f"model2vec-distilled-{digest}"
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        run_script(DISTILL, str(teacher_folder), str(part))
-        part.rename(folder)
-    return folder
+    return made_once("model2vec-distilled", [DISTILL], lambda out: run_script(DISTILL, str(teacher_folder), str(out)))
 
 
 def built_javascript() -> Path:

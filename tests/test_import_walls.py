@@ -1,16 +1,21 @@
-"""The walls between the rooms, and what importing costs."""
+"""The walls between the rooms, what importing costs, and that what is imported is declared."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HEAVY = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "sklearn", "pandas", "huggingface_hub", "numpy")
 # What each folder must never import, even lazily.
 FORBIDDEN = {
@@ -19,6 +24,17 @@ FORBIDDEN = {
     "exporters": ("torch", "transformers", "datasets", "sklearn", "edge_potion.trainer"),
     "benchmarks/quality": ("benchmarks.speed", "benchmarks.studies", "edge_potion.benchmarks"),
     "benchmarks/speed": ("benchmarks.quality", "benchmarks.studies", "edge_potion.benchmarks"),
+}
+BORROWED = {"tokenlearn_step.py"}  # runs in the environment of tokenlearn_train.py
+# What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
+EXTRAS = {
+    "edge_potion": ("cpu", "parquet", "zst", "benchmark"),
+    "trainer": ("train",),
+    "exporters": ("cpu", "export"),
+    "benchmarks/quality": ("evaluate", "mteb", "train"),
+    "benchmarks/speed": ("cpu", "export", "benchmark"),
+    "benchmarks/studies": ("cpu", "export", "train", "evaluate", "mteb", "demo", "dev"),
+    "tests": tuple(PROJECT["optional-dependencies"]),
 }
 
 
@@ -72,19 +88,47 @@ def test_every_public_name_is_there():
 @pytest.mark.parametrize("room", FORBIDDEN)
 def test_rooms_never_import_what_is_behind_their_walls(room):
     for file in sorted((CHECKOUT / room).rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        hidden = {id(node) for block in ast.walk(tree) if _is_type_checking(block) for node in ast.walk(block)}
-        for node in ast.walk(tree):
-            if id(node) in hidden:
-                continue
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                above = file.relative_to(CHECKOUT).parts[: -node.level] if node.level else ()
-                module = ".".join([*above, *([node.module] if node.module else [])])
-                names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                for banned in FORBIDDEN[room]:
-                    assert name != banned and not name.startswith(banned + "."), f"{file.name}: {name}"
+        for name in _imported(file):
+            for banned in FORBIDDEN[room]:
+                assert name != banned and not name.startswith(banned + "."), f"{file.name}: {name}"
+
+
+@pytest.mark.parametrize("room", EXTRAS)
+def test_what_a_room_imports_is_declared(room):
+    """A package that another happens to bring is gone when that one changes its mind."""
+    asked = [*PROJECT["dependencies"], *(line for extra in EXTRAS[room] for line in _extra(extra))]
+    declared = {_plain(re.split(r"[\[<>=~! ]", line)[0]) for line in asked}
+    distributions = packages_distributions()
+    for file in sorted((CHECKOUT / room).rglob("*.py")):
+        if "runners" in file.parts or "# /// script" in file.read_text(encoding="utf-8") or file.name in BORROWED:
+            continue  # they run in environments of their own, by the header of a script
+        packages = {name.split(".")[0] for name in _imported(file)} - sys.stdlib_module_names
+        ours = {"edge_potion", "tests", *(room.split("/")[0] for room in EXTRAS)}
+        for package in packages - ours:
+            known = {_plain(name) for name in distributions.get(package, [package])}
+            assert known & declared, f"{file.relative_to(CHECKOUT)} imports {package}, which {room} does not declare"
+
+
+def _extra(name: str) -> list[str]:
+    return PROJECT["optional-dependencies"][name]
+
+
+def _plain(name: str) -> str:
+    """The name of a distribution as pip compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Modules, and names in them, that a file imports anywhere, but for those of types alone."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    hidden = {id(node) for block in ast.walk(tree) if _is_type_checking(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and id(node) not in hidden:
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and id(node) not in hidden:
+            above = file.relative_to(CHECKOUT).parts[: -node.level] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
 
 
 def test_only_the_door_and_the_lazy_names_reach_the_rooms():

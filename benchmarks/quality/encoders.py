@@ -110,7 +110,7 @@ def _made_from(origin: dict[str, str]) -> str:
 
 
 def _sentence_transformer(name: str) -> Encoder:
-    require("sentence_transformers", extra="evaluate", purpose=f"evaluating {name}")
+    require("sentence_transformers", extra="evaluate,mteb", purpose=f"evaluating {name}")
     import sentence_transformers
     import torch
 

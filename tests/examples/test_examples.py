@@ -13,7 +13,7 @@ import pytest
 
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 from ..peers import built_javascript, run_in_peer
 from ..runtime.test_verify import scale_output
 
@@ -25,6 +25,7 @@ def node(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["node", script, *words], capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.browser
 def test_the_node_example_finds_the_right_line():
     done = node(BUILT_IN_FOLDER / BUILT_IN, SENTENCES, "my bread did not rise")
     assert done.returncode == 0, done.stderr
@@ -33,6 +34,7 @@ def test_the_node_example_finds_the_right_line():
     assert first.split()[0] > others[0].split()[0]
 
 
+@pytest.mark.browser
 def test_the_node_example_checks_its_machine(tmp_path):
     done = node(BUILT_IN_FOLDER / BUILT_IN, "--check")
     assert done.returncode == 0 and done.stdout.startswith("ok: 0 of 216 texts stray, median cosine 0.9999")
@@ -54,6 +56,7 @@ def test_the_node_example_checks_its_machine(tmp_path):
     assert done.returncode == 1 and done.stdout.startswith("FAILED: 0 of 216 texts stray, ")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -87,12 +90,14 @@ def test_the_node_example_says_in_one_line_what_is_wrong(tmp_path, monkeypatch, 
     assert (done.returncode, done.stdout) == (code, "") and line.startswith(f"error: {said}")
 
 
+@pytest.mark.browser
 def test_the_node_example_reads_lines_as_editors_of_windows_write_them(tmp_path):
     (tmp_path / "lines.txt").write_bytes("\ufeffa cat\r\n\r\nrain\r\n".encode())
     done = node(BUILT_IN_FOLDER / BUILT_IN, tmp_path / "lines.txt", "kitten")
     assert [line.split(maxsplit=1)[1] for line in done.stdout.splitlines()] == ["a cat", "rain"]
 
 
+@pytest.mark.browser
 def test_the_node_example_tells_its_usage_and_without_its_package_what_to_install(tmp_path):
     done = node("--help")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("usage: ")
@@ -103,6 +108,7 @@ def test_the_node_example_tells_its_usage_and_without_its_package_what_to_instal
     assert (done.returncode, done.stderr) == (1, said)
 
 
+@pytest.mark.browser
 def test_the_node_example_is_installed_without_what_only_cuda_needs(tmp_path):
     """onnxruntime-node's script would fetch CUDA, and fail where NuGet cannot be reached; npm must see the setting."""
     built_javascript()  # skips where node and npm are not
@@ -113,6 +119,7 @@ def test_the_node_example_is_installed_without_what_only_cuda_needs(tmp_path):
     assert done.stdout.strip() == "true", done.stderr
 
 
+@pytest.mark.peers
 def test_the_langchain_example_has_a_name_where_others_look_for_one():
     """llama-index's LangchainEmbedding takes `model_name`, else `model`, for the name of the model, a str."""
     said = run_in_peer(

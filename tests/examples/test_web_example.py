@@ -18,8 +18,10 @@ import pytest
 
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 from ..peers import built_javascript
+
+pytestmark = pytest.mark.browser
 
 PAGE = CHECKOUT / "examples" / "web"
 SERVE = PAGE / "serve.py"

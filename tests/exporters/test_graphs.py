@@ -178,6 +178,7 @@ def test_inputs_and_outputs_are_named_as_promised(bundle):
         assert (output.name, output.type, output.shape[1]) == ("sentence_embedding", "tensor(float)", 256)
 
 
+@pytest.mark.peers
 def test_the_graphs_load_with_the_oldest_onnxruntime(bundle, tmp_path):
     """From golden.json alone, as a port would: ids or text in, vectors out."""
     golden = json.loads((bundle.folder / "golden.json").read_text())

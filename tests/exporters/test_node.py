@@ -19,8 +19,10 @@ from edge_potion.exporters.text_graph import text_graph
 from edge_potion.golden import LONG_TEXT
 from edge_potion.tokens import tokenize
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 from ..peers import built_javascript
+
+pytestmark = pytest.mark.browser
 
 GOLDEN = json.loads((CHECKOUT / "exporters" / "golden_texts.json").read_text(encoding="ascii"))
 NASTY = [

@@ -270,6 +270,7 @@ def test_a_large_vocabulary_of_small_rows_has_the_vectors_of_its_texts_too(sente
     assert cosines(found, model.encode(sentences)).min() >= 0.995
 
 
+@pytest.mark.peers
 def test_the_oldest_onnxruntime_runs_row_weights_of_several_digits(uneven, tmp_path):
     folder = export(uneven, tmp_path / "out", quantize=["int8", "float16"]).folder
     files = {precision: folder / graph_file("bag", precision) for precision in ("int8", "float16")}

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from edge_potion import InputError, ModelFormatError, StaticModel
+from edge_potion import AccessError, InputError, ModelFormatError, StaticModel
 from edge_potion.benchmarks.quality import evaluate as evaluating
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.evaluate import evaluate
@@ -211,7 +211,7 @@ def test_where_no_model_can_be_loaded_the_first_says_why(suite, tmp_path):
     assert not (tmp_path / "out" / "report.json").exists()
 
 
-def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, teacher_folder, tmp_path, monkeypatch):
+def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, small_teacher, tmp_path, monkeypatch):
     import sentence_transformers
 
     class Panic(BaseException):  # as pyo3's
@@ -221,7 +221,7 @@ def test_a_sentence_transformer_that_breaks_while_it_encodes_is_a_reason(suite, 
         raise Panic("range end index\nout of range")
 
     monkeypatch.setattr(sentence_transformers.SentenceTransformer, "encode", encode)
-    report = evaluate([f"st:{teacher_folder}"], suite, tmp_path / "out", tasks=[STS])
+    report = evaluate([f"st:{small_teacher}"], suite, tmp_path / "out", tasks=[STS])
     assert tasks_of(report)["STS16"]["reason"].endswith("(range end index)")
 
 
@@ -342,7 +342,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_report_whole(suite, hand_fol
     with (small_disk / "filler").open("ab", buffering=0) as filler, pytest.raises(OSError, match="No space"):
         while True:
             filler.write(b"x" * 512)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(AccessError, match="No space left"):
         evaluate([str(hand_folder)], suite, small_disk / "out")
     assert {file.name: file.read_bytes() for file in (small_disk / "out").iterdir()} == before
 

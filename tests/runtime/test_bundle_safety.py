@@ -22,7 +22,7 @@ from edge_potion.bundle import graph_file
 from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from edge_potion.onnx_file import OPERATORS, check_onnx
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT, exported_once
 
 SECONDS = 900  # for all mutations of a run: one that hangs is found by it
 
@@ -30,7 +30,7 @@ SECONDS = 900  # for all mutations of a run: one that hangs is found by it
 @pytest.fixture
 def small(hand_model, tmp_path) -> Path:
     """A bundle of every graph at every precision, small enough to be copied thousands of times."""
-    return export(hand_model, tmp_path / "small", quantize=["int8", "float16", "float32"]).folder
+    return exported_once(hand_model, tmp_path / "small", "int8", "float16", "float32")
 
 
 def fuzzed(bundle: Path, seed: int, count: int, scratch: Path, *options: str) -> dict[str, int]:
@@ -358,9 +358,9 @@ def test_a_name_that_no_file_system_takes_is_refused(small):
         read_manifest(small)
 
 
-def test_no_operator_is_allowed_that_no_graph_of_ours_has(bundle, distilled, tmp_path):
-    folders = [bundle.folder, export(distilled, tmp_path / "more", quantize=["int8"], token_embeddings=True).folder]
-    as_means = replace(distilled, card=replace(distilled.card, normalize=False))
+def test_no_operator_is_allowed_that_no_graph_of_ours_has(small, hand_model, tmp_path):
+    folders = [small, export(hand_model, tmp_path / "more", quantize=["int8"], token_embeddings=True).folder]
+    as_means = replace(hand_model, card=replace(hand_model.card, normalize=False))
     folders.append(export(as_means, tmp_path / "means", quantize=["int8", "float32"]).folder)
     found = set()
 

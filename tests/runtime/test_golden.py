@@ -19,10 +19,10 @@ from edge_potion.exporters.make_golden import golden_of
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 from edge_potion.golden import TOLERANCES, UNIT_LENGTH, Golden, check_parity, read_golden
 from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes, read_golden_binary
+from edge_potion.replay import verify
 from edge_potion.static_model import Card
-from edge_potion.verify import verify
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 
 PRECISIONS = ["int8", "float16", "float32"]
 SHIPPED = BUILT_IN_FOLDER / BUILT_IN
@@ -165,6 +165,7 @@ def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(h
     assert golden["unit_length"] == UNIT_LENGTH
 
 
+@pytest.mark.browser
 def test_the_page_counts_and_measures_as_verify_does(tmp_path):
     if not shutil.which("node"):
         pytest.skip("node is not installed")

@@ -31,7 +31,7 @@ from edge_potion.benchmarks.speed.process import answer_of
 from edge_potion.benchmarks.speed.rows import Row, as_json, cosine_of, ratios_of, round_of
 from edge_potion.golden import Golden
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 
 BRIEF = Effort(
     minutes=5, rounds=1, latency_calls=20, warmup_calls=1, warmup_seconds=0, batch_seconds=0.01, batches=(2, 16)
@@ -105,6 +105,7 @@ def test_a_provider_that_is_not_here_is_one_row_that_says_so(provider, on_cpu, b
     assert f"'{provider}' is not offered by the installed onnxruntime" in row["reason"]
 
 
+@pytest.mark.peers
 def test_openvino_runs_in_an_environment_of_its_own(built, bundle, tmp_path):
     needs("openvino")
     rows = rows_of(benchmark([str(bundle.folder)], tmp_path, providers=["openvino"], peers=[], effort=BRIEF))
@@ -126,6 +127,7 @@ def test_an_interpreter_that_is_named_takes_the_place_of_ours(bundle, tmp_path):
     assert [row["status"] for row in wrong["configurations"]] == ["failed"]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("label", PEERS)
 def test_each_peer_runs_on_our_table(label, built, bundle, tmp_path):
     for name in peers_environments([label]):
@@ -142,6 +144,7 @@ def test_each_peer_runs_on_our_table(label, built, bundle, tmp_path):
     assert ("from_ids_per_s_16" in row["summary"]) == (PEERS[label].runner == "model2vec")
 
 
+@pytest.mark.peers
 def test_ratios_are_to_model2vec_in_the_same_run(built, bundle, tmp_path):
     needs("model2vec")
     report = benchmark(

@@ -28,7 +28,7 @@ from edge_potion.benchmarks.speed.report.markdown import as_markdown
 from edge_potion.benchmarks.speed.report.page import as_page
 from edge_potion.benchmarks.speed.report.terminal import label, measured, print_report
 
-from ..conftest import CHECKOUT
+from ..models import CHECKOUT
 from ..peers import built_javascript
 
 SCHEMA = CHECKOUT / "benchmarks" / "speed" / "report" / "report.schema.json"
@@ -524,6 +524,7 @@ def test_a_measured_configuration_may_lack_metrics():
     assert label(first) not in part(as_page(report), "Memory")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [example, crowded, interrupted])
 def test_the_page_opens_on_a_phone_without_a_network(make, dark, tmp_path):

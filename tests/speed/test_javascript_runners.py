@@ -23,8 +23,10 @@ from edge_potion import StaticModel, export
 from edge_potion.bundle import Bundle
 from edge_potion.golden import cosines
 
-from ..conftest import DATA
+from ..models import DATA
 from ..peers import built_javascript
+
+pytestmark = pytest.mark.browser
 
 GOLDEN_TEXTS_A_CALL = 64  # as measure.mjs calls
 CHROMIUM = os.environ.get("EDGE_POTION_CHROMIUM") or next(

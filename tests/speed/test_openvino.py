@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from edge_potion.exporters.make_golden import golden_of
 from edge_potion.golden import check_parity
 
 from ..peers import run_in_peer
 
+pytestmark = pytest.mark.peers
+
 SCRIPT = """
 import json, sys
 import numpy as np
+import pytest
 from edge_potion import EdgeModel, EdgePotionError, providers
 folder, out = sys.argv[1:]
 texts = json.load(open(folder + "/golden.json"))["texts"]

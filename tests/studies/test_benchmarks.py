@@ -38,6 +38,7 @@ def test_a_readme_without_a_place_for_numbers_is_named(tmp_path):
         with_numbers("<!-- numbers -->\n<!-- end of numbers -->\n", tmp_path)
 
 
+@pytest.mark.peers
 @pytest.mark.slow
 def test_the_training_benchmark_runs_with_tokenlearns_own_module(built, teacher_folder, shared, tmp_path):
     write_given_features(shared, tmp_path / "features", teacher_folder)

@@ -43,6 +43,7 @@ def rows_of(folder: Path, runtime: Runtime) -> Sequence[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
 def test_a_library_gives_our_vectors_from_the_folder_as_it_is(runtime, built, whole_bundle):
     before = {file: file.read_bytes() for file in whole_bundle.rglob("*") if file.is_file()}
@@ -59,6 +60,7 @@ def test_a_library_gives_our_vectors_from_the_folder_as_it_is(runtime, built, wh
     assert runtime.packages[0] in runtimes_table({"agrees": 0.9999, "rows": rows}, "report.json")
 
 
+@pytest.mark.peers
 def test_an_oracle_that_says_otherwise_fails_the_library(built, changed_bundle):
     golden = json.loads((changed_bundle / "golden.json").read_text(encoding="utf-8"))
     golden["vectors"][golden["texts"].index("#hashtag @mention")][0] += 0.1
@@ -68,6 +70,7 @@ def test_an_oracle_that_says_otherwise_fails_the_library(built, changed_bundle):
     assert "**FAILED**" in runtimes_table({"agrees": 0.9999, "rows": [row]}, "report.json")
 
 
+@pytest.mark.peers
 def test_a_graph_that_cannot_be_loaded_fails_alone_and_tells_no_folder(built, changed_bundle):
     (changed_bundle / "onnx" / "model_fp16.onnx").write_bytes(b"no graph")
     rows = {row["precision"]: row for row in rows_of(changed_bundle, BY_NAME["onnxruntime, tokenizers"])}

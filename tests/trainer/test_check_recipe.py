@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.sources import find_sources
 from edge_potion.trainer.teacher import load_teacher
 
-from ..conftest import DATA
+from ..models import DATA
 
 TINY = load_recipe("tiny")
 
@@ -214,21 +212,11 @@ def test_distil_without_a_recipe_takes_every_token_of_any_tokenizer(bert_teacher
     assert len(distill(bert_teacher, device="cpu").table) == 8
 
 
-def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_path):
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            Path(sys.executable).parent / "edge-potion",
-            "distill",
-            bert_teacher,
-            "--out",
-            tmp_path / "out",
-            *options,
-        ]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    refused = run("--dims", "7")
-    assert refused.returncode == 1 and "--dims is 7, and the teacher's vectors have 6" in refused.stderr
+def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_path, door):
+    command = ("distill", bert_teacher, "--out", tmp_path / "out")
+    ended = door(*command, "--dims", 7)
+    assert ended.code == 1 and "--dims is 7, and the teacher's vectors have 6" in ended.error
     assert not (tmp_path / "out").exists()
-    assert run().returncode == 0  # 256 is what it is by default, and the teacher is narrower
+    assert door(*command).code == 0  # 256 is what it is by default, and the teacher is narrower
     assert StaticModel.from_pretrained(tmp_path / "out").dim == 6
     assert DistillRecipe().vocabulary_size == 63_000

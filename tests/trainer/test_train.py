@@ -16,7 +16,7 @@ import pytest
 from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export, train
 from edge_potion.trainer.recipe import load_recipe
 
-from ..conftest import DATA, bits
+from ..models import DATA, bits
 
 STAGES = ["0-corpus", "1-distill", "2-featurize", "2-pairs", "3-contrast", "4-born-again", "5-power", "6-pca"]
 TINY = load_recipe("tiny")
@@ -149,8 +149,7 @@ def test_bad_lines_and_nan_rows_are_counted_in_the_summary(small_teacher, tmp_pa
     assert torch.isfinite(load_file(tmp_path / "run" / "model" / "model.safetensors")["embeddings"]).all()
 
 
-def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path):
-    command = [Path(sys.executable).parent / "edge-potion", "train", "--out", tmp_path / "run", "--recipe"]
+def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path, door):
     for arguments, message in (
         (["tinny"], "there is no recipe tinny; name a .toml file, or one of"),
         (["tiny", "--teacher", tmp_path / "nowhere"], "no such folder"),
@@ -159,9 +158,8 @@ def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path):
         (["tiny", "--teacher", small_teacher, "--from-stage", "9"], "from_stage is 9; a stage from 1 to 6"),
         (["tiny", "--teacher", small_teacher, "--features", tmp_path], "holds no .parquet or .safetensors file"),
     ):
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
-        assert done.returncode == 1 and done.stdout == ""
-        assert message in done.stderr and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+        ended = door("train", "--out", tmp_path / "run", "--recipe", *arguments)
+        assert ended.code == 1 and message in ended.error
 
 
 def test_it_runs_where_only_torch_transformers_tokenizers_and_safetensors_are(small_teacher, tmp_path):
