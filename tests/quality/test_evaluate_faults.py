@@ -25,6 +25,7 @@ from edge_potion.benchmarks.quality.mteb_suite import run_mteb
 from edge_potion.benchmarks.quality.report import as_markdown, as_table, unscored, write_report
 from edge_potion.benchmarks.quality.scoring import NoScore, classification_scores, pair_scores, sts_scores
 from edge_potion.benchmarks.quality.suite import Rows
+from edge_potion.benchmarks.quality.task_score import score_task
 from edge_potion.benchmarks.speed.benchmark import benchmark
 
 from .test_evaluate import STS, mteb_task
@@ -160,7 +161,7 @@ def test_a_task_whose_vectors_hold_nan_has_no_score(suite, hand_table, hand_mode
 def test_vectors_of_another_shape_are_no_vectors(shape, told):
     rows = Rows(rows_of("STS16")["test"])
     with pytest.raises(ModelFormatError, match=told):
-        evaluating.score_task(STS, rows, lambda some: np.ones(shape, np.float32))
+        score_task(STS, rows, lambda some: np.ones(shape, np.float32))
 
 
 def test_scores_are_numbers_or_not_there():
@@ -280,7 +281,7 @@ def test_what_was_scored_before_a_stop_is_kept_and_not_scored_again(stop, suite,
 def test_a_killed_process_leaves_the_tasks_before(suite, hand_folder, tmp_path):
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom dataclasses import replace\n"
-        "from edge_potion.benchmarks import evaluate as e\n"
+        "from edge_potion.benchmarks.quality import evaluate as e\n"
         "opened, calls = e.open_encoder(sys.argv[1]), []\n"
         "def encode(texts):\n    calls.append(1)\n    return opened.encode(texts) if len(calls) < 7 else os._exit(9)\n"
         "e.open_encoder = lambda name: replace(opened, encode=encode)\n"
