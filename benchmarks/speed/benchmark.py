@@ -247,7 +247,7 @@ def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_
     for row in rows:
         if row.configuration.reason is not None:
             row.status, row.reason = "absent", row.configuration.reason
-    with progress_bar(show_progress, desc="benchmark", unit=" runs", dynamic_ncols=True) as bar:
+    with progress_bar(show_progress, desc="benchmark", unit=" runs") as bar:
         longest = 0.0  # of a round
         for number in range(effort.rounds):
             turn = [row for row in rows if row.status in ("not run", "measured")]
