@@ -280,7 +280,7 @@ def test_what_was_scored_before_a_stop_is_kept_and_not_scored_again(stop, suite,
 def test_a_killed_process_leaves_the_tasks_before(suite, hand_folder, tmp_path):
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom dataclasses import replace\n"
-        "from edge_potion.benchmarks import evaluate as e\n"
+        "from edge_potion.benchmarks.quality import evaluate as e\n"
         "opened, calls = e.open_encoder(sys.argv[1]), []\n"
         "def encode(texts):\n    calls.append(1)\n    return opened.encode(texts) if len(calls) < 7 else os._exit(9)\n"
         "e.open_encoder = lambda name: replace(opened, encode=encode)\n"
