@@ -1,9 +1,10 @@
 # make demo   set up .venv, search with the built-in model, then distill a teacher, export it and search with that
-# make bench  measure against the peers and write the numbers of README.md
+# make bench  measure against the peers and write docs/results/speed.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
 # make bench-quality   score the model beside teacher and peers, with an ablation, into docs/results/quality.md
-# make runtimes  load one bundle in every library that can, and write README's table of them
+# make runtimes  load one bundle in every library that can, and write docs/results/runtimes.md
+# make pages  write the pages of docs/ that are generated, from the newest results
 # make built-in   train the model that comes with the package, score it, and replace it
 # make check  lint, and the tests that need no other environment than .venv: minutes
 # make test   set up everything the tests need, lint, and run the test suite
@@ -18,7 +19,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: demo minilm built-in check test test-slow browser environments lint setup bench bench-training bench-quality runtimes clean
+.PHONY: demo minilm built-in check test test-slow browser environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -62,7 +63,7 @@ lint: setup
 
 setup: .venv/.installed
 
-# Measures against the peers on this machine and writes README's numbers. Needs the sentences of ../shared.
+# Measures against the peers on this machine and writes docs/results/speed.md. Needs the sentences of ../shared.
 MACHINE := $(shell uname -m)
 bench: minilm environments browser
 	mkdir -p benchmarks/studies/results
@@ -71,7 +72,9 @@ bench: minilm environments browser
 	$(BIN)/edge-potion benchmark build/benchmark/potion-256d-minilm --texts $(DATA)/sentences.txt.xz \
 		--scores $(lastword $(sort $(wildcard benchmarks/studies/results/*_quality.json))) --minutes 20 --out build/benchmark/report
 	cp build/benchmark/report/report.json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_benchmark.json
-	cp build/benchmark/report/report.md docs/results/speed.md
+	$(MAKE) pages
+
+pages: setup
 	$(BIN)/python -m edge_potion.benchmarks.studies.pages
 
 # Measures training and featurizing against the peers; on a quiet machine, as other work on it falsifies the ratios.
@@ -89,16 +92,16 @@ bench-quality: minilm
 	$(BIN)/python -m edge_potion.benchmarks.studies.peers build/demo/all-MiniLM-L6-v2 $(DATA)/eval build/potion-256d-minilm \
 		build/quality --features build/features --corpus $(DATA)/sentences.txt.xz --minutes 25 \
 		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_quality.json
-	$(BIN)/python -m edge_potion.benchmarks.studies.pages
+	$(MAKE) pages
 
-# Loads one bundle in every library that can, holds their vectors to the oracle's, and writes README's table.
+# Loads one bundle in every library that can, holds their vectors to the oracle's, and writes docs/results/runtimes.md.
 runtimes: minilm environments browser
 	mkdir -p benchmarks/studies/results
 	$(BIN)/edge-potion export build/potion-256d-minilm/model --quantize none,int8,float16 --token-embeddings \
 		--out build/runtimes/bundle
 	$(BIN)/python -m edge_potion.benchmarks.studies.runtimes build/runtimes/bundle \
 		--json benchmarks/studies/results/$(shell date +%F)_$(MACHINE)_runtimes.json
-	$(BIN)/python -m edge_potion.benchmarks.studies.pages
+	$(MAKE) pages
 
 # Trains the model that comes with the package, scores it, and replaces it.
 built-in: minilm

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_potion.errors import (
+        AccessError,
         EdgePotionError,
         FallBackError,
         InputError,
@@ -22,27 +23,29 @@ if TYPE_CHECKING:
     )
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import StaticModel
-    from edge_potion.verbs import distill, export, train
+    from edge_potion.tokens import TokenIds
+    from edge_potion.verbs import benchmark, distill, evaluate, export, train, verify
 
     __version__: str
 
 _HOME_OF = {
     "EdgeModel": "edge_potion.runtime",
     "StaticModel": "edge_potion.static_model",
-    "distill": "edge_potion.verbs",
-    "export": "edge_potion.verbs",
-    "train": "edge_potion.verbs",
-    "EdgePotionError": "edge_potion.errors",
-    "FallBackError": "edge_potion.errors",
-    "InputError": "edge_potion.errors",
-    "MissingExtraError": "edge_potion.errors",
-    "ModelFormatError": "edge_potion.errors",
-    "ParityError": "edge_potion.errors",
-    "ProviderError": "edge_potion.errors",
-    "RecipeError": "edge_potion.errors",
+    "TokenIds": "edge_potion.tokens",
+    **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
+    **dict.fromkeys(
+        (
+            *("AccessError", "EdgePotionError", "FallBackError", "InputError", "MissingExtraError"),
+            *("ModelFormatError", "ParityError", "ProviderError", "RecipeError"),
+        ),
+        "edge_potion.errors",
+    ),
 }
+_RENAMED = {"distil": "distill", "SentenceTransformer": "EdgeModel"}
 
+# Written out, as type checkers read no other form; a test holds it to the names above.
 __all__ = [
+    "AccessError",
     "EdgeModel",
     "EdgePotionError",
     "FallBackError",
@@ -53,10 +56,14 @@ __all__ = [
     "ProviderError",
     "RecipeError",
     "StaticModel",
+    "TokenIds",
     "__version__",
+    "benchmark",
     "distill",
+    "evaluate",
     "export",
     "train",
+    "verify",
 ]
 
 
@@ -67,7 +74,8 @@ def __getattr__(name: str) -> Any:
         return version("edge-potion")
     if name in _HOME_OF:
         return getattr(import_module(_HOME_OF[name]), name)
-    raise AttributeError(f"module 'edge_potion' has no attribute {name!r}")
+    called = f"; it is called {_RENAMED[name]}" if name in _RENAMED else ""
+    raise AttributeError(f"module 'edge_potion' has no attribute {name!r}{called}")
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
-from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, read_pipeline
+from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, Pipeline, read_pipeline
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
@@ -38,6 +38,7 @@ class Bundle:
         sums: what each file was when it was exported, by its path in the folder; empty where nothing tells.
         prompt: what stands before every text: the default prompt of the model, "" for none. The graphs alone do not put
             it there.
+        prompts: the model's prompts by name.
         remarks: from `export`, a line each: what the bundle lacks that one might think it has.
     """
 
@@ -49,6 +50,7 @@ class Bundle:
     normalize: bool
     sums: Mapping[str, FileSum] = field(default_factory=dict)
     prompt: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     def check(self, file: Path) -> Path:
@@ -145,12 +147,13 @@ def open_bundle(folder: Path) -> Bundle:
     ):
         if not fits:
             raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
-    prompt = _prompt_in(folder, sums)
-    return Bundle(folder, config, found, int(dim or 0), max_tokens, bool(normalize), sums, prompt)
+    pipeline = _pipeline_in(folder, sums)
+    own = (int(dim or 0), max_tokens, bool(normalize))
+    return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts)
 
 
-def _prompt_in(folder: Path, sums: Mapping[str, FileSum]) -> str:
-    """The default prompt that a bundle states.
+def _pipeline_in(folder: Path, sums: Mapping[str, FileSum]) -> Pipeline:
+    """The prompts that a bundle states.
 
     Raises:
         ModelFormatError: it states something else too that its graphs do not do.
@@ -163,4 +166,4 @@ def _prompt_in(folder: Path, sums: Mapping[str, FileSum]) -> str:
         raise ModelFormatError(
             f"{folder} states {' and '.join(others)}, which its graphs do not do; export what it was made from again"
         )
-    return pipeline.prompt
+    return pipeline

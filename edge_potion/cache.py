@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edge_potion
 from edge_potion.bundle import Bundle, is_bundle, open_bundle
-from edge_potion.errors import InputError, MissingExtraError, ModelFormatError
+from edge_potion.errors import AccessError, InputError, MissingExtraError, ModelFormatError
 from edge_potion.find import MODEL_FILES, files_of
 from edge_potion.manifest import check_files
 from edge_potion.model_folder import static_home
@@ -30,7 +30,7 @@ def bundle_of(folder: Path, precision: str) -> Bundle:
     Raises:
         ModelFormatError: the folder holds no static model, or a damaged one.
         MissingExtraError: the model has no graphs yet, and onnx is not installed; names the command to run elsewhere.
-        InputError: the cache cannot be written, and does not hold the bundle yet.
+        AccessError: the cache cannot be written, and does not hold the bundle yet.
     """
     static_home(folder)  # says what is missing, before everything is read for the key
     try:
@@ -69,7 +69,7 @@ def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
         ) from missing
     except (OSError, InputError) as failure:
         to = "EDGE_POTION_CACHE must name" if os.environ.get("EDGE_POTION_CACHE") else "set EDGE_POTION_CACHE to"
-        raise InputError(
+        raise AccessError(
             f"cannot write the cache {cached} ({failure}); {to} a folder that can be written, or load what "
             f"`edge-potion export {folder} --out BUNDLE` writes"
         ) from failure

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import InputError
-from edge_potion.static_model import NORM_EPS
+from edge_potion.unit_length import NORM_EPS
 
 __all__ = ["Comparable", "directions_of"]
 

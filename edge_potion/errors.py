@@ -2,6 +2,7 @@
 
     EdgePotionError            anything below; the CLI prints it as one line and exits 1
     ├── InputError             a text, an argument, a name or a path from the caller is not usable
+    ├── AccessError            a disk takes nothing more, or the model hub does not answer; an OSError too
     ├── RecipeError            a recipe holds an unknown key or an impossible value
     ├── ModelFormatError       a model folder or a bundle is missing, truncated, foreign or inconsistent
     ├── ProviderError          an execution provider is absent, or cannot run the precision asked for
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 __all__ = [
+    "AccessError",
     "EdgePotionError",
     "FallBackError",
     "InputError",
@@ -37,6 +39,10 @@ class EdgePotionError(Exception):
 
 class InputError(EdgePotionError, ValueError):
     """A text, an argument, a name or a path given by the caller is not usable."""
+
+
+class AccessError(EdgePotionError, OSError):
+    """What lies outside of this process is not to be had: a place cannot be written to, the hub does not answer."""
 
 
 class RecipeError(EdgePotionError, ValueError):

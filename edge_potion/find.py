@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.progress import unfailing_stderr
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
 
 BUILT_IN = "potion-256d-minilm"  # the model that comes with the package, where none is named
 BUILT_IN_FOLDER = Path(__file__).with_name("models")
+REFUSED = (401, 403, 404)  # what the hub answers where it has no such model for us
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 # What a model folder may hold; graphs are fetched only when the folder turns out to be a bundle of ours.
 MODEL_FILES = (
@@ -63,7 +64,8 @@ def find_folder(name: str | Path | None, revision: str | None = None, files: Seq
         files: glob patterns of what to download.
 
     Raises:
-        InputError: `name` is neither a folder here nor a model that the hub gave.
+        InputError: `name` is neither a folder here nor a model that the hub has for us.
+        AccessError: the hub cannot be reached, or the disk takes nothing more.
     """
     folder = BUILT_IN_FOLDER / BUILT_IN if name is None else Path(name).expanduser()
     if str(name) == BUILT_IN and not folder.is_dir():
@@ -94,7 +96,9 @@ def _downloaded(hub_id: str, revision: str | None, files: Sequence[str]) -> Path
     except (OSError, HfHubHTTPError, HFValidationError, ValueError) as failure:
         reason = str(failure).strip().split("\n")[0]
         at = f" at revision {revision}" if revision else ""
-        raise InputError(
+        status = getattr(getattr(failure, "response", None), "status_code", None)
+        is_the_name = isinstance(failure, HFValidationError) or status in REFUSED
+        raise (InputError if is_the_name else AccessError)(
             f"{hub_id!r} is no folder here, and the model hub did not give it{at} ({reason}); "
             "check the name, or pass the path of a folder that holds the model"
         ) from failure

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
 from edge_potion.manifest import check_files, read_manifest
-from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, Step, read_pipeline
+from edge_potion.model_table import TABLE, projected, read_table
+from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, read_pipeline
 from edge_potion.tokens import file_text, lowers_case, open_tokenizer
 
 if TYPE_CHECKING:
@@ -25,23 +26,17 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "Card",
-    "DenseLayer",
     "ModelParts",
-    "dense_layer",
     "read_model",
     "static_home",
-    "tensors_of",
     "write_model_files",
 ]
 
 log = logging.getLogger("edge_potion")
 
 DEFAULT_MAX_TOKENS = 512  # Model2Vec's, for folders that do not say
-TABLE = "model.safetensors"
 WITHOUT_MODULES = (".", "0_StaticEmbedding")  # where a table may lie in a folder without modules.json
-IDENTITY = "torch.nn.modules.linear.Identity"
 TRUNCATIONS = (("Right", "LongestFirst"), ("Right", "OnlyFirst"))  # the same for a text that is no pair
-ROWS_AT_ONCE = 16_384  # of a table that is projected in float64
 # The keys of a Model2Vec config.json: what it, we and our bundles write. Those marked change no vector.
 CONFIG_KEYS = {"normalize", "max_length", "model_type", "hidden_dim", "edge_potion"}
 NOTES = {"architectures", "tokenizer_name", "apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling"}
@@ -110,8 +105,8 @@ def read_model(folder: Path, name: str) -> ModelParts:
     tokenizer_file = home / "tokenizer.json"
     tokenizer = open_tokenizer(tokenizer_file)
     _name_what_nobody_reads(home)
-    table, is_st_layout = _read_table(home / TABLE, tokenizer.get_vocab_size())
-    table, ends_in_unit_length = _projected(table, pipeline.steps[1:])
+    table, is_st_layout = read_table(home / TABLE, tokenizer.get_vocab_size())
+    table, ends_in_unit_length = projected(table, pipeline.steps[1:])
     card = _read_card(folder, name, pipeline, is_st_layout, ends_in_unit_length, tokenizer_file)
     if pipeline.truncate_dim is not None and pipeline.truncate_dim < table.shape[1]:
         table = table[:, : pipeline.truncate_dim]
@@ -165,142 +160,6 @@ def _name_what_nobody_reads(home: Path) -> None:
         log.warning("%s: do_lower_case means nothing for a static model, and tokenizer.json lower-cases nothing", file)
     if told.get("truncation_side", "right") != "right":
         log.warning("%s: truncation_side = %r means nothing for a static model", file, told["truncation_side"])
-
-
-def _read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
-    """The (V, D) float32 table with weights and mapping folded in, and whether sentence-transformers wrote it.
-
-    A mapping of another length than the tokenizer's `tokens` is refused before it makes a small file a large table.
-    """
-    found = tensors_of(file)
-    is_st_layout = "embedding.weight" in found
-    rows = found.get("embedding.weight", found.get("embeddings"))
-    if rows is None:
-        raise ModelFormatError(
-            f"{file} holds {', '.join(sorted(found)) or 'no tensor'}; 'embeddings' (Model2Vec) or 'embedding.weight' "
-            "(sentence-transformers) was expected"
-        )
-    for name in sorted(set(found) - {"embeddings", "embedding.weight", "weights", "mapping"}):
-        log.warning("%s: the tensor %r means nothing to us, and is left out", file, name)
-    if rows.ndim != 2 or rows.dtype not in (np.float16, np.float32, np.float64, np.int8):
-        raise ModelFormatError(
-            f"{file}: the table is {rows.dtype} of shape {rows.shape}; float16, bfloat16, float32, float64 or int8 of "
-            "shape (tokens, dimensions) was expected"
-        )
-    if (mapping := found.get("mapping")) is not None:
-        if mapping.ndim != 1 or mapping.dtype.kind not in "iu" or not ((mapping >= 0) & (mapping < len(rows))).all():
-            raise ModelFormatError(f"{file}: 'mapping' does not give a row in 0..{len(rows) - 1} for each token")
-        if len(mapping) != tokens:
-            raise ModelFormatError(f"{file}: 'mapping' has {len(mapping)} entries, and the tokenizer {tokens} tokens")
-        rows = rows[mapping]
-    table = rows.astype(np.float32)
-    if (weights := found.get("weights")) is not None:
-        if weights.shape != (len(table),) or weights.dtype.kind != "f":
-            raise ModelFormatError(
-                f"{file}: 'weights' is {weights.dtype} of shape {weights.shape}; floats, {len(table)} of them, expected"
-            )
-        table *= weights.astype(np.float32)[:, None]
-    return table, is_st_layout
-
-
-def tensors_of(file: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file; bfloat16, which numpy does not know, as float32."""
-    from safetensors import SafetensorError, deserialize, safe_open
-
-    try:
-        with safe_open(file, framework="numpy") as tensors:
-            names = list(tensors.keys())
-            wide = [name for name in names if tensors.get_slice(name).get_dtype() == "BF16"]
-            found = {name: tensors.get_tensor(name) for name in names if name not in wide}
-        if wide:
-            for name, told in deserialize(file.read_bytes()):  # type: ignore[no-untyped-call]
-                if name in wide:
-                    halves = np.frombuffer(told["data"], "<u2").reshape(told["shape"])
-                    found[name] = (halves.astype(np.uint32) << 16).view(np.float32)
-    except (OSError, SafetensorError, TypeError, AttributeError, ValueError) as failure:  # a dtype that numpy lacks
-        raise ModelFormatError(f"{file} is no safetensors file that can be read ({failure})") from failure
-    return found
-
-
-def _projected(table: np.ndarray, steps: Sequence[Step]) -> tuple[np.ndarray, bool]:
-    """The table after the modules behind the embedding, and whether the last of them gives unit length."""
-    unit_length = False
-    for step in steps:
-        if step.kind == "Normalize":
-            unit_length = True
-        elif step.kind == "Dense" and not unit_length:
-            table = _after_dense(table, step)
-        elif step.kind != "Dropout":  # which does nothing but in training
-            behind = " behind a Normalize" if unit_length else ""
-            raise ModelFormatError(
-                f"{step.folder}: the module {step.kind}{behind} cannot be folded into a table of token vectors; Dense "
-                "without activation, Normalize at the end and Dropout can"
-            )
-    return table, unit_length
-
-
-def _after_dense(table: np.ndarray, step: Step) -> np.ndarray:
-    """(V, D') float32: each row through a linear layer, so that a mean of rows has gone through it."""
-    activation = step.config.get("activation_function", "torch.nn.modules.activation.Tanh")  # the library's default
-    if activation != IDENTITY:
-        raise ModelFormatError(
-            f"{step.folder}: the module Dense has the activation {activation!r}, which cannot be folded into a table "
-            f"of token vectors; {IDENTITY} can"
-        )
-    layer = dense_layer(step)
-    width = layer.weight.shape[1]
-    if table.shape[1] != width:
-        raise ModelFormatError(f"{step.folder}: the module Dense takes {width} values, and gets {table.shape[1]}")
-    weight = layer.weight.astype(np.float64)
-    if layer.residual is not None:
-        weight = weight + layer.residual
-    projected = np.empty((len(table), len(weight)), np.float32)
-    for begin in range(0, len(table), ROWS_AT_ONCE):
-        rows = table[begin : begin + ROWS_AT_ONCE].astype(np.float64)
-        projected[begin : begin + ROWS_AT_ONCE] = rows @ weight.T + layer.bias
-    return projected
-
-
-@dataclass(frozen=True)
-class DenseLayer:
-    """A linear layer: x -> weight x + bias, and where there is a residual, + residual x.
-
-    Attributes:
-        weight: (D', D) float32.
-        bias: (D',) float32, zeros where the layer has none.
-        residual: (D', D) float32, or None.
-    """
-
-    weight: np.ndarray
-    bias: np.ndarray
-    residual: np.ndarray | None
-
-
-def dense_layer(step: Step) -> DenseLayer:
-    """The weights of a Dense module, without its activation.
-
-    Raises:
-        ModelFormatError: they are missing, pickled, or not of the shapes that its config.json tells.
-    """
-    file = step.folder / TABLE
-    if not file.is_file():
-        raise ModelFormatError(
-            f"{file} is missing; nothing pickled is loaded, so the module must be saved as safetensors"
-        )
-    found = {name: tensor.astype(np.float32) for name, tensor in tensors_of(file).items() if tensor.dtype.kind == "f"}
-    shape = (step.config.get("out_features"), step.config.get("in_features"))
-    has_bias, has_residual = step.config.get("bias", True), step.config.get("use_residual", False)
-    wanted: dict[str, tuple[Any, ...]] = {"linear.weight": shape}
-    wanted |= {"linear.bias": shape[:1]} if has_bias else {}
-    wanted |= {"residual.weight": shape} if has_residual and shape[0] != shape[1] else {}
-    if {name: tensor.shape for name, tensor in found.items()} != wanted:
-        shapes = {name: tensor.shape for name, tensor in found.items()}
-        raise ModelFormatError(f"{file} holds {shapes}; by config.json beside it, {wanted} was expected")
-    if not all(np.isfinite(tensor).all() for tensor in found.values()):
-        raise ModelFormatError(f"{file} holds NaN or inf")
-    weight = found["linear.weight"]
-    residual = found.get("residual.weight", np.eye(len(weight), dtype=np.float32)) if has_residual else None
-    return DenseLayer(weight, found.get("linear.bias", np.zeros(len(weight), np.float32)), residual)
 
 
 def _read_card(
@@ -392,7 +251,7 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
     try:
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.safetensors")
     except SafetensorError as failure:  # a full disk, which is no OSError there
-        raise InputError(f"cannot write the table of {card.name} ({failure})") from failure
+        raise AccessError(f"cannot write the table of {card.name} ({failure})") from failure
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "modules.json").write_text(json.dumps(modules, indent=2) + "\n", encoding="utf-8")
     (folder / "tokenizer.json").write_text(file_text(model.tokenizer, card.max_tokens), encoding="utf-8")

@@ -58,7 +58,7 @@ def run_golden(held: OrtFile, golden: Golden) -> tuple[Golden, np.ndarray]:
 
     session = onnxruntime.InferenceSession(str(held.file), providers=["CPUExecutionProvider"])
     if held.graph == "text":
-        calls = [{"text": joined(golden.texts, golden.texts, 0)}]
+        calls = [{"text": joined(golden.texts)}]
     elif held.graph == FIXED:
         room = session.get_inputs()[0].shape[-1]
         if type(room) is not int or not 0 < room <= LONGEST_FIXED:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,20 +51,12 @@ def search(model: EdgeModel, query: np.ndarray, texts: Iterable[str], top: int) 
     Raises:
         InputError: a text is none.
     """
-    waiting: deque[str] = deque()  # texts that `stream` has taken and not yet given back as vectors
-
-    def taken() -> Iterator[str]:
-        for text in texts:
-            waiting.append(text)
-            yield text
-
     best: list[tuple[float, int, str]] = []  # (score, -number, text): the worst on top
     count = unknown = 0
-    for vectors in model.stream(taken()):
+    for window, vectors in model.stream(texts):
         scores = _cosines(vectors, query)  # (b,)
         scores[without_tokens(vectors)] = np.nan
         unknown += int(np.isnan(scores).sum())
-        window = [waiting.popleft() for _ in vectors]
         for place in np.argsort(-scores, kind="stable")[:top]:  # NaN comes last
             entry = (float(scores[place]), -(count + int(place) + 1), window[place])
             if np.isnan(scores[place]) or (len(best) == top and entry[:2] < best[0][:2]):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
+from edge_potion.batches import batches
 from edge_potion.errors import ModelFormatError
 from edge_potion.find import BUILT_IN, find_folder
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
-from edge_potion.tokens import TokenIds, is_plain, pad_id, plain, prompted, tokenize, unk_id
+from edge_potion.peer_names import PeerNames
+from edge_potion.tokens import UNSET, TokenIds, Unset, is_plain, pad_id, plain, tokenize_checked, unk_id
+from edge_potion.unit_length import NORM_EPS
 from edge_potion.writing import written_whole
 
 if TYPE_CHECKING:
@@ -21,23 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MAX_TOKENS", "NORM_EPS", "UNSET", "Card", "StaticModel", "Unset", "write_model_files"]
 
-NORM_EPS = 1e-12  # a norm below it counts as zero; torch.nn.functional.normalize's
 LARGEST_VALUE = 1e9  # the sum of 131,072 rows of it, squared over any dimension, still fits float32
 POOL_CHUNK = 65_536  # rows gathered at once, so that a text of any length is pooled in bounded memory
 
 
-class Unset:
-    """Type of UNSET: "the model decides", where None already means "no limit"."""
-
-    def __repr__(self) -> str:
-        return "<the model's own>"
-
-
-UNSET = Unset()
-
-
 @dataclass(frozen=True)
-class StaticModel:
+class StaticModel(PeerNames):
     """A static embedding model.
 
     Attributes:
@@ -65,7 +57,9 @@ class StaticModel:
         return type(self), (self.table, self.tokenizer, self.card)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path | None = None, revision: str | None = None) -> StaticModel:
+    def from_pretrained(
+        cls, model: str | Path | None = None, *, revision: str | None = None, **words: Any
+    ) -> StaticModel:
         """Read a Model2Vec or sentence-transformers StaticEmbedding folder, or download one from the hub.
 
         Reads float16, float32, float64 and int8 tables, with or without row `weights` and token `mapping`.
@@ -74,11 +68,18 @@ class StaticModel:
             model: path of a folder, or a hub id such as "minishlab/potion-base-8M"; by default the model that comes
                 with edge-potion, potion-256d-minilm.
             revision: branch, tag or commit, for hub ids.
+            words: arguments of other libraries; see `edge_potion.peer_words`.
 
         Raises:
             InputError: there is no such folder, and the hub did not give it.
             ModelFormatError: a file is missing, truncated, foreign or inconsistent with the others.
         """
+        if words:
+            from edge_potion.peer_words import options_at_load, refuse_other_lengths
+
+            found = cls.from_pretrained(**options_at_load(cls, {"model": model, "revision": revision}, words))
+            refuse_other_lengths(found.says, words)
+            return found
         parts = read_model(find_folder(model, revision), name=str(model or BUILT_IN))
         return cls(parts.table, parts.tokenizer, parts.card)
 
@@ -86,6 +87,16 @@ class StaticModel:
     def dim(self) -> int:
         """D, the width of a vector."""
         return int(self.table.shape[1])
+
+    @property
+    def says(self) -> Card:
+        """What the model says of itself."""
+        return self.card
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu"."""
+        return "cpu"
 
     @cached_property
     def unk_id(self) -> int | None:
@@ -103,30 +114,46 @@ class StaticModel:
         return tuple(special for special in (self.pad_id, self.unk_id) if special is not None)
 
     def encode(
-        self, texts: str | Iterable[str], max_tokens: int | Unset | None = UNSET, prompt: str | None = None
+        self,
+        texts: str | Iterable[str] | Unset = UNSET,
+        *misplaced: Never,
+        batch_size: int = 1024,
+        max_tokens: int | Unset | None = UNSET,
+        truncate_dim: int | None = None,
+        prompt: str | None = None,
+        show_progress: bool = False,
+        **words: Any,
     ) -> np.ndarray:
         """Vectors of `texts`, in plain numpy: the reference that every other path is held to.
 
         Tokenize, cut at `max_tokens`, drop [UNK], take the mean of the rows, normalize. The sum is in float64.
-        A text without a known token gives zeros.
-
-        Args:
-            texts: one text, or any number of them.
-            max_tokens: where to cut; the model's own limit unless given; None means never.
-            prompt: what stands before every text; the model's default prompt unless given, "" for nothing.
+        A text without a known token gives zeros. The arguments are those of `EdgeModel.encode`; `batch_size` changes
+        nothing, as each text is pooled alone.
 
         Returns:
             (D,) float32 for a single str, else (B, D) float32.
 
         Raises:
-            InputError: an item is not a str, or holds a lone surrogate.
+            InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
-        batch = prompted(
-            [texts] if isinstance(texts, str) else list(texts), self.card.prompt if prompt is None else prompt
-        )
-        limit = self.card.max_tokens if isinstance(max_tokens, Unset) else max_tokens
-        vectors = self.pool(tokenize(self.tokenizer, batch, limit))
-        return vectors[0] if isinstance(texts, str) else vectors
+        ours: dict[str, Any] = {
+            "batch_size": batch_size,
+            "max_tokens": max_tokens,
+            "truncate_dim": truncate_dim,
+            "prompt": prompt,
+            "show_progress": show_progress,
+        }
+        if words or misplaced or isinstance(texts, Unset):
+            from edge_potion.peer_words import encode_in_other_words
+
+            return encode_in_other_words(self, texts, misplaced, ours, words)
+        if isinstance(texts, str):
+            return self.encode([texts], **ours)[0]
+        parts = [batch.vectors for batch in batches(texts, self._encode, self.card, self.dim, **ours)]
+        return np.concatenate([np.empty((0, truncate_dim or self.dim), np.float32), *parts])
+
+    def _encode(self, texts: Sequence[str], _: int, max_tokens: int | None) -> np.ndarray:
+        return self.pool(tokenize_checked(self.tokenizer, texts, max_tokens))
 
     def pool(self, ids: TokenIds) -> np.ndarray:
         """(B, D) float32: mean of the known rows of each text, of unit length when the card says so."""

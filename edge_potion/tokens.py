@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion import cpp_locale
+from edge_potion.checked_texts import check_texts, refuse_surrogates
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import json_object, read_json
 
@@ -26,20 +27,21 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = [
+    "UNSET",
     "TokenIds",
+    "Unset",
     "check_count",
-    "check_texts",
+    "checked_ids",
     "file_text",
     "is_plain",
     "lowers_case",
     "open_tokenizer",
     "pad_id",
     "plain",
-    "prompted",
-    "refuse_surrogates",
     "room",
     "sound",
     "tokenize",
+    "tokenize_checked",
     "unk_id",
 ]
 
@@ -49,7 +51,6 @@ log = logging.getLogger("edge_potion")
 
 CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
 LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
-ENCODED_AT_ONCE = 2**20  # characters, so that a look at a long text takes little memory
 PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 # The fields of each model in a tokenizer.json, and of an added token, that `tokenizers` 0.23 reads; it passes over
 # others without a word. A model of an old file has no type.
@@ -68,6 +69,16 @@ BY_CHANCE = ("dropout", "alpha", "nbest_size")  # of a model: what makes it toke
 OLD_FIELDS = {"str_rep", "add_prefix_space"}
 
 
+class Unset:
+    """Type of UNSET: "the model decides", where None already means "no limit"."""
+
+    def __repr__(self) -> str:
+        return "<the model's own>"
+
+
+UNSET = Unset()
+
+
 @dataclass(frozen=True)
 class TokenIds:
     """Ids of B texts in one flat array.
@@ -79,6 +90,12 @@ class TokenIds:
 
     flat: np.ndarray
     lengths: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> TokenIds:
+        """Of one sequence of ids a text."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return cls(np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths)
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -98,31 +115,32 @@ class TokenIds:
         return np.split(self.flat, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int = 0) -> TokenIds:
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
     """Ids of `texts` by a tokenizer that went through `plain`, each cut at `max_tokens` (None: never).
-
-    `first` is the number of the first text, for errors that name one.
 
     Raises:
         InputError: an item is not a str, or holds a lone surrogate; or max_tokens is below 1.
         ModelFormatError: the tokenizer cannot tokenize a text (its unknown token is missing, say).
     """
     check_count("max_tokens", max_tokens)
-    check_texts(texts, first)
+    check_texts(texts)
+    return tokenize_checked(tokenizer, texts, max_tokens)
+
+
+def tokenize_checked(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> TokenIds:
+    """`tokenize`, of what went through `check_texts` and `check_count`."""
     with sound("the model's tokenizer.json cannot tokenize"):
         try:
-            ids = _ids(tokenizer, texts, max_tokens, first)
+            ids = _ids(tokenizer, texts, max_tokens)
         except TypeError:  # what `tokenizers` raises for a str that is not valid Unicode
-            refuse_surrogates(texts, first)
+            refuse_surrogates(texts)
             raise
-    if max_tokens is not None:
-        ids = [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
-    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
-    return TokenIds(flat, lengths)
+    return TokenIds.of(
+        ids if max_tokens is None else [row if len(row) <= max_tokens else row[:max_tokens] for row in ids]
+    )
 
 
-def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, first: int) -> list[list[int]]:
+def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None) -> list[list[int]]:
     """Ids of each text, at least the first `max_tokens`. Of a long text no more is tokenized than that takes."""
     size = room(max_tokens)
     long = {place: text for place, text in enumerate(texts) if len(text) > size}
@@ -130,7 +148,7 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int | None, fir
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     from edge_potion.first_tokens import first_tokens, head, is_split_at_spaces  # who has short texts need not wait
 
-    refuse_surrogates(texts, first)  # in what is cut off too
+    refuse_surrogates(texts)  # in what is cut off too
     heads = list(texts)
     splits = max_tokens is not None and is_split_at_spaces(tokenizer)
     for place, text in long.items():
@@ -165,14 +183,6 @@ def sound(what: str) -> Iterator[None]:
         raise ModelFormatError(f"{what} ({reason})") from failure
 
 
-def prompted(texts: Sequence[str], prompt: str, first: int = 0) -> Sequence[str]:
-    """The texts with `prompt` before each; InputError where one is no str (`first` is the number of the first)."""
-    if not prompt:
-        return texts
-    check_texts(texts, first)
-    return [prompt + text for text in texts]
-
-
 def check_count(name: str, value: int | None, top: int | None = None) -> None:
     """Raise InputError unless an argument is a whole number from 1 (to `top`), or None."""
     if value is None:
@@ -184,30 +194,25 @@ def check_count(name: str, value: int | None, top: int | None = None) -> None:
         )
 
 
-def check_texts(texts: Sequence[str], first: int) -> None:
-    """Raise InputError unless every item is a str: `tokenizers` would take a tuple of two for a text pair."""
-    if set(map(type, texts)) <= {str}:  # the whole check, for nearly every call
-        return
-    for place, text in enumerate(texts, first):
-        if isinstance(text, bytes | bytearray):
-            raise InputError(
-                f"text {place} is {type(text).__name__}; decode it first, for example text.decode('utf-8')"
-            )
-        if not isinstance(text, str):
-            raise InputError(f"text {place} is of type {type(text).__name__}; every text must be a str")
+def checked_ids(ids: TokenIds | Sequence[Sequence[int]], tokens: int) -> TokenIds:
+    """Ids of texts, once each is sure to be one of so many `tokens`; InputError where one is not."""
+    try:
+        known = ids if isinstance(ids, TokenIds) else TokenIds.of(list(map(_whole_numbers, ids)))
+    except (TypeError, ValueError, OverflowError) as failure:  # no sequences, or not of whole numbers
+        raise InputError(f"ids are {type(ids).__name__}; a sequence of whole numbers a text was expected") from failure
+    if known.flat.dtype.kind not in "iu" or known.flat.min(initial=0) < 0 or known.flat.max(initial=0) >= tokens:
+        raise InputError(
+            f"ids hold what is no whole number from 0 to {tokens - 1}, as this model's own tokenizer gives"
+        )
+    if known.lengths.min(initial=0) < 0 or known.lengths.sum() != len(known.flat):
+        raise InputError(f"ids are {len(known.flat)}, and their lengths add up to {known.lengths.sum()}")
+    return known
 
 
-def refuse_surrogates(texts: Sequence[str], first: int) -> None:
-    for place, text in enumerate(texts, first):
-        for begin in range(0, len(text), ENCODED_AT_ONCE):
-            try:
-                text[begin : begin + ENCODED_AT_ONCE].encode("utf-8")
-            except UnicodeEncodeError as failure:
-                at = begin + failure.start
-                raise InputError(
-                    f"text {place} holds the lone surrogate U+{ord(text[at]):04X} at character {at}, "
-                    "which is no Unicode text; clean it with text.encode('utf-8', 'replace').decode()"
-                ) from None
+def _whole_numbers(row: Sequence[int]) -> Sequence[int]:
+    if len(row) and np.asarray(row).dtype.kind not in "iu":
+        raise TypeError(f"{row!r:.100}")
+    return row
 
 
 def open_tokenizer(file: Path, read: bytes | None = None) -> Tokenizer:

@@ -5,18 +5,63 @@ Each calls the function of its name, whose room is imported then; a test holds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_potion.benchmarks.quality.suite import Task
+    from edge_potion.benchmarks.speed.jobs import Effort
     from edge_potion.bundle import Bundle
+    from edge_potion.replay import Verdict
     from edge_potion.static_model import StaticModel
     from edge_potion.trainer.pipeline import TrainedModel
     from edge_potion.trainer.recipe import DistillRecipe, Recipe
     from edge_potion.trainer.teacher import Teacher
 
-__all__ = ["distill", "export", "train"]
+__all__ = ["benchmark", "distill", "evaluate", "export", "train", "verify"]
+
+
+def benchmark(
+    bundles: Sequence[str],
+    out: Path,
+    *,
+    providers: Sequence[str] | None = None,
+    peers: Sequence[str] | None = None,
+    graphs: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    threads: Sequence[int] = (1,),
+    texts: str | None = None,
+    text_column: str = "text",
+    pythons: Mapping[str, Path] | None = None,
+    scores: Path | None = None,
+    setup: bool = False,
+    effort: Effort | None = None,
+    show_progress: bool = False,
+) -> Any:
+    """Measure speed beside peers, and write a report: `edge_potion.benchmarks.speed.benchmark.benchmark`.
+
+    What is None is the function's own default.
+
+    Raises:
+        MissingExtraError: the extra `benchmark` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.benchmarks.speed.benchmark import benchmark as call
+
+    chosen = {"providers": providers, "peers": peers, "graphs": graphs, "precisions": precisions}
+    return call(
+        bundles,
+        out,
+        **{name: value for name, value in chosen.items() if value is not None},
+        threads=threads,
+        texts=texts,
+        text_column=text_column,
+        pythons=pythons,
+        scores=scores,
+        setup=setup,
+        effort=effort,
+        show_progress=show_progress,
+    )
 
 
 def distill(
@@ -45,6 +90,26 @@ def distill(
         trust_remote_code=trust_remote_code,
         show_progress=show_progress,
     )
+
+
+def evaluate(
+    models: Sequence[str],
+    suite: Path | None,
+    out: Path,
+    *,
+    tasks: Sequence[Task] | None = None,
+    show_progress: bool = False,
+) -> Any:
+    """Score models on a suite, and write a report: `edge_potion.benchmarks.quality.evaluate.evaluate`.
+
+    What is None is the function's own default.
+
+    Raises:
+        MissingExtraError: the extra `evaluate` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.benchmarks.quality.evaluate import evaluate as call
+
+    return call(models, suite, out, show_progress=show_progress, **({} if tasks is None else {"tasks": tasks}))
 
 
 def export(
@@ -111,3 +176,14 @@ def train(
         trust_remote_code=trust_remote_code,
         show_progress=show_progress,
     )
+
+
+def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[Verdict]:
+    """Hold a bundle on this machine to what it gave where it was exported: `edge_potion.replay.verify`.
+
+    Raises:
+        MissingExtraError: the extra `cpu` is not installed; the others are told where the function stands.
+    """
+    from edge_potion.replay import verify as call
+
+    return call(model, provider)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_potion.disk import synced
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.workshop import NEW, files_of, open_workshop, replace_file, swap, sweep
 
@@ -32,7 +32,8 @@ def refuse_unwritable(folder: Path) -> Path:
     """The absolute path of a folder that `written_whole` would write; for asking before hours of work.
 
     Raises:
-        InputError: the name is taken by something that is no model of ours, or the place cannot be written to.
+        InputError: the name is taken by something that is no model of ours.
+        AccessError: the place cannot be written to.
     """
     try:
         folder = folder.expanduser().resolve()
@@ -50,10 +51,10 @@ def refuse_unwritable(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with open_workshop(folder):
             pass
-    except InputError:
+    except EdgePotionError:
         raise
     except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
-        raise InputError(f"cannot write {folder}: {failure}") from failure
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
     return folder
 
 
@@ -65,7 +66,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     Where folders cannot be renamed, the files are moved one by one, and back again when that fails.
 
     Raises:
-        InputError: what `refuse_unwritable` refuses, or writing fails on the way.
+        InputError, AccessError: what `refuse_unwritable` refuses, or writing fails on the way.
     """
     folder = refuse_unwritable(folder)
     try:
@@ -76,8 +77,10 @@ def written_whole(folder: Path) -> Iterator[Path]:
             _set_permissions(new, folder)
             synced(new)
             swap(new, folder, room, why_not=_why_not_ours)
+    except AccessError:  # of what was written
+        raise
     except OSError as failure:
-        raise InputError(f"cannot write {folder}: {failure}") from failure
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
 
 
 @contextmanager
@@ -85,13 +88,14 @@ def file_written_whole(file: Path) -> Iterator[Path]:
     """A temporary file that takes the name `file`, or replaces it, when the block ends well.
 
     Raises:
-        InputError: the place cannot be written to, or something that is no plain file has the name.
+        InputError: something that is no plain file has the name.
+        AccessError: the place cannot be written to.
     """
     try:
         file = file.expanduser().resolve()
         is_other = file.exists() and not file.is_file()
     except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
-        raise InputError(f"cannot write {file}: {failure}") from failure
+        raise AccessError(f"cannot write {file}: {failure}") from failure
     if is_other:
         raise InputError(f"cannot write {file}: it exists and is no plain file; name another")
     sweep(file.parent)
@@ -105,8 +109,10 @@ def file_written_whole(file: Path) -> Iterator[Path]:
             _set_permissions(new, file)
             synced(new)
             replace_file(new, file, room)
+    except AccessError:  # of what was written
+        raise
     except OSError as failure:
-        raise InputError(f"cannot write {file}: {failure}") from failure
+        raise AccessError(f"cannot write {file}: {failure}") from failure
 
 
 def is_litter(name: str) -> bool:

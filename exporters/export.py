@@ -95,7 +95,7 @@ def export(
         raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
     is_folder = not isinstance(model, StaticModel) and Path(model).expanduser().is_dir()
     if not isinstance(model, StaticModel):
-        model = StaticModel.from_pretrained(model, revision)
+        model = StaticModel.from_pretrained(model, revision=revision)
     model = _as_shipped(model, model_name(model.card, has_own_name=not is_folder))
     remarks = []
     if "text" in graphs:

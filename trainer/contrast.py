@@ -98,7 +98,8 @@ def contrast(
         pairs: the sentences as token ids of its tokenizer.
         goals: the targets, and the weight of each.
         recipe: loss, learning rate, epochs and so on.
-        folder: an existing one, for `log.jsonl`, `curves.png`, and the checkpoint in its `work`, which is gone on from.
+        folder: an existing one, for `log.jsonl`, the pictures of `Curves`, and the checkpoint in its `work`, which is
+            gone on from.
         title: of the bar and the picture.
         device: torch device.
         show_progress: a bar on stderr.
@@ -148,9 +149,17 @@ def contrast(
                 progress = _evaluate(trained, best, pairs, goals, split.held_out, recipe, progress, curves)
                 bar.set_postfix(validation=f"{progress.best_loss:.4f}")
                 _save(folder / CHECKPOINT, trained, best, progress)
-    curves.draw(title)
+    curves.draw(f"{title} of {folder.resolve().parent.name}", _caption(recipe, len(split.training), batch))
     log.info("best validation loss %.4f at step %d of %d", progress.best_loss, progress.best_step, steps)
     return Fit(best.cpu().numpy(), progress)
+
+
+def _caption(recipe: ContrastRecipe, rows: int, batch: int) -> str:
+    """What a picture of the losses says of them."""
+    return (
+        f"{recipe.loss} loss, learning rate {recipe.learning_rate:g}, {rows:,} sentences, "
+        f"batches of {batch:,}, at most {recipe.epochs} epochs"
+    )
 
 
 def _is_looked_at(step: int, steps_an_epoch: int, evaluations: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_potion.errors import InputError
+from edge_potion.errors import AccessError, InputError
 from edge_potion.find import HUB_ID, MODEL_FILES
 
 __all__ = ["check_push", "push"]
@@ -14,7 +14,8 @@ def check_push(hub_id: str) -> None:
     """Find out, before hours of work, whether the hub knows us and the name is one that it can take.
 
     Raises:
-        InputError: no hub id, not logged in, or the hub cannot be reached.
+        InputError: no hub id.
+        AccessError: not logged in, or the hub cannot be reached.
     """
     if not HUB_ID.fullmatch(hub_id) or "/" not in hub_id:
         raise InputError(f"{hub_id!r} is no hub id; USER/NAME was expected")
@@ -30,7 +31,7 @@ def check_push(hub_id: str) -> None:
         HfApi().whoami()
     except Exception as failure:  # its own, and those of the HTTP library that its version uses: no base is shared
         reason = str(failure).strip().split("\n")[0]
-        raise InputError(
+        raise AccessError(
             f"cannot push to {hub_id!r} ({reason}); check the network and your login (`hf auth login`), "
             "or leave --push-to-hub out"
         ) from failure
@@ -43,7 +44,7 @@ def push(folder: Path, hub_id: str) -> str:
         Its address.
 
     Raises:
-        InputError: the hub refuses it, or cannot be reached; the folder stays as it is.
+        AccessError: the hub refuses it, or cannot be reached; the folder stays as it is.
     """
     from huggingface_hub import HfApi
 
@@ -58,5 +59,5 @@ def push(folder: Path, hub_id: str) -> str:
         )
     except Exception as failure:  # as above; a large file that fails is a bare RuntimeError
         reason = str(failure).strip().split("\n")[0]
-        raise InputError(f"the hub did not take {hub_id!r} ({reason}); the model is in {folder}") from failure
+        raise AccessError(f"the hub did not take {hub_id!r} ({reason}); the model is in {folder}") from failure
     return str(address)

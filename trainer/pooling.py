@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_potion.errors import ModelFormatError
-from edge_potion.model_folder import dense_layer, tensors_of
+from edge_potion.model_table import dense_layer, tensors_of
 from edge_potion.st_pipeline import Step
 
 __all__ = ["Pooling", "mean_of_tokens", "own_pooling"]

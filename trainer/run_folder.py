@@ -20,7 +20,7 @@ from typing import Any
 
 import edge_potion
 from edge_potion.disk import lock, remove, synced
-from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
 from edge_potion.workshop import TEMPORARY, sweep, take_name
@@ -109,6 +109,8 @@ class Run:
                 self._belong_to(teacher, from_stage)
                 yield
                 self._note(teacher, None)
+        except AccessError:  # which says itself what cannot be written
+            raise
         except OSError as failure:
             raise InputError(f"cannot work in {self.folder}: {failure}") from failure
 

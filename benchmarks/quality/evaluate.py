@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -24,43 +23,18 @@ from edge_potion.progress import progress_bar, unfailing_stderr
 from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
 from .report import make_folder, write_numbers, write_report
-from .scoring import EXPERIMENTS, SEED, NoScore, classification_scores, draws, pair_scores, sts_scores
-from .suite import SUITE, Rows, Task, load_rows, suite_digest, tasks_there
+from .scoring import EXPERIMENTS, SEED, NoScore
+from .suite import SUITE, Task, load_rows, suite_digest, tasks_there
+from .task_score import TaskScore, averages, encoded, rows_digest, score_task
 
-__all__ = ["KINDS", "SCHEMA", "averages", "evaluate", "score_task"]
+__all__ = ["SCHEMA", "evaluate"]
 
 SCHEMA = 2  # of report.json
-KINDS = ("STS", "Classification", "PairClassification")
 PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")
 HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so may the scores
 NOT_YET = "the run was stopped before its turn"
 
-Encode = Callable[[Sequence[str]], np.ndarray]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TaskScore:
-    """A model's scores on one task, or why it has none.
-
-    Attributes:
-        task: its title.
-        kind, half: of the task.
-        rows: how many there are to score; 0 where mteb does not say, or they cannot be read.
-        sha256: which rows exactly: of those, and of the training rows that were drawn; or the revision of mteb's data.
-        scores: by MTEB's protocol, finite numbers; `main` is the one that counts. Empty where there is a reason.
-        note: what differs from MTEB's task.
-        reason: why there is no score; None where there is one.
-    """
-
-    task: str
-    kind: str
-    half: str
-    rows: int
-    sha256: str
-    scores: dict[str, Any]
-    note: str
-    reason: str | None = None
 
 
 @unfailing_stderr()
@@ -72,7 +46,7 @@ def evaluate(
     tasks: Sequence[Task] = SUITE,
     show_progress: bool = False,
 ) -> dict[str, Any]:
-    """Score `models` on a suite, and write report.json, report.md and report.png into `out`.
+    """Score `models` on a suite, and write report.json, report.md, report.png and report-dark.png into `out`.
 
     A task that has no score (its rows are damaged, the model gives NaN or one vector for every text, ...) is a row that
     says why, and so is a model that cannot be loaded, where another can; the rest is scored. `averages` are over what
@@ -174,7 +148,7 @@ def _local(suite: Path, tasks: Sequence[Task]) -> Iterator[_Asked]:
         blank = TaskScore(task.title, task.kind, task.half, 0, "", {}, task.note, NOT_YET)
         try:
             rows = load_rows(suite, task)
-            blank = replace(blank, rows=len(rows.test), sha256=_digest(task, rows))
+            blank = replace(blank, rows=len(rows.test), sha256=rows_digest(task, rows))
         except InputError as fault:
             blank = replace(blank, reason=str(fault))
             log.warning("warning: %s cannot be scored: %s", task.title, terminal(fault))
@@ -193,7 +167,7 @@ def _mtebs() -> Iterator[_Asked]:
         blank = TaskScore(name, kind_of[name], "mteb", 0, task.metadata.revision, {}, "", NOT_YET)
 
         def score(encoder: Encoder, task: Any = task, blank: TaskScore = blank) -> TaskScore:
-            encode = partial(_encoded, encode=encoder.encode)
+            encode = partial(encoded, encode=encoder.encode)
             scores = run_mteb(replace(encoder, encode=encode), [task])[blank.task]
             return replace(blank, scores=scores, reason=None)
 
@@ -289,87 +263,3 @@ def _kept(blank: TaskScore, tasks: Sequence[Mapping[str, Any]]) -> TaskScore:
             if asdict(kept) == old and math.isfinite(kept.scores["main"]):
                 return kept
     return blank
-
-
-def score_task(task: Task, rows: Rows, encode: Encode) -> TaskScore:
-    """One task's score; each text is encoded once.
-
-    Raises:
-        ModelFormatError: a vector holds NaN or inf.
-        NoScore: nothing can be told from the vectors.
-    """
-    if task.kind == "Classification":
-        chosen = draws([row["label"] for row in rows.train], task.examples)
-        union = sorted(set().union(*chosen))
-        place_of = {row: place for place, row in enumerate(union)}
-        train = _vectors([rows.train[row]["text"] for row in union], encode)
-        test = _vectors([row["text"] for row in rows.test], encode)
-        _refuse_alike(train, test)
-        sets = [(train[[place_of[row] for row in draw]], [rows.train[row]["label"] for row in draw]) for draw in chosen]
-        scores = classification_scores(sets, test, [row["label"] for row in rows.test])
-    else:
-        first, second = (_vectors([row[side] for row in rows.test], encode) for side in ("sentence1", "sentence2"))
-        _refuse_alike(first, second)
-        if task.kind == "STS":
-            scores = sts_scores(first, second, [row["score"] for row in rows.test])
-        else:
-            scores = pair_scores(first, second, [row["label"] for row in rows.test])
-    return TaskScore(task.title, task.kind, task.half, len(rows.test), _digest(task, rows), scores, task.note)
-
-
-def averages(scores: Sequence[TaskScore]) -> dict[str, dict[str, float]]:
-    """For each half: the mean main score of each kind, in points of 100, and CatAVG, the mean of these.
-
-    Over the tasks that have a score; a half without any is left out.
-    """
-    result: dict[str, dict[str, float]] = {}
-    scored = [score for score in scores if score.reason is None]
-    for half in dict.fromkeys(score.half for score in scored):
-        means = {}
-        for kind in KINDS:
-            mains = [score.scores["main"] for score in scored if (score.half, score.kind) == (half, kind)]
-            if mains:
-                means[kind] = 100 * float(np.mean(mains))
-        result[half] = {**means, "CatAVG": float(np.mean(list(means.values())))}
-    return result
-
-
-def _digest(task: Task, rows: Rows) -> str:
-    """Twelve hex digits of the rows that a score comes of: those of the test, and the training rows that are drawn."""
-    used = list(rows.test)
-    if task.kind == "Classification":
-        chosen = draws([row["label"] for row in rows.train], task.examples)
-        used += [rows.train[row] for row in sorted(set().union(*chosen))]
-    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _vectors(texts: Sequence[str], encode: Encode) -> np.ndarray:
-    """(N, D) float32; a text that comes twice is encoded once."""
-    place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    return _encoded(list(place_of), encode)[[place_of[text] for text in texts]]
-
-
-def _encoded(texts: Sequence[str], encode: Encode) -> np.ndarray:
-    """(N, D) float32: a finite vector a text.
-
-    Raises:
-        ModelFormatError: the model gives anything else.
-    """
-    vectors = encode(texts)
-    if vectors.ndim != 2 or len(vectors) != len(texts):
-        raise ModelFormatError(f"the model gives an array of shape {vectors.shape} for {len(texts)} texts")
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        raise ModelFormatError(f"the model gives NaN or inf for {texts[int(np.argmin(finite))][:60]!r}")
-    return vectors
-
-
-def _refuse_alike(*arrays: np.ndarray) -> None:
-    """Some numbers could still be computed of vectors that are all the same, and none would mean anything."""
-    first = arrays[0][0]
-    if all((vectors == first).all() for vectors in arrays):
-        raise NoScore(
-            "the model knows no token of its texts: all vectors are zeros"
-            if not first.any()
-            else "the model gives one and the same vector for all of its texts"
-        )

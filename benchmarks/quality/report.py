@@ -1,12 +1,10 @@
-"""What `evaluate` found, for people: terminal table, Markdown, and a picture of quality against size and speed."""
+"""What `evaluate` found, for people: a table for the terminal, Markdown, and the folder that holds all of it."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,11 @@ from edge_potion.errors import InputError
 from edge_potion.escaping import markdown, terminal
 from edge_potion.writing import file_written_whole
 
+from .picture import INCOMPLETE, drawn
+
 __all__ = [
     "as_markdown",
     "as_table",
-    "averages_markdown",
     "make_folder",
     "refuse_unscored",
     "unscored",
@@ -27,8 +26,8 @@ __all__ = [
 ]
 
 NONE = "–"
-INCOMPLETE = "*"  # after a mean that a task is missing in
-LONGEST_NAME = 40  # letters of a model's name, in the terminal and in the picture: its end tells models apart
+LONGEST_NAME = 40  # letters of a model's name in the terminal: its end tells models apart
+PICTURES = {"report.png": False, "report-dark.png": True}
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +57,7 @@ def write_numbers(report: Mapping[str, Any], out: Path) -> None:
 
 
 def write_report(report: Mapping[str, Any], out: Path) -> None:
-    """Write report.json, report.md and report.png into the folder `out`.
+    """Write report.json, report.md, report.png and report-dark.png into the folder `out`.
 
     Raises:
         InputError: it cannot be written to; the old files are as they were.
@@ -67,13 +66,14 @@ def write_report(report: Mapping[str, Any], out: Path) -> None:
     write_numbers(report, out)
     with file_written_whole(out / "report.md") as beside:
         beside.write_text(as_markdown(report), encoding="utf-8")
-    try:
-        picture = _drawn(report)
-    except Exception as failure:  # of matplotlib: its fonts, its cache; a picture is no reason to lose scores
-        log.warning("warning: report.png is not drawn: %s", terminal(failure))
-        return
-    with file_written_whole(out / "report.png") as beside:
-        beside.write_bytes(picture)
+    for name, dark in PICTURES.items():
+        try:
+            picture = drawn(report, dark)
+        except Exception as failure:  # of matplotlib: its fonts, its cache; a picture is no reason to lose scores
+            log.warning("warning: report.png is not drawn: %s", terminal(failure))
+            return
+        with file_written_whole(out / name) as beside:
+            beside.write_bytes(picture)
 
 
 def as_table(report: Mapping[str, Any]) -> str:
@@ -118,12 +118,12 @@ def refuse_unscored(report: Mapping[str, Any]) -> None:
         raise InputError(f"not everything has a score: {'; '.join(missing)}")
 
 
-def as_markdown(report: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
-    """The remarks and the averages, then every task, a table for each half."""
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """The averages, then every task, a table for each half."""
     lines = ["# Quality", ""]
     if not report["complete"]:
         lines += ["**Partial report: the run was stopped.** The same command goes on from here.", ""]
-    lines += [*(f"* {markdown(remark)}" for remark in remarks), "", averages_markdown(report, 2)]
+    lines += ["", *_averages(report)]
     if missing := unscored(report):
         lines += ["## Not scored", "", *(f"* {markdown(line)}." for line in missing), ""]
     named = [model for model in report["models"] if model["tasks"]]
@@ -152,14 +152,14 @@ def as_markdown(report: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def averages_markdown(report: Mapping[str, Any], level: int) -> str:
-    """The averages, a table for each half, under headings of `level`."""
+def _averages(report: Mapping[str, Any]) -> list[str]:
+    """The averages, a table for each half."""
     lines = []
     for half, heads, rows in _by_half(report):
-        lines += [f"{'#' * level} Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
+        lines += [f"## Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
     if any(model["averages"] and model["incomplete"] for model in report["models"]):
         lines += [markdown(_about_incomplete()), ""]
-    return "\n".join(lines)
+    return lines
 
 
 def _about_incomplete() -> str:
@@ -199,35 +199,3 @@ def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list
         f"|---|{'---:|' * (len(heads) - 1)}",
         *(f"| {' | '.join(map(markdown, row))} |" for row in rows),
     ]
-
-
-def _drawn(report: Mapping[str, Any]) -> bytes:
-    """CatAVG against size, and against speed: two plots in one PNG, for the last half that is in the report.
-
-    Names are drawn as they are: `$` begins no formula, and no setting of the user's, such as TeX for all texts, counts.
-    """
-    from matplotlib import rc_context, rcdefaults
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
-    with rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks, names that leave no room
-        rcdefaults()
-        figure = Figure(figsize=(11, 4.8), layout="constrained")
-        FigureCanvasAgg(figure)
-        for place, (key, label) in enumerate((("size_mb", "size, MB"), ("texts_per_s", "texts/s")), 1):
-            axes = figure.add_subplot(1, 2, place)
-            for model in report["models"]:
-                score, across = model["averages"].get(half, {}).get("CatAVG"), model[key]
-                if score is not None and across:
-                    mark = INCOMPLETE if half in model["incomplete"] else ""
-                    name = f"{terminal(Path(model['name']).name)[-LONGEST_NAME:]}{mark}"
-                    axes.plot(across, score, "o")
-                    axes.annotate(name, (across, score), textcoords="offset points", xytext=(6, 4), parse_math=False)
-            axes.set(xscale="log", xlabel=label, ylabel=f"CatAVG, {half} half")
-            axes.margins(0.2)
-            axes.grid(alpha=0.3)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=110)
-    return picture.getvalue()

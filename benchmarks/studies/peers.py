@@ -1,4 +1,4 @@
-"""Quality beside the peers, on one suite, teacher and corpus: trains what is missing, evaluates all, writes quality.md.
+"""Quality beside the peers, on one suite, teacher and corpus: trains what is missing, and scores all.
 
     python -m edge_potion.benchmarks.studies.peers TEACHER DATA RUN SCRATCH --features F --corpus C --json FILE
 
@@ -28,11 +28,11 @@ from edge_potion.trainer.shards import open_features
 from edge_potion.writing import file_written_whole
 
 from ..quality.evaluate import evaluate
-from ..quality.report import as_markdown, as_table, averages_markdown, refuse_unscored
+from ..quality.report import as_table, refuse_unscored
 from ..speed.environments import Missing, script_command
 from .ablation import PUBLISHED, train_variants
 
-__all__: list[str] = []
+__all__ = ["points_by_task"]
 
 STAGES = {
     "distill": "1-distill",
@@ -49,7 +49,7 @@ EXPORTED = {precision: f"(e) shipped, {precision}" for precision in PRECISIONS}
 
 
 def main() -> None:
-    """Train the peers, evaluate all, write the page."""
+    """Train the peers, evaluate all, write the JSON that pages.py reads."""
     arguments = _arguments()
     scratch, run = arguments.scratch, arguments.run
     scratch.mkdir(parents=True, exist_ok=True)
@@ -70,18 +70,15 @@ def main() -> None:
     report = _scored(models, arguments.data, scratch / "report")
     ablation = _scored({**variants, "the shipped recipe": run / "model"}, arguments.data, scratch / "ablation-report")
     print(as_table(report), as_table(ablation), sep="\n")
-    remarks = _verdicts(report) + _peer_notes(scratch)
-    kept = {**report, "remarks": remarks, "models": [_without_tasks(model) for model in report["models"]]}
+    kept = {
+        **report,
+        "remarks": _verdicts(report) + _peer_notes(scratch),
+        "models": [_without_tasks(model) for model in report["models"]],
+        "tasks": points_by_task(report),
+        "ablation": [_without_tasks(model) for model in ablation["models"]],
+    }
     with file_written_whole(arguments.json) as beside:
         beside.write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    with file_written_whole(arguments.out) as beside:
-        page = as_markdown(report, remarks)
-        beside.write_text(f"{page}\n## Ablation\n\n{ABLATION}\n\n{averages_markdown(ablation, 3)}", encoding="utf-8")
-
-
-ABLATION = """\
-Each row changes one thing of the published recipe on the same sentences and features; what is changed for the
-contrastive stage is changed for the born-again stage too."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,8 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--features", type=Path, required=True, help="folder of the shards that the run was trained on")
     parser.add_argument("--corpus", type=Path, required=True, help="file of sentences that the run was given")
     parser.add_argument("--minutes", type=float, default=60, help="how long Tokenlearn may train, each time")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/quality.md"), help="the page")
-    parser.add_argument("--json", type=Path, required=True, help="the averages, for README's numbers")
+    parser.add_argument("--json", type=Path, required=True, help="what pages.py writes docs/results/quality.md from")
     return parser.parse_args()
 
 
@@ -163,6 +159,15 @@ def _scored(models: Mapping[str, Path | str], data: Path, out: Path) -> dict[str
 
 def _without_tasks(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key != "tasks"}
+
+
+def points_by_task(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each task with the points of every model on it."""
+    tasks = []
+    for place, task in enumerate(report["models"][0]["tasks"]):
+        points = {model["name"]: 100 * model["tasks"][place]["scores"]["main"] for model in report["models"]}
+        tasks.append({**{key: task[key] for key in ("task", "kind", "half", "rows", "note")}, "points": points})
+    return tasks
 
 
 def _verdicts(report: Mapping[str, Any]) -> list[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from edge_potion.errors import EdgePotionError
@@ -59,7 +57,7 @@ def encode(
     Example: edge-potion encode texts.txt --out vectors.npy
     """
     from edge_potion.language import watched
-    from edge_potion.runtime import EdgeModel
+    from edge_potion.runtime import Batch, EdgeModel
     from edge_potion.search import without_tokens
     from edge_potion.static_model import UNSET
     from edge_potion.texts import read_texts
@@ -71,25 +69,19 @@ def encode(
         check_format(out)
     texts = read_texts(file, text_column)
     runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
-    waiting: deque[str] = deque()  # texts that `stream` has taken and not yet given back as vectors
     unknown = 0
 
-    def taken() -> Iterator[str]:
-        for text in watched(texts, runner.bundle):
-            waiting.append(text)
-            yield text
-
-    def batches() -> Iterator[tuple[list[str], np.ndarray]]:
+    def batches() -> Iterator[Batch]:
         nonlocal unknown
-        for vectors in runner.stream(
-            taken(),
+        for batch in runner.stream(
+            watched(texts, runner.bundle),
             batch_size=batch_size,
             max_tokens=UNSET if max_tokens is None else max_tokens,
             truncate_dim=truncate_dim,
             show_progress=True,
         ):
-            unknown += int(without_tokens(vectors).sum())
-            yield [waiting.popleft() for _ in vectors], vectors
+            unknown += int(without_tokens(batch.vectors).sum())
+            yield batch
 
     if out is None:
         count = print_jsonl(batches(), sys.stdout)
@@ -156,7 +148,7 @@ def verify(
     Example: edge-potion verify my-bundle --provider openvino
     """
     from edge_potion.find import find_folder
-    from edge_potion.verify import verify as replay
+    from edge_potion.replay import verify as replay
 
     failed = False
     for verdict in replay(find_folder(model), provider):

@@ -13,10 +13,11 @@ import pytest
 
 from edge_potion import InputError, ModelFormatError
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
-from edge_potion.benchmarks.quality.evaluate import averages, evaluate, score_task
+from edge_potion.benchmarks.quality.evaluate import evaluate
 from edge_potion.benchmarks.quality.mteb_suite import run_mteb
 from edge_potion.benchmarks.quality.scoring import draws, pair_scores, sts_scores
 from edge_potion.benchmarks.quality.suite import SUITE, Rows, Task, load_rows
+from edge_potion.benchmarks.quality.task_score import averages, score_task
 
 STS, PAIRS, CLASSES = (
     Task(name, kind, "report")

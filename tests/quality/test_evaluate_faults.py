@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from edge_potion import InputError, ModelFormatError, StaticModel
+from edge_potion import AccessError, InputError, ModelFormatError, StaticModel
 from edge_potion.benchmarks.quality import evaluate as evaluating
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.evaluate import evaluate
@@ -25,6 +25,7 @@ from edge_potion.benchmarks.quality.mteb_suite import run_mteb
 from edge_potion.benchmarks.quality.report import as_markdown, as_table, unscored, write_report
 from edge_potion.benchmarks.quality.scoring import NoScore, classification_scores, pair_scores, sts_scores
 from edge_potion.benchmarks.quality.suite import Rows
+from edge_potion.benchmarks.quality.task_score import score_task
 from edge_potion.benchmarks.speed.benchmark import benchmark
 
 from .test_evaluate import STS, mteb_task
@@ -160,7 +161,7 @@ def test_a_task_whose_vectors_hold_nan_has_no_score(suite, hand_table, hand_mode
 def test_vectors_of_another_shape_are_no_vectors(shape, told):
     rows = Rows(rows_of("STS16")["test"])
     with pytest.raises(ModelFormatError, match=told):
-        evaluating.score_task(STS, rows, lambda some: np.ones(shape, np.float32))
+        score_task(STS, rows, lambda some: np.ones(shape, np.float32))
 
 
 def test_scores_are_numbers_or_not_there():
@@ -342,7 +343,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_report_whole(suite, hand_fol
     with (small_disk / "filler").open("ab", buffering=0) as filler, pytest.raises(OSError, match="No space"):
         while True:
             filler.write(b"x" * 512)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(AccessError, match="No space left"):
         evaluate([str(hand_folder)], suite, small_disk / "out")
     assert {file.name: file.read_bytes() for file in (small_disk / "out").iterdir()} == before
 

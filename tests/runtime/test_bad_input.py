@@ -12,7 +12,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import edge_potion.exporters.export as export_module
-from edge_potion import EdgeModel, InputError, ModelFormatError, ParityError, ProviderError, StaticModel, export
+from edge_potion import (
+    AccessError,
+    EdgeModel,
+    InputError,
+    ModelFormatError,
+    ParityError,
+    ProviderError,
+    StaticModel,
+    export,
+)
 from edge_potion.exporters.make_golden import golden_of
 from edge_potion.golden import check_parity
 from edge_potion.static_model import Card
@@ -68,7 +77,7 @@ def test_arguments_out_of_range(hand_bundle, option, message):
 def test_a_model_that_is_not_there(load, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         load(tmp_path / "missing")
-    with pytest.raises(InputError, match="is no folder here, and the model hub did not give it"):
+    with pytest.raises((AccessError, InputError), match="is no folder here, and the model hub did not give it"):
         load("nobody-here/no-such-model")
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file; pass the model's folder"):

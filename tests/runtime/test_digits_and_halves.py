@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, StaticModel, export
-from edge_potion.runtime import LONGEST_IN_GRAPH
+from edge_potion.from_ids import LONGEST_IN_GRAPH
 from edge_potion.static_model import Card
 
 

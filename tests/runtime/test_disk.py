@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import EdgeModel, InputError, StaticModel, export
+from edge_potion import AccessError, EdgeModel, InputError, StaticModel, export
 from edge_potion.static_model import write_model_files
 from edge_potion.workshop import TEMPORARY, sweep
 from edge_potion.writing import file_written_whole, refuse_unwritable, written_whole
@@ -84,7 +84,7 @@ def test_a_lower_layer_that_cannot_be_filled_keeps_the_old_bundle(overlay, hand_
             raise OSError(errno.EIO, "Input/output error")
         return real(self, target)
 
-    with pytest.raises(InputError, match="Input/output error"), written_whole(overlay / "bundle") as beside:
+    with pytest.raises(AccessError, match="Input/output error"), written_whole(overlay / "bundle") as beside:
         write_model_files(beside, hand_model, {"embeddings": hand_model.table})
         monkeypatch.setattr(Path, "replace", replace)
     assert len(before) == 11 and contents(overlay / "bundle") == before
@@ -130,9 +130,9 @@ def test_only_the_goal_can_be_written_to(tmp_path, mount, hand_model):
     for precision in ("int8", "float16"):
         export(hand_model, root / "out", quantize=precision, graphs="bag")
     assert EdgeModel.from_pretrained(root / "out").encode("the cat").any()
-    with pytest.raises(InputError, match=r"cannot write .*Read-only file system"):
+    with pytest.raises(AccessError, match=r"cannot write .*Read-only file system"):
         export(hand_model, root / "other")
-    with pytest.raises(InputError, match=r"cannot write .*Read-only file system"), file_written_whole(root / "v.npy"):
+    with pytest.raises(AccessError, match=r"cannot write .*Read-only file system"), file_written_whole(root / "v.npy"):
         pass
     mount(root / "v.npy", "--bind", tmp_path / "v.npy")  # a file that is mounted alone
     with file_written_whole(root / "v.npy") as beside:
@@ -152,7 +152,7 @@ def test_a_file_mounted_alone_keeps_its_content_when_writing_fails(tmp_path, mou
         goal.write(source.read(2))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(InputError, match="No space left"), file_written_whole(tmp_path / "v.npy") as beside:
+    with pytest.raises(AccessError, match="No space left"), file_written_whole(tmp_path / "v.npy") as beside:
         beside.write_bytes(b"newer")
         monkeypatch.setattr(shutil, "copyfileobj", half)
     assert (tmp_path / "outside").read_bytes() == b"old"
@@ -176,7 +176,7 @@ def test_no_error_of_a_rename_loses_a_folder(hand_model, hand_folder, monkeypatc
     assert np.array_equal(StaticModel.from_pretrained(hand_folder.with_name("new")).table, changed.table)
     before = contents(hand_folder)
     monkeypatch.setattr(os, "replace", refuse_with(code))
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(AccessError, match="cannot write"):
         hand_model.save_pretrained(hand_folder)
     assert contents(hand_folder) == before
 
@@ -212,9 +212,9 @@ def test_a_disk_that_does_not_take_what_was_written_keeps_the_old(hand_model, ha
     """Network file systems say that they are full when a file is synced."""
     before = (hand_folder / "model.safetensors").read_bytes()
     monkeypatch.setattr(os, "fsync", refuse_with(code))
-    with pytest.raises(InputError, match=f"cannot write .*{os.strerror(code)}"):
+    with pytest.raises(AccessError, match=f"cannot write .*{os.strerror(code)}"):
         StaticModel(hand_model.table * 2, hand_model.tokenizer, hand_model.card).save_pretrained(hand_folder)
-    with pytest.raises(InputError, match=os.strerror(code)), file_written_whole(hand_folder / "README.md") as beside:
+    with pytest.raises(AccessError, match=os.strerror(code)), file_written_whole(hand_folder / "README.md") as beside:
         beside.write_text("new")
     assert (hand_folder / "model.safetensors").read_bytes() == before
     assert not temporaries(hand_folder.parent)
@@ -244,7 +244,7 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "v.jsonl")
     with pytest.raises(InputError, match="it exists and is no plain file"), file_written_whole(tmp_path / "v.jsonl"):
         pass
-    with pytest.raises(InputError, match="cannot write"), file_written_whole(tmp_path / "nul\0.npy"):
+    with pytest.raises(AccessError, match="cannot write"), file_written_whole(tmp_path / "nul\0.npy"):
         pass
     assert (tmp_path / "v.jsonl").is_fifo()
 
@@ -493,7 +493,7 @@ def test_a_disk_that_is_full_at_any_step_keeps_the_old_model(hand_model, small_d
         try:
             changed.save_pretrained(old)
             break
-        except InputError as error:
+        except AccessError as error:
             refused += 1
             assert "No space left" in str(error) and "\n" not in str(error)
             assert contents(old) == before
@@ -508,7 +508,7 @@ def test_a_cache_that_cannot_be_written_is_one_line_and_one_that_is_whole_serves
     mount(cache, "--bind", cache)
     subprocess.run(["mount", "-o", "remount,bind,ro", cache], check=True)
     assert np.array_equal(EdgeModel.from_pretrained(hand_folder).encode("the cat"), vector)
-    with pytest.raises(InputError, match=r"cannot write the cache .*; EDGE_POTION_CACHE must name") as error:
+    with pytest.raises(AccessError, match=r"cannot write the cache .*; EDGE_POTION_CACHE must name") as error:
         EdgeModel.from_pretrained(hand_folder, precision="float16")
     assert "\n" not in str(error.value)
 
@@ -539,7 +539,7 @@ def test_no_cache_folder_at_all_is_one_line(hand_folder, monkeypatch):
     with pytest.raises(InputError, match="set EDGE_POTION_CACHE"):
         EdgeModel.from_pretrained(hand_folder)
     monkeypatch.setenv("EDGE_POTION_CACHE", str(hand_folder / "config.json"))
-    with pytest.raises(InputError, match="cannot write the cache"):
+    with pytest.raises(AccessError, match="cannot write the cache"):
         EdgeModel.from_pretrained(hand_folder)
 
 

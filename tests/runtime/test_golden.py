@@ -19,8 +19,8 @@ from edge_potion.exporters.make_golden import golden_of
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 from edge_potion.golden import TOLERANCES, UNIT_LENGTH, Golden, check_parity, read_golden
 from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes, read_golden_binary
+from edge_potion.replay import verify
 from edge_potion.static_model import Card
-from edge_potion.verify import verify
 
 from ..models import CHECKOUT
 

@@ -158,10 +158,10 @@ print(teacher.vectors(teacher.sequences(["cat"], 128), pooling="model").tolist()
 )
 def test_what_the_hub_does_not_have_is_named(hub, tmp_path, call, reason):
     script = f"""
-from edge_potion import InputError, StaticModel
+from edge_potion import AccessError, InputError, StaticModel
 try:
     {call}
-except InputError as error:
+except (AccessError, InputError) as error:
     print(error)
 """
     said = run(hub, tmp_path, script)

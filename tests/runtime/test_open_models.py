@@ -1,4 +1,4 @@
-"""An open model: it needs its folder no more, works in any thread at any time, and can be copied and sent."""
+"""An open model: it needs its folder no more, and can be copied and sent; a graph that is not ours is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ import pytest
 
 from edge_potion import EdgeModel, InputError, ModelFormatError, ProviderError, StaticModel, export
 from edge_potion.bundle import graph_file
-from edge_potion.calls import side_by_side
 from edge_potion.find import BUILT_IN
 from edge_potion.graph_parts import cut_graph
 from edge_potion.manifest import MANIFEST
@@ -160,86 +158,19 @@ def test_a_graph_without_our_table_runs_and_says_what_it_cannot(unsealed):
 
 def test_what_is_checked_is_what_is_read(folder, hand_model, monkeypatch):
     """The file changes between the look at it and ONNX Runtime's: the model is still the one that was looked at."""
-    from edge_potion import runtime
+    from edge_potion import open_model
 
-    look = runtime.check_onnx
+    look = open_model.check_onnx
 
     def look_and_change(file: Path, content: bytes) -> None:
         look(file, content)
         file.write_bytes(b"")
 
-    monkeypatch.setattr(runtime, "check_onnx", look_and_change)
+    monkeypatch.setattr(open_model, "check_onnx", look_and_change)
     model = EdgeModel.from_pretrained(folder, precision="float32")
     np.testing.assert_allclose(model.encode("the cat"), hand_model.encode("the cat"), atol=1e-6)
     with pytest.raises(ModelFormatError, match=r"is not the file that was exported \(0 bytes"):
         EdgeModel.from_pretrained(folder, precision="float32")
-
-
-# Threads.
-
-
-LATE = """
-import atexit, sys, threading
-from edge_potion import EdgeModel
-model = EdgeModel.from_pretrained(threads=3)
-texts = [f"parcel {i} waits at the counter and nobody has asked for it" for i in range(3000)]
-asks = {
-    "text": lambda: model.encode(texts),
-    "other limit": lambda: model.encode(texts, max_tokens=3),
-    "long": lambda: model.encode(["parcel " * 20_000] * 3),
-    "progress": lambda: model.encode(texts, show_progress=True),
-    "similarity": lambda: model.similarity(texts[:9], texts),
-    "sent": lambda: pickle_again().encode(texts),
-}
-def pickle_again():
-    import pickle
-    return pickle.loads(pickle.dumps(model))
-def late():
-    if sys.argv[1] == "thread":
-        threading.main_thread().join()
-    print("OK", asks[sys.argv[2]]().shape)
-if sys.argv[1] == "thread":
-    threading.Thread(target=late).start()
-else:
-    atexit.register(late)
-"""
-
-
-@pytest.mark.parametrize("what", ["text", "other limit", "long", "progress", "similarity", "sent"])
-@pytest.mark.parametrize("when", ["thread", "atexit"])
-def test_encode_works_while_the_interpreter_exits(when, what):
-    done = subprocess.run([sys.executable, "-c", LATE, when, what], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("OK"), done.stderr
-
-
-def test_no_thread_is_needed(monkeypatch, sentences):
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    model = EdgeModel.from_pretrained(threads=4)
-    expected = model.encode(sentences, batch_size=16)
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert np.array_equal(model.encode(sentences, batch_size=16), expected)
-
-
-def test_every_call_runs_once_and_the_first_failure_is_raised():
-    calls = [np.array([number]) for number in range(200)]
-    for threads in (1, 2, 7, 500):
-        ran: list[int] = []
-        side_by_side(lambda call, ran=ran: ran.append(int(call[0])), calls, threads)
-        assert sorted(ran) == list(range(200))
-
-    def fail(call: np.ndarray) -> None:
-        ran.append(int(call[0]))
-        if call[0] == 3:
-            raise KeyError(3)
-
-    for threads in (1, 5):
-        ran = []
-        with pytest.raises(KeyError):
-            side_by_side(fail, calls, threads)
-        assert len(ran) < 200
-    assert threading.active_count() < 5
 
 
 # Copies.
@@ -260,7 +191,7 @@ def test_a_pickled_model_is_opened_as_it_was(graph, folder, tmp_path, monkeypatc
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     found = pickle.loads(sent)
-    assert (found.graph, found.precision, found.provider, found._workers) == (graph, "float32", "cpu", 1)
+    assert (found.graph, found.precision, found.provider, found._opened.threads) == (graph, "float32", "cpu", 1)
     assert np.array_equal(found.encode("the cat"), model.encode("the cat"))
     assert pickle.loads(pickle.dumps(found)) is found  # in a pool, each task brings the same
 
@@ -343,79 +274,6 @@ def test_what_is_made_by_hand_says_how_a_model_is_opened(arguments):
     with pytest.raises(InputError, match=r"EdgeModel\.from_pretrained\(") as caught:
         EdgeModel(*arguments)
     assert arguments[:1] != ("some/model",) or "'some/model'" in str(caught.value)
-
-
-# What similarity takes.
-
-
-def test_similarity_takes_vectors_as_people_hold_them():
-    torch = pytest.importorskip("torch")
-    model = EdgeModel.from_pretrained()
-    texts = ["a cat sleeps", "stock prices fell"]
-    vectors = model.encode(texts)
-    expected = model.similarity(vectors, vectors)
-    rounded = np.rint(vectors * 500).clip(-128, 127).astype(np.int8)
-    tensor = torch.from_numpy(vectors)
-    for held in (
-        vectors.tolist(),
-        tuple(map(tuple, vectors.tolist())),
-        list(vectors),
-        iter(vectors),
-        vectors.astype(object),
-        vectors.astype(">f8"),
-        memoryview(vectors),
-        tensor,
-        tensor.double().requires_grad_(),
-        list(tensor),
-        texts,
-        iter(texts),
-        tuple(texts),
-        np.array(texts),
-        np.array(texts, object),
-    ):
-        np.testing.assert_allclose(model.similarity(held, vectors), expected, atol=1e-6)
-    for coarse in (
-        rounded,
-        rounded.astype(np.uint16) * 0 + rounded,
-        torch.from_numpy(rounded),
-        tensor.bfloat16(),
-        tensor.half(),
-    ):
-        np.testing.assert_allclose(model.similarity(vectors, coarse), expected, atol=0.02)
-    for one in (vectors[0], vectors[0].tolist(), tensor[0], texts[0], np.float64(1) * vectors[0]):
-        np.testing.assert_allclose(model.similarity(one, vectors), expected[0], atol=1e-6)
-    assert model.similarity([], vectors).shape == (0, 2)
-    extremes = np.array([[-128] * 256, [127] * 256], np.int8)
-    np.testing.assert_allclose(model.similarity(extremes, extremes), [[1, -1], [-1, 1]], atol=1e-6)
-    least = np.array([np.iinfo(np.int64).min] * 256)
-    assert model.similarity(least, least) == pytest.approx(1, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("items", "complaint"),
-    [
-        (3, "int cannot be compared"),
-        (None, "NoneType cannot be compared"),
-        (b"bytes", "bytes"),
-        ([1.0, "a"], "cannot be compared"),
-        (["a", 1.0], "text 1 is of type float"),
-        ([[1.0, 2.0], [1.0]], "cannot be compared"),
-        ([[1.0] * 256, None], "cannot be compared"),
-        (np.ones((1, 256), complex), "complex128 cannot be compared"),
-        (np.array(["2020"], "M8[Y]"), "cannot be compared"),
-        (np.array([[1.0, "a"]], object), "cannot be compared"),
-        (np.ones((1, 1, 256)), r"shape \(1, 1, 256\)"),
-        (np.float32(1), r"shape \(\)"),
-        ([[float("nan")] * 256], "NaN or inf"),
-        ([10**400] * 256, "cannot be compared"),
-        ([1.0, 2.0], "vectors of 2 and of 256 dimensions"),
-    ],
-)
-def test_what_similarity_does_not_take_is_one_line(items, complaint):
-    model = EdgeModel.from_pretrained()
-    with pytest.raises(InputError, match=complaint) as caught:
-        model.similarity(items, "a cat")
-    assert "\n" not in str(caught.value)
 
 
 # What a graph takes and gives.

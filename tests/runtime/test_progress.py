@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from edge_potion import EdgeModel
+from edge_potion.from_text import FromText
 from edge_potion.progress import Unfailing, counted, progress_bar
 from edge_potion.trainer.distill import distill
 from edge_potion.trainer.recipe import DistillRecipe
@@ -105,14 +106,14 @@ def test_a_bar_counts_texts_when_their_vectors_are_done(monkeypatch):
     model = EdgeModel.from_pretrained()
     taken = []
     shown_before: list[bool] = []
-    real = EdgeModel._encode_texts
+    real = FromText.encode
 
     def encode(self, texts, *arguments, **options):
         taken.extend(texts)
         shown_before.append("100 texts" in stream.text)
         return real(self, texts, *arguments, **options)
 
-    monkeypatch.setattr(EdgeModel, "_encode_texts", encode)
+    monkeypatch.setattr(FromText, "encode", encode)
     assert len(model.encode(["rain"] * 100, show_progress=True)) == 100
     assert shown_before == [False] and "100 texts" in stream.text
 

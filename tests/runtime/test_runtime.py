@@ -79,15 +79,18 @@ def test_order_is_kept_whatever_the_lengths_and_the_batch_size(runner, sentences
 
 def test_any_iterable_streams(bundle, sentences, monkeypatch):
     """A generator is taken a window at a time: after the first vectors, the rest is still unread."""
-    from edge_potion import calls
+    from edge_potion import batches
 
-    monkeypatch.setattr(calls, "WINDOW_TEXTS", 100)
+    monkeypatch.setattr(batches, "WINDOW_TEXTS", 100)
     model = EdgeModel.from_pretrained(bundle.folder)
     taken = []
-    parts = model.stream(taken.append(text) or text for text in sentences)
-    first = next(parts)
-    assert len(first) == len(taken) == 100
-    assert np.allclose(np.concatenate([first, *parts]), model.encode(sentences), atol=1e-6)
+    found = model.stream(taken.append(text) or text for text in sentences)
+    first = next(found)
+    assert len(first.texts) == len(first.vectors) == len(taken) == 100
+    rest = list(found)
+    assert first.texts + [text for batch in rest for text in batch.texts] == sentences
+    vectors = np.concatenate([first.vectors, *(vectors for _, vectors in rest)])
+    assert np.allclose(vectors, model.encode(sentences), atol=1e-6)
 
 
 def test_dim_truncates_and_renormalizes(bundle, distilled, sentences):

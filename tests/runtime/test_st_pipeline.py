@@ -28,8 +28,8 @@ from sentence_transformers.sentence_transformer.modules import (
 )
 
 from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export
+from edge_potion.replay import verify
 from edge_potion.st_pipeline import MODULES, OLD_NAMES, POOLING_MODES, REFUSED_MODULES, SETTINGS, read_pipeline
-from edge_potion.verify import verify
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "cats", "the cat, the dog!", "mats a b c", "é 日本"]
 

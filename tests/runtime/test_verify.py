@@ -16,7 +16,7 @@ import pytest
 
 from edge_potion import ModelFormatError, export
 from edge_potion.manifest import MANIFEST, write_manifest
-from edge_potion.verify import verify
+from edge_potion.replay import verify
 
 from ..peers import run_in_peer
 
@@ -173,7 +173,7 @@ def test_a_manifest_that_passes_over_a_file_is_no_manifest(copy):
 @pytest.mark.peers
 def test_another_provider_skips_what_it_cannot_run(bundle):
     script = (
-        "import sys; from pathlib import Path; from edge_potion.verify import verify\n"
+        "import sys; from pathlib import Path; from edge_potion.replay import verify\n"
         "for verdict in verify(Path(sys.argv[1]), 'openvino'): print(verdict.what, verdict.passed, sep=': ')"
     )
     lines = dict(line.split(": ") for line in run_in_peer("openvino", script, str(bundle.folder)).splitlines())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import edge_potion.exporters.export as export_module
-from edge_potion import EdgeModel, InputError, ParityError, StaticModel, export
+from edge_potion import AccessError, EdgeModel, InputError, ParityError, StaticModel, export
 from edge_potion.writing import file_written_whole, written_whole
 
 
@@ -22,9 +22,9 @@ def left_over(folder: Path) -> list[str]:
 def test_an_output_folder_that_cannot_be_written(hand_model, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for out in (tmp_path / "file" / "out", Path("/proc/edge-potion")):
-        with pytest.raises(InputError, match="cannot write"):
+        with pytest.raises(AccessError, match="cannot write"):
             export(hand_model, out)
-        with pytest.raises(InputError, match="cannot write"):
+        with pytest.raises(AccessError, match="cannot write"):
             hand_model.save_pretrained(out)
 
 
@@ -75,7 +75,7 @@ def test_an_export_that_breaks_off_leaves_nothing(hand_model, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export_module, "_write_tokenizer_companions", broken)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(AccessError, match="No space left on device"):
         export(hand_model, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
@@ -115,7 +115,7 @@ def test_permissions_of_what_is_replaced_are_kept(hand_folder, hand_model, tmp_p
 @pytest.mark.parametrize("name", ["x" * 300, "nul\0", "loop/model"])
 def test_names_that_no_file_system_takes(hand_model, tmp_path, name):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(AccessError, match="cannot write"):
         hand_model.save_pretrained(tmp_path / name)
 
 
@@ -161,7 +161,7 @@ def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkey
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises((KeyboardInterrupt, InputError)):
+    with pytest.raises((KeyboardInterrupt, AccessError)):
         hand_model.save_pretrained(hand_folder)
     assert (hand_folder / "model.safetensors").read_bytes() == before
     assert not left_over(hand_folder.parent)
@@ -169,14 +169,14 @@ def test_an_interrupted_swap_keeps_the_old_model(hand_model, hand_folder, monkey
 
 def test_a_full_disk_is_named(hand_model, small_disk):
     (small_disk / "ballast").write_bytes(b"x" * 100_000)
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(AccessError, match="cannot write"):
         export(hand_model, small_disk / "out")
     assert [path.name for path in small_disk.iterdir()] == ["ballast"]
 
 
 def test_many_writers_of_one_folder_leave_one_whole_model(hand_model, tmp_path):
     with ThreadPoolExecutor(4) as pool:
-        for saved in [pool.submit(hand_model.save, tmp_path / "out") for _ in range(40)]:
+        for saved in [pool.submit(hand_model.save_pretrained, tmp_path / "out") for _ in range(40)]:
             saved.result()
     assert np.array_equal(StaticModel.from_pretrained(tmp_path / "out").table, hand_model.table)
     assert not left_over(tmp_path)

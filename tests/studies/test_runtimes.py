@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from edge_potion import StaticModel, export
-from edge_potion.benchmarks.studies.pages import runtimes_table
 from edge_potion.benchmarks.studies.runtimes import RUNTIMES, Runtime, held_to_oracle, run_all
+from edge_potion.benchmarks.studies.runtimes_page import runtimes_table
 from edge_potion.golden import Golden
 
 PRECISIONS = ["float32", "int8", "float16"]
@@ -57,7 +57,7 @@ def test_a_library_gives_our_vectors_from_the_folder_as_it_is(runtime, built, wh
         assert row["agree"] + sum(each["texts"] for each in row["strays"]) == row["texts"] == 216
     after = {file: file.read_bytes() for file in whole_bundle.rglob("*") if file.is_file()}
     assert after == before
-    assert runtime.packages[0] in runtimes_table({"agrees": 0.9999, "rows": rows}, "report.json")
+    assert runtime.packages[0] in runtimes_table({"rows": rows})
 
 
 @pytest.mark.peers
@@ -67,7 +67,7 @@ def test_an_oracle_that_says_otherwise_fails_the_library(built, changed_bundle):
     (changed_bundle / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     (row,) = rows_of(changed_bundle, BY_NAME["model2vec"])
     assert row["status"] == "FAILED" and row["reason"].startswith("1 text strays for no known reason: ")
-    assert "**FAILED**" in runtimes_table({"agrees": 0.9999, "rows": [row]}, "report.json")
+    assert "**FAILED**" in runtimes_table({"rows": [row]})
 
 
 @pytest.mark.peers

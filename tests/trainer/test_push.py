@@ -19,12 +19,12 @@ TOKEN = "hf_ours"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ATTEMPT = """
 from pathlib import Path
-from edge_potion import InputError
+from edge_potion import EdgePotionError
 from edge_potion.trainer.hub import check_push, push
 try:
     print("done:", {call})
-except InputError as error:
-    print("InputError:", error)
+except EdgePotionError as error:
+    print(type(error).__name__ + ":", error)
 """
 
 
@@ -127,7 +127,7 @@ def model_folder(hand_folder) -> Path:
 
 
 def attempt(call: str, endpoint: str, tmp_path: Path, **environment: str) -> str:
-    """What one call into trainer/hub.py returned, or the InputError that it raised."""
+    """What one call into trainer/hub.py returned, or the error that it raised."""
     return run_script(ATTEMPT.format(call=call), hub_environment(endpoint, tmp_path, **environment))
 
 
@@ -174,7 +174,7 @@ def test_a_hub_that_forbids_a_step_leaves_the_model_and_says_where_it_is(hub, mo
     hub.forbidden, before = step, model_files(model_folder)
     said = push(model_folder, hub, tmp_path)
     assert any(step in path for path in hub.asked)
-    assert said.startswith("InputError: the hub did not take 'us/static' (") and "\n" not in said
+    assert said.startswith("AccessError: the hub did not take 'us/static' (") and "\n" not in said
     assert said.endswith(f"; the model is in {model_folder}")
     assert "403 Forbidden: You have no rights here" in said or "uploading 'model.safetensors'" in said
     assert model_files(model_folder) == before and not hub.commits
@@ -182,7 +182,7 @@ def test_a_hub_that_forbids_a_step_leaves_the_model_and_says_where_it_is(hub, mo
 
 def test_a_hub_that_is_gone_after_the_work_does_not_take_the_model_along(closed_port, model_folder, tmp_path):
     said = attempt(f"push(Path({str(model_folder)!r}), 'us/static')", closed_port, tmp_path, HF_TOKEN=TOKEN)
-    assert said.startswith("InputError: the hub did not take 'us/static' (") and "\n" not in said
+    assert said.startswith("AccessError: the hub did not take 'us/static' (") and "\n" not in said
     assert said.endswith(f"; the model is in {model_folder}")
 
 
@@ -194,13 +194,13 @@ def test_a_known_user_may_push(hub, tmp_path):
 @pytest.mark.parametrize(("token", "reason"), [("", "no token found"), ("hf_old", "Invalid user token")])
 def test_who_is_not_logged_in_is_told_before_the_work(hub, tmp_path, token, reason):
     said = attempt("check_push('us/static')", hub.endpoint, tmp_path, HF_TOKEN=token)
-    assert said.startswith("InputError: cannot push to 'us/static' (") and "\n" not in said
+    assert said.startswith("AccessError: cannot push to 'us/static' (") and "\n" not in said
     assert reason in said and "your login (`hf auth login`)" in said
 
 
 def test_a_hub_that_cannot_be_reached_is_told_before_the_work(closed_port, tmp_path):
     said = attempt("check_push('us/static')", closed_port, tmp_path, HF_TOKEN=TOKEN)
-    assert said.startswith("InputError: cannot push to 'us/static' (") and "\n" not in said
+    assert said.startswith("AccessError: cannot push to 'us/static' (") and "\n" not in said
     assert "refused" in said and "check the network" in said
 
 

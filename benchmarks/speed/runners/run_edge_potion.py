@@ -27,16 +27,13 @@ def load(job):
     model, load_s = timed(open_model)
 
     def form(rows):
-        import numpy as np
+        from edge_potion import TokenIds
 
-        from edge_potion.tokens import TokenIds
-
-        flat = np.array([token for row in rows for token in row], np.int64)
-        return TokenIds(flat, np.array([len(row) for row in rows], np.int64))
+        return TokenIds.of(rows)
 
     return Library(
         encode=model.encode,
-        from_ids=None if job["graph"] == "text" else lambda ids: model._encode_ids(ids, len(ids.lengths)),
+        from_ids=None if job["graph"] == "text" else lambda ids: model.encode_ids(ids, batch_size=len(ids.lengths)),
         form=form,
         nodes={name: list(nodes) for name, nodes in model.ran_on.items()} or None,
         load_s=load_s,

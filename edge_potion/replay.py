@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_potion.bundle import PRECISIONS, Bundle, open_bundle
 from edge_potion.errors import ModelFormatError, ParityError, ProviderError
+from edge_potion.find import find_folder
 from edge_potion.golden import Golden, check_parity, cosines, read_golden
 from edge_potion.manifest import check_files
 from edge_potion.ort_files import OrtFile, ort_files, run_golden
@@ -38,14 +39,20 @@ class Verdict:
     told: str
 
 
-def verify(folder: Path, provider: str = "cpu") -> Iterator[Verdict]:
+def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[Verdict]:
     """Check the files, then replay golden.json through every graph and precision on `provider`, one after another, and
     through the .ort files of mobile/, where there are any, on the CPU.
 
+    Args:
+        model: a bundle's folder or hub id; by default the model that comes with edge-potion.
+        provider: where to run: "cpu", "cuda", "openvino", ...
+
     Raises:
+        InputError: there is no such model.
         ModelFormatError: the folder is no bundle.
         ProviderError: there is no such provider here.
     """
+    folder = find_folder(model)
     candidates(provider)  # one that is not here at all is an error, and no check that was left out
     bundle = open_bundle(folder)
     yield _files(bundle)

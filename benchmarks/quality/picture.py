@@ -1,0 +1,118 @@
+"""report.png: of each model its mean score, its size and its speed, a row a model; in light and in dark."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from edge_potion.escaping import terminal
+
+__all__ = ["INCOMPLETE", "distinct_names", "drawn"]
+
+INCOMPLETE = "*"  # after a mean that a task is missing in
+NAME_LETTERS = 30  # of a line of a name; names are as many lines as they need
+LONGEST_NAME = 120  # letters: its end tells models apart
+ANY_NAMES = ("model", "bundle", "onnx")  # of folders: the folder above says more
+WIDTH, ROW, LINE, REST = 11.0, 0.3, 0.17, 1.5  # inches: of all; of a row, each line of its name, what is around them
+PAD = 0.12  # inches
+TICKS = 3
+LIGHT, DARK = "#0b62b8", "#5eb0f7"
+PANELS = ("mean score, points of 100", "size, MB", "texts/s")
+
+
+def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
+    """The picture of the last half that is in the report, as PNG; models without a score there stand last.
+
+    Names are drawn as they are: `$` begins no formula, and no setting of the user's, such as TeX for all texts, counts.
+    """
+    from matplotlib import rc_context, rcdefaults, style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
+    models = sorted(report["models"], key=lambda model: -model["averages"].get(half, {}).get("CatAVG", -1.0))
+    names = _wrapped([model["name"] for model in models])
+    lines = sum(name.count("\n") + 1 for name in names)
+    with rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks
+        rcdefaults()
+        if dark:
+            style.use("dark_background")
+        size = (WIDTH, REST + ROW * len(names) + LINE * lines)
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=PAD, h_pad=PAD))
+        FigureCanvasAgg(figure)
+        figure.suptitle(_title(report, half), x=0.01, ha="left", fontsize=13, fontweight="bold")
+        panels = figure.subplots(1, len(PANELS), sharey=True, width_ratios=(1.25, 1, 1))
+        for axes, title, values in zip(panels, PANELS, _values(models, half), strict=True):
+            _panel(axes, values, DARK if dark else LIGHT, dots=title == PANELS[0])
+            axes.set_title(title, fontsize=11, loc="left")
+            axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            axes.grid(axis="x", alpha=0.3)
+            axes.tick_params(axis="y", length=0)
+            axes.spines[["top", "right", "left"]].set_visible(False)
+        panels[0].set_yticks(range(len(names)), names, parse_math=False, fontsize=10)
+        panels[0].set_ylim(len(names) - 0.4, -0.6)  # the best on top
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Of each path as many of its last parts as tell it from the others, and more than "model"."""
+    parts = [PurePath(name).parts or (name,) for name in names]
+    counts = [1 + (part[-1].partition("@")[0] in ANY_NAMES) for part in parts]
+    for _ in range(max(map(len, parts), default=0)):
+        shown = ["/".join(part[-count:]).replace("//", "/") for part, count in zip(parts, counts, strict=True)]
+        counts = [count + (shown.count(name) > 1) for name, count in zip(shown, counts, strict=True)]
+    return ["/".join(part[-count:]).replace("//", "/") for part, count in zip(parts, counts, strict=True)]
+
+
+def _wrapped(names: Sequence[str]) -> list[str]:
+    return [
+        "\n".join(textwrap.wrap(terminal(name)[-LONGEST_NAME:], NAME_LETTERS)) or "?" for name in distinct_names(names)
+    ]
+
+
+def _title(report: Mapping[str, Any], half: str) -> str:
+    marked = any(half in model["incomplete"] and half in model["averages"] for model in report["models"])
+    words = f"Quality on the {half} half" if half != "mteb" else "Quality on MTEB's English tasks"
+    words += "" if report["complete"] else ", partial: the run was stopped"
+    return f"{words}\n{INCOMPLETE} a task is missing in this mean" if marked else words
+
+
+def _values(
+    models: Sequence[Mapping[str, Any]], half: str
+) -> tuple[list[tuple[float | None, str]], list[tuple[float | None, str]], list[tuple[float | None, str]]]:
+    """For each panel, each model's number and how it is told."""
+    scores, sizes, rates = [], [], []
+    for model in models:
+        score = model["averages"].get(half, {}).get("CatAVG")
+        mark = INCOMPLETE if half in model["incomplete"] else ""
+        scores.append((score, "not scored" if score is None else f"{score:.2f}{mark}"))
+        size_mb, rate = model["size_mb"], model["texts_per_s"]
+        sizes.append((size_mb, "" if size_mb is None else f"{size_mb:,.1f}"))
+        rates.append((rate, "" if rate is None else f"{rate:,}"))
+    return scores, sizes, rates
+
+
+def _panel(axes: Any, values: Sequence[tuple[float | None, str]], color: str, dots: bool) -> None:
+    """A dot on an axis that begins where the data do, or a bar from zero; each with its number at the right."""
+    numbers = [number for number, _ in values if number is not None] or [0.0]
+    low, high = (min(numbers), max(numbers)) if dots else (0.0, max(numbers))
+    room = (high - low) or abs(high) * 0.1 or 1.0
+    for place, (number, words) in enumerate(values):
+        if number is not None:
+            if dots:
+                axes.plot(number, place, "o", color=color, markersize=8)
+            else:
+                axes.barh(place, number, height=0.5, color=color)
+        at = low if number is None else number
+        axes.annotate(words, (at, place), textcoords="offset points", xytext=(8, 0), va="center", fontsize=10)
+    axes.set_xlim(low - (0.1 * room if dots else 0), high + 0.45 * room)
