@@ -87,7 +87,7 @@ def batches(
         return shortened(vectors, truncate_dim, says.normalize)
 
     found = _embedded(items, vectors_of)
-    return counted(found, show_progress, lambda batch: len(batch.texts), desc="encode", unit=" texts", unit_scale=True)
+    return counted(found, show_progress, lambda batch: len(batch.texts), desc="encode", unit=" texts")
 
 
 def _embedded(texts: Iterator[str], vectors_of: Callable[[list[str]], np.ndarray]) -> Iterator[Batch]:

@@ -21,7 +21,7 @@ BLOCK = re.compile(r"(?:#{1,6}|[-+=]+|\d{1,9}[.)])(?= |$)")  # at the beginning 
 def markdown(text: object) -> str:
     """`text` as plain words within a line of Markdown: control characters are gone, marks stand for themselves."""
     words = "".join(" " if _is_command(character) else character for character in str(text))
-    line = ADDRESS.sub(lambda found: f"{found[0]}\\", " ".join(words.split()).translate(MARKUP))
+    line = ADDRESS.sub(lambda link: f"{link[0]}\\", " ".join(words.split()).translate(MARKUP))
     block = BLOCK.match(line)
     return f"{line[: block.end() - 1]}\\{line[block.end() - 1 :]}" if block else line
 

@@ -75,7 +75,7 @@ def _bundle(folder: Path) -> Bundle:
 def _command(*words: object) -> None:
     """Run an edge-potion command as a user would."""
     print(f"$ edge-potion {shlex.join(map(str, words))}", flush=True)
-    subprocess.run([sys.executable, "-m", "edge_potion.cli", *map(str, words)], check=True)
+    subprocess.run([sys.executable, "-m", "edge_potion", *map(str, words)], check=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -72,24 +73,46 @@ def mount() -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "-l", at], check=True)
 
 
-@pytest.fixture
-def in_process(monkeypatch, capfd):
-    """A command in this process, its exit code and its error: a start costs a second, and torch two more."""
-    from edge_potion.cli import main
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: its exit code, and what it wrote."""
 
-    def run(*words: object) -> tuple[int, str]:
-        streams, handler = (sys.stdout, sys.stderr), signal.getsignal(signal.SIGTERM)
-        handlers = list(logging.root.handlers)
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def error(self) -> str:
+        """The line on stderr that tells why it failed; "" where it did not."""
+        *_, last = ["", *self.stderr.splitlines()]
+        return last if last.startswith("error: ") else ""
+
+
+@pytest.fixture
+def door(monkeypatch, capfd) -> Callable[..., Ended]:
+    """`edge-potion WORDS` in this process: a start costs a second, and torch two more."""
+    from edge_potion.cli import NO_BARS, main
+
+    for name in NO_BARS:  # so that what the command sets is gone after the test
+        monkeypatch.setenv(name, "1")
+
+    def run(*words: object) -> Ended:
+        streams, handlers = (sys.stdout, sys.stderr), list(logging.root.handlers)
+        handler = signal.getsignal(signal.SIGTERM)
+        logging.root.handlers = []
         monkeypatch.setattr(sys, "argv", ["edge-potion", *map(str, words)])
+        capfd.readouterr()
         code: object = 0
         try:
             main()
-        except SystemExit as done:
-            code = done.code
+        except SystemExit as exit:
+            code = exit.code
         finally:
             (sys.stdout, sys.stderr), logging.root.handlers = streams, handlers
             signal.signal(signal.SIGTERM, handler)
-        capfd.readouterr()
-        return (1, code) if isinstance(code, str) else (int(code or 0), "")
+        stdout, stderr = capfd.readouterr()
+        if isinstance(code, str):  # the interpreter would print it
+            return Ended(1, stdout, f"{stderr}{code}\n")
+        return Ended(int(code or 0), stdout, stderr)
 
     return run

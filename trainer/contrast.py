@@ -128,7 +128,6 @@ def contrast(
         initial=progress.step * batch,
         desc=title,
         unit=" rows",
-        unit_scale=True,
     ) as bar:
         while progress.step < steps and progress.stale < recipe.patience:
             epoch, place = divmod(progress.step, steps_an_epoch)

@@ -73,7 +73,7 @@ def sample_corpus(
     skipped: Counter[str] = Counter()
     read = _from_files(files, column, skipped) if files else _from_hub(recipe)
     where = ", ".join(map(str, files)) or recipe.source
-    shown = counted(read, show_progress, desc="corpus", unit=" sentences", unit_scale=True)
+    shown = counted(read, show_progress, desc="corpus", unit=" sentences")
     return sample_sentences(shown, recipe, out, skipped, where, endless=not files)
 
 

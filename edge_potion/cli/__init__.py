@@ -10,31 +10,74 @@ import signal
 import sys
 from contextlib import suppress
 from errno import EBADF, EFBIG, EIO, ENOSPC, EPIPE
-from typing import TextIO, cast
+from typing import Annotated, TextIO, cast
 
 import typer
 
 from edge_potion.errors import EdgePotionError
 from edge_potion.progress import Unfailing
 
-from .make import distill, export, featurize, recipe, train
+from .layout import QUIET, Command, Group, help_pages, show_help
+from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
 from .options import CONTROL
 from .use import encode, info, search, verify
 
-app = typer.Typer(
-    name="edge-potion",
-    help="Static text embeddings: distill a sentence-transformer, export it to ONNX, run it anywhere.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (distill, train, featurize, recipe, export, encode, search, evaluate, benchmark, verify, info):
-    app.command()(command)
+__all__ = ["app", "help_pages", "main"]
+
+NAME = "edge-potion"
+VERBS = (distill, train, featurize, recipe, export, push, encode, search, evaluate, benchmark, verify, info)
+# Bars of the libraries that we call, which fill a log with carriage returns: each reads its own when it is imported.
+NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 # What writing to a stream without a name may meet: ours is stdout.
 STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
+
+app = typer.Typer(
+    name=NAME,
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich cuts names where lines are short, and costs half of the start
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 1 an error, told in one line on stderr; 2 a command line that is wrong; 130 stopped by "
+    "Ctrl-C. The result goes to stdout, progress and notes to stderr.",
+)
+for verb in VERBS:
+    app.command(cls=Command)(verb)
+app.command("help", cls=Command)(show_help)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edge_potion import __version__
+
+        print(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+def _remember_quiet(context: typer.Context, wanted: bool) -> None:
+    context.meta[QUIET] = wanted or context.meta.get(QUIET, False)
+
+
+@app.callback()
+def edge_potion(
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="No progress, no notes and no warnings on stderr: errors alone.",
+            callback=_remember_quiet,
+            expose_value=False,
+        ),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Static text embeddings: distill a sentence-transformer, export it to ONNX, run it anywhere."""
 
 
 def main() -> None:
@@ -43,20 +86,22 @@ def main() -> None:
     Anything else is a bug with a traceback.
     """
     _open_standard_streams()
+    if not sys.stderr.isatty():
+        os.environ.update(NO_BARS)
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("edge_potion").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing half-written stays
     try:
         try:
-            app()
+            app(prog_name=NAME)
         finally:
             if sys.stdout is not None:  # None when it was closed before we started
                 sys.stdout.flush()
     except Exception as error:
-        told = _told(error)
-        if told is None:
+        message = _message(error)
+        if message is None:
             raise
-        sys.exit(f"error: {CONTROL.sub(_escaped, told)}" if told else 1)
+        sys.exit(f"error: {CONTROL.sub(_escaped, message)}" if message else 1)
 
 
 def _open_standard_streams() -> None:
@@ -79,14 +124,14 @@ def _open_standard_streams() -> None:
     sys.stderr = cast(TextIO, Unfailing(sys.stderr))
 
 
-def _told(error: Exception) -> str | None:
+def _message(error: Exception) -> str | None:
     """What to say of an error; "" for nothing, None for a bug."""
     if isinstance(error, EdgePotionError):
         return str(error)
     if isinstance(error, MemoryError):
         return f"there is not enough memory {error}".rstrip()
     if isinstance(error, OSError):
-        return _told_of_the_system(error)
+        return _message_of_the_system(error)
     if isinstance(error, UnicodeEncodeError) and any("\udc80" <= letter <= "\udcff" for letter in error.object):
         return f"the name {error.object!r} is not UTF-8, and is to be handed to a library that needs it; rename it"
     if isinstance(error, RuntimeError) and str(error).startswith(("Symlink loop", "Could not determine home")):
@@ -96,7 +141,7 @@ def _told(error: Exception) -> str | None:
     return None
 
 
-def _told_of_the_system(error: OSError) -> str:
+def _message_of_the_system(error: OSError) -> str:
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if sys.stdout is None or error.errno not in STREAM_ERRORS:
@@ -106,5 +151,5 @@ def _told_of_the_system(error: OSError) -> str:
     return "" if error.errno == EPIPE else f"cannot write the result: {error.strerror}"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return repr(found[0])[1:-1]
+def _escaped(control: re.Match[str]) -> str:
+    return repr(control[0])[1:-1]

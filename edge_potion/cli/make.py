@@ -1,6 +1,4 @@
-"""The commands that make a model: distill, train, featurize, recipe, export."""
-
-from __future__ import annotations
+"""The commands that make a model, and give it away: distill, train, featurize, recipe, export, push."""
 
 import logging
 import sys
@@ -14,41 +12,56 @@ from edge_potion.errors import InputError
 from edge_potion.escaping import terminal
 from edge_potion.find import BUILT_IN
 
-from .options import ModelArgument, RevisionOption, TextColumnOption, short_name, words_of
+from .options import ModelArgument, RevisionOption, TextColumnOption, instead, short_name, words_of
 from .show import print_bundle
 
-__all__ = ["distill", "export", "featurize", "recipe", "train"]
+__all__ = ["distill", "export", "featurize", "push", "recipe", "train"]
 
 PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 USUAL_DIMS = 256  # of a distilled model
 
 RecipeOption = Annotated[
-    str, typer.Option(help="potion-256d (the published recipe), potion-256d-minilm, tiny, or a .toml file of yours.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="One that `edge-potion recipe` lists, such as potion-256d-minilm; or a .toml file of yours.",
+    ),
 ]
 TeacherOption = Annotated[
-    str | None, typer.Option(help="Folder or hub id of a sentence-transformer; by default the recipe's.")
+    str | None, typer.Option(metavar="NAME", help="Folder or hub id of a sentence-transformer; else the recipe's.")
 ]
 CorpusOption = Annotated[
     list[Path] | None,
     typer.Option(
+        metavar="FILE",
         help="Sentences: .txt, .jsonl, .csv, .tsv (or .gz, .bz2, .xz, .zst of these) or .parquet; may be repeated. "
-        "Else the recipe's set."
+        "Else the recipe's set.",
     ),
 ]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
-TrustOption = Annotated[bool, typer.Option(help="Run Python code that comes with the teacher.")]
+DeviceOption = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="By default cuda where there is one.")]
+TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the teacher.")]
 
 
 def distill(
     teacher: Annotated[
         str, typer.Argument(help="Folder or hub id of a transformers encoder (a sentence-transformer).")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the static model to write.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Of the static model to write.")],
+    former_out: Annotated[
+        str | None,
+        typer.Argument(
+            hidden=True, expose_value=False, callback=instead("the model's folder is an option: --out FOLDER")
+        ),
+    ] = None,
     dims: Annotated[
-        int | None, typer.Option(min=1, help="Width of the vectors, by PCA; 256, or less for a narrower teacher.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Width of the vectors, by PCA; 256, or less for a narrower teacher."),
     ] = None,
     words: Annotated[
-        Path | None, typer.Option(help="File of extra words for the vocabulary, one a line, most frequent first.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Extra words for the vocabulary: texts as `encode` reads them, most frequent first."
+        ),
     ] = None,
     text_column: TextColumnOption = "text",
     device: DeviceOption = None,
@@ -80,19 +93,25 @@ def distill(
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Folder of the run; the model goes to OUT/model.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Of the run; the model goes to FOLDER/model.")],
     recipe: RecipeOption = "potion-256d",
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
     text_column: TextColumnOption = "text",
     features: Annotated[
-        Path | None, typer.Option(help="Folder of (text, vector) shards, by `featurize` or another, for stage 2.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Of (text, vector) shards, by `featurize` or another, for stage 2."),
     ] = None,
-    from_stage: Annotated[int | None, typer.Option(help="Make the stages from this number on anew, 1 to 6.")] = None,
+    from_stage: Annotated[
+        int | None, typer.Option(metavar="N", help="Make the stages from this number on anew, 1 to 6.")
+    ] = None,
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
-    push_to_hub: Annotated[str | None, typer.Option(help="Hub id to upload the model to, when it is done.")] = None,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(metavar="USER/NAME", help="Upload the model to the hub when it is done, as `push` does."),
+    ] = None,
 ) -> None:
     """Train a static model by a whole recipe: distill, featurize, contrast, born-again, power, PCA.
 
@@ -100,7 +119,8 @@ def train(
 
     Example: edge-potion train --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-run
     """
-    from edge_potion.trainer.hub import check_push, push
+    from edge_potion.push import check_push
+    from edge_potion.push import push as upload
     from edge_potion.trainer.pipeline import train as run_recipe
     from edge_potion.trainer.summary import as_table
 
@@ -122,12 +142,12 @@ def train(
     print(as_table(trained.summary))
     print(f"{trained.folder}: {len(trained.model.table)} tokens x {trained.model.dim} dimensions")
     if push_to_hub is not None:
-        print(push(trained.folder, push_to_hub))
+        print(upload(trained.folder, push_to_hub))
     print(f"next: edge-potion export {trained.folder} --quantize int8", file=sys.stderr)
 
 
 def featurize(
-    out: Annotated[Path, typer.Option(help="Folder of the run; the shards go to OUT/2-featurize.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Of the run; the shards go to FOLDER/2-featurize.")],
     recipe: RecipeOption = "potion-256d",
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
@@ -174,26 +194,35 @@ def recipe(
     if name is not None:
         print(explained(load_recipe(name)), end="")
         return
-    for each, words in shipped_recipes().items():
-        print(f"{each:20} {words}")
+    for shipped, words in shipped_recipes().items():
+        print(f"{shipped:20} {words}")
     print("next: edge-potion recipe potion-256d > mine.toml; edge-potion train --recipe mine.toml", file=sys.stderr)
 
 
 def export(
     model: ModelArgument = BUILT_IN,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the bundle; by default the model's name + '-onnx'.")
+        Path | None, typer.Option(metavar="FOLDER", help="Of the bundle; by default the model's name + '-onnx'.")
     ] = None,
-    quantize: Annotated[str, typer.Option(help="Precisions, by comma: int8, float16, none.")] = "int8",
-    graphs: Annotated[str, typer.Option(help=f"Graphs, by comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    quantize: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Precisions, by comma: int8, float16, none (that is float32, also a word)."),
+    ] = "int8",
+    graphs: Annotated[str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
     token_embeddings: Annotated[
-        bool, typer.Option(help="Give the tokens graph an output with each token's vector (transformers.js needs it).")
+        bool,
+        typer.Option(
+            "--token-embeddings",
+            help="Give the tokens graph an output with each token's vector, which transformers.js needs.",
+        ),
     ] = False,
     mobile: Annotated[
         bool,
         typer.Option("--mobile", help="Add mobile/: .ort files for phones, and a graph of fixed shape with int32 ids."),
     ] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens that the graph of fixed shape takes.")] = 128,
+    max_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Tokens that the graph of fixed shape takes.")
+    ] = 128,
     revision: RevisionOption = None,
 ) -> None:
     """Write a bundle: ONNX graphs with a quantized table, checked against the oracle before they are handed out.
@@ -226,3 +255,22 @@ def export(
         f"opset {OPSET}, IR version {IR_VERSION}; every graph agrees with the oracle on the golden texts and on every "
         "token that a text can have"
     )
+
+
+def push(
+    folder: Annotated[Path, typer.Argument(help="A model folder, by `distill` or `train`; or a bundle, by `export`.")],
+    hub_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="Of the repository; made where it is not there.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make a repository that others do not see; refused where it is public.")
+    ] = False,
+) -> None:
+    """Upload a model or a bundle to the model hub, and print its address.
+
+    First it is checked: that a bundle is what was exported, file by file, that a model can be loaded, and that the hub
+    knows you (`hf auth login`). What is no part of it stays here, and is named on stderr.
+
+    Example: edge-potion push my-bundle me/my-model
+    """
+    from edge_potion.push import push as upload
+
+    print(upload(folder, hub_id, private=private))

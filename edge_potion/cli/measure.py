@@ -1,7 +1,5 @@
 """The commands that measure: `evaluate` a model's quality, `benchmark` its speed and cost."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,17 +21,27 @@ def evaluate(
             help="Model folders, bundles (BUNDLE@int8 for a precision), hub ids, or st:NAME for sentence-transformers."
         ),
     ],
-    suite: Annotated[str, typer.Option(help="Folder of a local suite, or mteb for MTEB's English tasks.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.png.")] = Path("quality"),
+    suite: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Of a local suite, as above; or mteb for MTEB's English tasks.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For report.json, report.md and report.png.")] = Path(
+        "quality"
+    ),
 ) -> None:
     """Score models on STS, classification and pair classification, as MTEB does.
 
-    A local suite holds files SUITE/TASK/SPLIT.jsonl.gz with a JSON object a line, under MTEB's names, such as
-    STS16/test.jsonl.gz: sentence1, sentence2 and score (STS) or label 0 or 1 (pairs); text and label, in test and
-    train (classification).
+    A local suite is a folder with a folder for each task, under MTEB's name, and in it a JSON object a line:
 
-    The same command goes on where a stopped one was. Exit code 1 where a model or a task has no score; the report says
-    why, and has all others.
+      suite/STS16/test.jsonl.gz              sentence1, sentence2, score
+      suite/TwitterURLCorpus/test.jsonl.gz   sentence1, sentence2, label (0 or 1)
+      suite/Imdb/train.jsonl.gz              text, label (a whole number)
+      suite/Imdb/test.jsonl.gz
+
+    Tasks that are not there are left out. STSBenchmark, SICK-R and QQP have a validation.jsonl.gz too. The same command
+    goes on where a stopped one was.
+
+    Exit codes: 0 where every model has a score for every task; 1 where one has none, and the report, which has all
+    others, says why; 2 a command line that is wrong; 130 stopped by Ctrl-C.
 
     Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
     """
@@ -52,43 +60,67 @@ def benchmark(
         list[str] | None,
         typer.Argument(help="Bundles: folders or hub ids; by default the built-in one.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and report.html.")] = Path("benchmark"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For report.json, report.md and report.html.")] = Path(
+        "benchmark"
+    ),
     providers: Annotated[
         str,
-        typer.Option(help="By comma: cpu, openvino, cuda, ..., and node, wasm, webgpu (headless Chromium); or all."),
+        typer.Option(
+            metavar="LIST",
+            help="By comma: cpu, openvino, cuda, ..., and node, wasm, webgpu (headless Chromium); or all.",
+        ),
     ] = "all",
     peers: Annotated[
-        str, typer.Option(help="By comma, such as 'model2vec float32'; or all, or none. Ratios are to model2vec.")
+        str,
+        typer.Option(
+            metavar="LIST", help="By comma, such as 'model2vec float32'; or all, or none. Ratios are to model2vec."
+        ),
     ] = "all",
-    graphs: Annotated[str, typer.Option(help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
-    precisions: Annotated[str, typer.Option(help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
-    threads: Annotated[str, typer.Option(help="Numbers by comma, such as 1,4; as many cores are pinned.")] = "1",
+    graphs: Annotated[str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    precisions: Annotated[
+        str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(PRECISIONS)}; or all.")
+    ] = "all",
+    threads: Annotated[
+        str, typer.Option(metavar="LIST", help="Numbers by comma, such as 1,4; as many cores are pinned.")
+    ] = "1",
     texts: Annotated[
         str | None,
         typer.Option(
-            help="Texts: one a line, or .jsonl, .csv, .tsv, .parquet; by default sample sentences.", show_default=False
+            metavar="FILE",
+            help="Texts: one a line, or .jsonl, .csv, .tsv, .parquet; by default sample sentences.",
+            show_default=False,
         ),
     ] = None,
     text_column: TextColumnOption = "text",
     python: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=PATH: the interpreter for a provider or a peer, in the place of the one that --setup builds.",
+            metavar="NAME=PATH",
+            help="The interpreter for a provider or a peer, in the place of the one that --setup builds.",
             show_default=False,
         ),
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(help="A report.json of `edge-potion evaluate`: plot quality against size.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="A report.json of `edge-potion evaluate`: plot quality against size.",
+            show_default=False,
+        ),
     ] = None,
     setup: Annotated[
         bool,
         typer.Option("--setup", help="First install what is missing, in environments beside yours (needs a network)."),
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A rough answer in under a minute: one round.")] = False,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long; by default 10.", show_default=False)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0.1, help="How long; by default 10.", show_default=False)
+    ] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="An older report.json: show what changed beyond the noise.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An older report.json: show what changed beyond the noise.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Measure which graph, precision and provider to ship on this machine, with peers beside.
@@ -96,9 +128,11 @@ def benchmark(
     Every configuration runs in a process of its own, in interleaved rounds. Ctrl-C leaves a report of what was
     measured until then. What is not installed is a row that says so; --setup installs it.
 
+    Exit codes: 0 done; 1 an error; 2 a command line that is wrong; 130 stopped by Ctrl-C, with the report written.
+
     Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm
     """
-    require("rich", extra="benchmark", purpose="the benchmark's table")
+    require("rich", "pydantic", "jinja2", extra="benchmark", purpose="the benchmark's report")
     from dataclasses import replace
 
     from rich.console import Console
@@ -132,7 +166,7 @@ def benchmark(
     if old:
         print(comparing.as_text(comparing.compare(report, old), report, old))
     print(f"{out}: report.json, report.md, report.html")
-    if report["stopped"] == "interrupted":
+    if report.stopped == "interrupted":
         sys.exit(130)
 
 

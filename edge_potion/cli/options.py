@@ -1,11 +1,10 @@
 """What the commands share: their options, and what of their words is checked alike."""
 
-from __future__ import annotations
-
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +13,11 @@ from edge_potion.find import BUILT_IN
 
 CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f]")  # what commands a terminal, and ends a line
 BREAK = re.compile(r"[\n\r]")
+
+Graph = Literal["auto", "text", "bag", "tokens"]
+Precision = Literal["int8", "float16", "float32"]
+GRAPHS = "auto|text|bag|tokens"
+PRECISIONS = "int8|float16|float32"
 
 MODEL_HELP = (
     f"Bundle or model folder, or a hub id such as minishlab/potion-base-8M; by default the built-in {BUILT_IN}."
@@ -26,19 +30,40 @@ FileArgument = Annotated[
     ),
 ]
 ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
-ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, show_default=False)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help=MODEL_HELP, show_default=False)]
 ProviderOption = Annotated[
-    str, typer.Option(help="Where to run: auto, cpu, cuda, openvino, ... or ONNX Runtime's own name.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Where to run: auto, cpu, cuda, tensorrt, openvino, coreml, directml, migraphx, qnn, webgpu, xnnpack, "
+        "nnapi, or ONNX Runtime's own name. `edge-potion info` tells which are here.",
+    ),
 ]
 PrecisionOption = Annotated[
-    str | None, typer.Option(help="int8, float16 or float32; by default the smallest the provider runs well.")
+    Precision | None,
+    typer.Option(metavar=PRECISIONS, help="Of the table; by default the smallest that the provider runs well."),
 ]
-GraphOption = Annotated[str, typer.Option(help="text, bag or tokens; auto takes the provider's fastest.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Most threads at work; by default one a core.")]
+GraphOption = Annotated[
+    Graph, typer.Option(metavar=GRAPHS, help="Which graph of the bundle; auto takes the provider's fastest.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Most threads at work; by default one a core.")
+]
 TextColumnOption = Annotated[
-    str, typer.Option(help="Key or column of the texts in .jsonl, .csv, .tsv and .parquet files.")
+    str,
+    typer.Option(metavar="NAME", help="Key or column of the texts in .jsonl, .csv, .tsv and .parquet files."),
 ]
-RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+RevisionOption = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")]
+
+
+def instead(message: str) -> Callable[[typer.Context, str | None], None]:
+    """What a hidden parameter does that people type out of habit: tell them what to type here."""
+
+    def refuse(context: typer.Context, value: str | None) -> None:
+        if value is not None:
+            context.fail(message)
+
+    return refuse
 
 
 def refuse_closed_stdout(advice: str = "") -> None:

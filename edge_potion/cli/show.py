@@ -21,8 +21,8 @@ def print_bundle(bundle: Bundle) -> None:
         if origin.get(key):
             print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")
     for dims, scores in scores_of(bundle.config).items():
-        told = ", ".join(f"{kind} {score}" for kind, score in scores.items())
-        print(terminal(f"scores at {dims} dimensions: {told}"))
+        points = ", ".join(f"{kind} {score}" for kind, score in scores.items())
+        print(terminal(f"scores at {dims} dimensions: {points}"))
     for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
         print(f"{file.stat().st_size / 1e6:8.2f} MB  {precision:8}  {graph:7} {file.relative_to(bundle.folder)}")
     tables = bundle.folder / "model.safetensors"

@@ -1,7 +1,6 @@
 """The commands that use a model: encode, search, verify, info."""
 
-from __future__ import annotations
-
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from .options import (
     ProviderOption,
     TextColumnOption,
     ThreadsOption,
+    instead,
     one_line,
     refuse_closed_stdout,
 )
@@ -39,12 +39,21 @@ def encode(
     file: FileArgument = "-",
     model: ModelOption = BUILT_IN,
     out: Annotated[
-        Path | None, typer.Option(help="vectors.npy, .parquet or .jsonl; by default JSON lines on stdout.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A .npy, .parquet or .jsonl file; by default JSON lines on stdout."),
     ] = None,
-    truncate_dim: Annotated[int | None, typer.Option(min=1, help="Keep the first values of each vector only.")] = None,
+    truncate_dim: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Keep the first values of each vector only.")
+    ] = None,
+    dim: Annotated[
+        str | None,
+        typer.Option("--dim", hidden=True, expose_value=False, callback=instead("--dim is --truncate-dim N here")),
+    ] = None,
     text_column: TextColumnOption = "text",
-    batch_size: Annotated[int, typer.Option(min=1, help="Most texts a call.")] = 1024,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Cut texts here; by default the model's limit.")] = None,
+    batch_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most texts a call.")] = 1024,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Cut texts here; by default the model's limit.")
+    ] = None,
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
     graph: GraphOption = "auto",
@@ -98,7 +107,10 @@ def search(
     file: FileArgument,
     query: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
     model: ModelOption = BUILT_IN,
-    top: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 10,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines to show.")] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object a line: score, number and text, as it is.")
+    ] = False,
     text_column: TextColumnOption = "text",
     provider: ProviderOption = "auto",
     precision: PrecisionOption = None,
@@ -121,24 +133,29 @@ def search(
     texts = read_texts(file, text_column)
     runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
     vector = runner.encode(query)  # (D,)
-    told = is_foreign(query, runner.bundle)
+    is_told = is_foreign(query, runner.bundle)
     if not vector.any():
         log.warning("warning: no token of the query %r is known to the model: there is nothing to look for", query)
         return
-    found = find(runner, vector, texts if told else watched(texts, runner.bundle), top)
-    for hit in found.hits:
-        print(f"{hit.score:.3f}\t{hit.number}\t{one_line(hit.text)}")
-    if found.unknown:
+    result = find(runner, vector, texts if is_told else watched(texts, runner.bundle), top)
+    for hit in result.hits:
+        if as_json:
+            print(
+                json.dumps({"score": round(hit.score, 6), "number": hit.number, "text": hit.text}, ensure_ascii=False)
+            )
+        else:
+            print(f"{hit.score:.3f}\t{hit.number}\t{one_line(hit.text)}")
+    if result.unknown:
         log.warning(
             "warning: %d of %d lines have no token that the model knows, and cannot be found",
-            found.unknown,
-            found.texts,
+            result.unknown,
+            result.texts,
         )
 
 
 def verify(
     model: ModelArgument = BUILT_IN,
-    provider: Annotated[str, typer.Option(help="Where to run: cpu, cuda, openvino, ...")] = "cpu",
+    provider: ProviderOption = "cpu",
 ) -> None:
     """Check a bundle's files, and whether this machine computes what it should: the first thing to run on a new device.
 

@@ -118,11 +118,11 @@ def test_search_finds_by_meaning(bundle):
     assert len(rest) == 2
 
 
-def test_errors_are_one_line(bundle, hand_folder, tmp_path, in_process):
+def test_errors_are_one_line(bundle, hand_folder, tmp_path, door):
     def said(*words: object) -> str:
-        code, line = in_process(*words)
-        assert code == 1 and line.startswith("error: ") and "\n" not in line
-        return line
+        ended = door(*words)
+        assert ended.code == 1 and ended.stderr.count("error: ") == 1 and "Traceback" not in ended.stderr
+        return ended.error
 
     (tmp_path / "latin1.txt").write_bytes(b"fine\ncaf\xe9\n")
     encode = ("encode", "--model", bundle.folder)
@@ -246,17 +246,17 @@ ODD_COMMANDS = [
 
 @pytest.mark.parametrize("command", ODD_COMMANDS)
 @pytest.mark.parametrize("name", [LONG, f"{LONG}/{LONG}", "loop", "loop/x", "~nobody-of-that-name/x", "in.txt/x"])
-def test_names_that_the_system_refuses_are_one_line(command, name, tmp_path, monkeypatch, in_process):
+def test_names_that_the_system_refuses_are_one_line(command, name, tmp_path, monkeypatch, door):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "in.txt").write_text("rain\n")
     for ending in ("", ".npy", ".parquet", ".csv", ".toml", ".txt", ".json"):
         (tmp_path / f"loop{ending}").symlink_to(f"loop{ending}")
-    code, said = in_process(*command.format(name).split())
-    if (name, code) == ("~nobody-of-that-name/x", 0):  # a folder of that name is as good as another
+    ended = door(*command.format(name).split())
+    if (name, ended.code) == ("~nobody-of-that-name/x", 0):  # a folder of that name is as good as another
         assert (tmp_path / name).is_dir()
         return
-    assert code == 1 and said.startswith("error: ") and "\n" not in said
+    assert ended.code == 1 and ended.error and ended.stderr.count("error: ") == 1
 
 
 def test_names_of_any_bytes_are_read_and_written(bundle, tmp_path):
@@ -271,24 +271,24 @@ def test_names_of_any_bytes_are_read_and_written(bundle, tmp_path):
     assert "odd\\udcff\\nline" in said
 
 
-def test_memory_that_is_not_there_is_one_line(monkeypatch, in_process):
+def test_memory_that_is_not_there_is_one_line(monkeypatch, door):
     from edge_potion.runtime import EdgeModel
 
     def out_of_memory(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 3.64 TiB")
 
     monkeypatch.setattr(EdgeModel, "from_pretrained", out_of_memory)
-    code, said = in_process("encode", SAMPLES)
-    assert (code, said) == (1, "error: there is not enough memory Unable to allocate 3.64 TiB")
+    ended = door("encode", SAMPLES)
+    assert (ended.code, ended.stderr) == (1, "error: there is not enough memory Unable to allocate 3.64 TiB\n")
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch, in_process):
+def test_a_bug_keeps_its_traceback(monkeypatch, door):
     from edge_potion.runtime import EdgeModel
 
     for bug in (RuntimeError("a bug"), ValueError("a bug"), UnicodeEncodeError("ascii", "é", 0, 1, "a bug")):
         monkeypatch.setattr(EdgeModel, "from_pretrained", lambda *_, bug=bug, **__: (_ for _ in ()).throw(bug))
         with pytest.raises(type(bug)):
-            in_process("encode", SAMPLES)
+            door("encode", SAMPLES)
 
 
 def test_what_encode_writes_can_be_encoded_again(bundle, tmp_path):
@@ -404,23 +404,65 @@ def test_a_command_that_is_terminated_leaves_nothing(bundle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["texts.txt"]
 
 
+@pytest.mark.parametrize("words", [("-q", "encode"), ("encode", "-q"), ("encode", "--quiet"), ("--quiet", "encode")])
+def test_quiet_leaves_errors_alone_on_stderr(words, tmp_path, door):
+    (tmp_path / "ru.txt").write_text("дождь\n🙂\n", encoding="utf-8")
+    loud = door("encode", tmp_path / "ru.txt")
+    assert "is a model of English" in loud.stderr and "1 of 2 texts have no token" in loud.stderr
+    quiet = door(*words, tmp_path / "ru.txt")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, loud.stdout, "")
+    failed = door(*words, tmp_path / "none.txt")
+    assert failed.code == 1 and failed.stderr.startswith("error: cannot read") and failed.stderr.count("\n") == 1
+    assert "No such option: --outt" in door(*words, "--outt").stderr
+    assert door("encode", tmp_path / "ru.txt").stderr == loud.stderr  # and the next one is heard again
+
+
+def test_quiet_silences_what_other_commands_note(door, hand_folder, bert_teacher, tmp_path):
+    words = ("distill", bert_teacher, "--out", tmp_path / "new", "--dims", 4, "--device", "cpu", "-q")
+    assert door(*words).stderr == "" and door("recipe", "-q").stderr == "" and door("recipe").stderr != ""
+
+
+def test_search_prints_json_for_programs(tmp_path, door):
+    (tmp_path / "a.csv").write_text('text\n"rain, snow\nand\twind 🙂"\ncheese\n')
+    rows = [json.loads(line) for line in door("search", tmp_path / "a.csv", "wet", "--json").stdout.splitlines()]
+    assert [list(row) for row in rows] == [["score", "number", "text"]] * 2
+    assert (rows[0]["number"], rows[0]["text"]) == (1, "rain, snow\nand\twind 🙂")
+    model = EdgeModel.from_pretrained()
+    assert rows[0]["score"] == pytest.approx(float(model.similarity("wet", rows[0]["text"])), abs=1e-5)
+    assert door("search", tmp_path / "a.csv", "🙂", "--json").stdout == ""
+
+
+def test_older_spellings_say_what_to_type():
+    for words, told in (
+        (("distill", "teacher", "out"), "--out FOLDER"),
+        (("encode", SAMPLES, "--dim", "64"), "--truncate-dim N"),
+    ):
+        done = edge_potion(*words, code=2)
+        assert done.stdout == "" and told in done.stderr and "former" not in done.stderr.lower()
+
+
+def test_libraries_show_no_bars_in_a_log(bert_teacher, tmp_path):
+    done = edge_potion("distill", bert_teacher, "--out", tmp_path / "new", "--dims", 4, "--device", "cpu")
+    assert "next: edge-potion export" in done.stderr and "\r" not in done.stderr and "%|" not in done.stderr
+
+
 def test_a_misspelt_option_is_explained():
     done = edge_potion("encode", "--outt", "v.npy", code=2)
     assert "No such option" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher, in_process):
+def test_distill_asks_before_the_work_whether_it_can_write(tmp_path, bert_teacher, door):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("ten years of work")
     for out in (tmp_path / "mine", bert_teacher):
-        assert "holds something else than a static model" in in_process("distill", bert_teacher, "--out", out)[1]
+        assert "holds something else than a static model" in door("distill", bert_teacher, "--out", out).error
     missing = ("--words", tmp_path / "missing")
-    assert "cannot read" in in_process("distill", bert_teacher, "--out", tmp_path / "out", *missing)[1]
+    assert "cannot read" in door("distill", bert_teacher, "--out", tmp_path / "out", *missing).error
 
 
 @pytest.mark.parametrize("quantize", [",", " , "])
-def test_an_empty_list_is_an_error(hand_folder, quantize, in_process):
-    assert "names nothing" in in_process("export", hand_folder, "--quantize", quantize)[1]
+def test_an_empty_list_is_an_error(hand_folder, quantize, door):
+    assert "names nothing" in door("export", hand_folder, "--quantize", quantize).error
 
 
 def test_distill_writes_a_model_that_exports(bert_teacher, tmp_path):

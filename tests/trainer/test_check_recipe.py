@@ -212,11 +212,11 @@ def test_distil_without_a_recipe_takes_every_token_of_any_tokenizer(bert_teacher
     assert len(distill(bert_teacher, device="cpu").table) == 8
 
 
-def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_path, in_process):
+def test_distill_gives_the_width_that_was_asked_for_or_none(bert_teacher, tmp_path, door):
     command = ("distill", bert_teacher, "--out", tmp_path / "out")
-    code, said = in_process(*command, "--dims", 7)
-    assert code == 1 and "--dims is 7, and the teacher's vectors have 6" in said
+    ended = door(*command, "--dims", 7)
+    assert ended.code == 1 and "--dims is 7, and the teacher's vectors have 6" in ended.error
     assert not (tmp_path / "out").exists()
-    assert in_process(*command) == (0, "")  # 256 is what it is by default, and the teacher is narrower
+    assert door(*command).code == 0  # 256 is what it is by default, and the teacher is narrower
     assert StaticModel.from_pretrained(tmp_path / "out").dim == 6
     assert DistillRecipe().vocabulary_size == 63_000

@@ -149,7 +149,7 @@ def test_bad_lines_and_nan_rows_are_counted_in_the_summary(small_teacher, tmp_pa
     assert torch.isfinite(load_file(tmp_path / "run" / "model" / "model.safetensors")["embeddings"]).all()
 
 
-def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path, in_process):
+def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path, door):
     for arguments, message in (
         (["tinny"], "there is no recipe tinny; name a .toml file, or one of"),
         (["tiny", "--teacher", tmp_path / "nowhere"], "no such folder"),
@@ -158,8 +158,8 @@ def test_bad_arguments_of_the_command_are_one_line(small_teacher, tmp_path, in_p
         (["tiny", "--teacher", small_teacher, "--from-stage", "9"], "from_stage is 9; a stage from 1 to 6"),
         (["tiny", "--teacher", small_teacher, "--features", tmp_path], "holds no .parquet or .safetensors file"),
     ):
-        code, said = in_process("train", "--out", tmp_path / "run", "--recipe", *arguments)
-        assert code == 1 and message in said and said.startswith("error: ") and "\n" not in said
+        ended = door("train", "--out", tmp_path / "run", "--recipe", *arguments)
+        assert ended.code == 1 and message in ended.error
 
 
 def test_it_runs_where_only_torch_transformers_tokenizers_and_safetensors_are(small_teacher, tmp_path):

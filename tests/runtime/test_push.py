@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_potion import export
+
 from ..hub import LoopbackHub, hub_environment, run_script, served
 
 TOKEN = "hf_ours"
@@ -20,11 +22,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ATTEMPT = """
 from pathlib import Path
 from edge_potion import EdgePotionError
-from edge_potion.trainer.hub import check_push, push
+from edge_potion.push import check_push, push
 try:
     print("done:", {call})
 except EdgePotionError as error:
-    print(type(error).__name__ + ":", error)
+    print(f"{{type(error).__name__}}:", error)
 """
 
 
@@ -33,6 +35,7 @@ class Hub(LoopbackHub):
 
     repos: dict[str, dict[str, bytes]]  # files of each repository
     commits: list[set[str]]  # names of the files in each
+    private: set[str]  # names of repositories
     stored: dict[str, bytes]  # large files that came, by SHA-256
     large: tuple[str, ...] = ("model.safetensors",)
     forbidden: str = "nothing"  # a request whose path holds this is answered with 403
@@ -69,6 +72,10 @@ class Hub(LoopbackHub):
                 repo = "{organization}/{name}".format(**json.loads(body))
                 status = 409 if repo in self.repos else 200
                 self.repos.setdefault(repo, {})
+                if status == 200 and (
+                    json.loads(body).get("visibility") == "private" or json.loads(body).get("private")
+                ):
+                    self.private.add(repo)
                 return status, {"url": f"{self.endpoint}/{repo}"}
             case ["api", "models", user, name, *question] if f"{user}/{name}" in self.repos:
                 return 200, self._about(f"{user}/{name}", question, body)
@@ -85,7 +92,7 @@ class Hub(LoopbackHub):
         if question == ["commit", "main"]:
             self._commit(self.repos[repo], [json.loads(line) for line in body.splitlines()])
             return {"commitUrl": f"{self.endpoint}/{repo}/commit/{COMMIT}", "commitOid": COMMIT}
-        return {"id": repo, "sha": COMMIT}
+        return {"id": repo, "sha": COMMIT, "private": repo in self.private}
 
     def _how_to(self, repo: str, name: str) -> dict[str, object]:
         """How a file should come, and the digest that git has for it: the client leaves out what has not changed."""
@@ -113,7 +120,7 @@ class Hub(LoopbackHub):
 
 @pytest.fixture
 def hub() -> Iterator[type[Hub]]:
-    with served(type("ThisHub", (Hub,), {"repos": {}, "commits": [], "stored": {}})) as hub:
+    with served(type("ThisHub", (Hub,), {"repos": {}, "commits": [], "stored": {}, "private": set()})) as hub:
         yield hub
 
 
@@ -127,7 +134,7 @@ def model_folder(hand_folder) -> Path:
 
 
 def attempt(call: str, endpoint: str, tmp_path: Path, **environment: str) -> str:
-    """What one call into trainer/hub.py returned, or the error that it raised."""
+    """What one call into edge_potion/push.py returned, or the error that it raised."""
     return run_script(ATTEMPT.format(call=call), hub_environment(endpoint, tmp_path, **environment))
 
 
@@ -182,7 +189,7 @@ def test_a_hub_that_forbids_a_step_leaves_the_model_and_says_where_it_is(hub, mo
 
 def test_a_hub_that_is_gone_after_the_work_does_not_take_the_model_along(closed_port, model_folder, tmp_path):
     said = attempt(f"push(Path({str(model_folder)!r}), 'us/static')", closed_port, tmp_path, HF_TOKEN=TOKEN)
-    assert said.startswith("AccessError: the hub did not take 'us/static' (") and "\n" not in said
+    assert said.startswith("AccessError: cannot push to 'us/static' (") and "\n" not in said
     assert said.endswith(f"; the model is in {model_folder}")
 
 
@@ -211,15 +218,65 @@ def test_a_name_that_the_hub_would_not_take_is_told_before_the_work(hub, tmp_pat
     assert not hub.asked
 
 
-def test_train_refuses_a_bad_hub_id_before_any_work(hub, tmp_path):
-    words = ("train", "--push-to-hub", "a b", "--recipe", "tiny", "--out", str(tmp_path / "run"))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "edge-potion", *words],
+def command(hub: type[Hub], tmp_path: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "edge-potion", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
         env=hub_environment(hub.endpoint, tmp_path, HF_TOKEN=TOKEN),
     )
+
+
+def test_push_prints_the_address_and_names_what_stays(hub, model_folder, tmp_path):
+    done = command(hub, tmp_path, "push", model_folder, "us/static")
+    assert (done.returncode, done.stdout) == (0, f"{hub.endpoint}/us/static\n")
+    assert done.stderr == "note: not part of the model, and left here: notes.txt (1 in all)\n"
+    assert hub.repos == {"us/static": model_files(model_folder)}
+
+
+def test_a_bundle_arrives_whole_and_reads_as_it_did(hub, hand_model, tmp_path):
+    folder = export(hand_model, tmp_path / "whole", mobile=True).folder
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# In my own words\n", encoding="utf-8")
+    (folder / "onnx" / "mine.onnx").write_text("not for others")
+    done = command(hub, tmp_path, "push", "-q", folder, "us/bundle")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, content in hub.repos["us/bundle"].items():
+        (tmp_path / "again" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "again" / name).write_bytes(content)
+    assert "mobile/README.md" in hub.repos["us/bundle"] and "onnx/mine.onnx" not in hub.repos["us/bundle"]
+    verdicts = command(hub, tmp_path, "verify", tmp_path / "again")
+    assert verdicts.returncode == 0 and "FAILED" not in verdicts.stdout
+
+
+def test_what_is_no_whole_model_or_bundle_is_refused_before_the_hub_is_asked(hub, hand_model, hand_bundle, tmp_path):
+    whole = export(hand_model, tmp_path / "whole").folder
+    (whole / "onnx" / "text_quantized.onnx").write_bytes(b"half")
+    (tmp_path / "empty").mkdir()
+    for folder, told in (
+        (whole, "text_quantized.onnx is not the file that was exported"),
+        (hand_bundle, "has no manifest.json, so nothing tells whether it is whole; export it again"),
+        (tmp_path / "empty", "empty"),
+        (tmp_path / "nothing", "nothing is no folder; the folder of a model or of a bundle was expected"),
+    ):
+        done = command(hub, tmp_path, "push", folder, "us/static")
+        assert (done.returncode, done.stdout) == (1, "") and done.stderr.count("\n") == 1
+        assert told in done.stderr
+    assert not hub.asked and not hub.repos
+
+
+def test_private_makes_a_repository_that_others_do_not_see_and_never_fills_a_public_one(hub, model_folder, tmp_path):
+    assert command(hub, tmp_path, "push", model_folder, "us/hidden", "--private").returncode == 0
+    assert hub.private == {"us/hidden"} and hub.repos["us/hidden"] == model_files(model_folder)
+    assert command(hub, tmp_path, "push", model_folder, "us/hidden", "--private").returncode == 0
+    hub.repos["us/open"] = {}
+    done = command(hub, tmp_path, "push", model_folder, "us/open", "--private")
+    assert done.returncode == 1 and "us/open is there already, and everybody can see it" in done.stderr
+    assert not hub.repos["us/open"]
+
+
+def test_train_refuses_a_bad_hub_id_before_any_work(hub, tmp_path):
+    done = command(hub, tmp_path, "train", "--push-to-hub", "a b", "--recipe", "tiny", "--out", tmp_path / "run")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: 'a b' is no hub id; USER/NAME was expected\n"
     assert not (tmp_path / "run").exists() and not hub.asked
