@@ -60,6 +60,8 @@ def _export_into_cache(folder: Path, cached: Path, precision: str) -> Bundle:
         sweep(cached.parent)
         # Beside it first: another thread or process may export the same model, and whoever is first stays.
         with open_workshop(cached) as room:
+            # The one place where the runtime climbs into the exporters, which then run EdgeModel: by the public, lazy
+            # name, and only for a model without graphs, so that what encodes needs neither onnx nor them.
             edge_potion.export(model, room / cached.name, quantize=[precision])
             return _whole(cached) or _with_name(room / cached.name, cached)
     except MissingExtraError as missing:

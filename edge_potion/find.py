@@ -1,11 +1,11 @@
-"""Model folders: find one by path or hub id, and read its JSON. `writing` writes them."""
+"""Model folders: find one by path, name or hub id, and read its JSON and texts."""
 
 from __future__ import annotations
 
 import json
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,10 @@ __all__ = [
     "files_of",
     "find_folder",
     "json_object",
-    "origin_of",
     "read_bytes",
     "read_json",
     "read_json_list",
     "read_text",
-    "scores_of",
 ]
 
 BUILT_IN = "potion-256d-minilm"  # the model that comes with the package, where none is named
@@ -150,8 +148,8 @@ def read_bytes(file: Path, largest: int = LARGEST_JSON) -> bytes:
         ModelFormatError: it is missing, too large, or cannot be read.
     """
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
             raise ModelFormatError(f"{file} is no file, or larger than {largest:,} bytes")
         return file.read_bytes()
     except FileNotFoundError as failure:
@@ -180,16 +178,3 @@ def _json(content: bytes, file: Path) -> Any:
         return json.loads(content.decode(json.detect_encoding(content)))  # a byte-order mark tells UTF-16 too
     except (ValueError, RecursionError) as failure:  # ValueError: bad UTF-8 as well as bad JSON
         raise ModelFormatError(f"{file} cannot be read as JSON ({failure})") from failure
-
-
-def origin_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """What edge-potion wrote into a config.json of how the model was made: teacher, revision, fingerprint, version."""
-    origin = config.get("edge_potion")
-    return {key: str(value) for key, value in origin.items()} if isinstance(origin, dict) else {}
-
-
-def scores_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scores that a config.json tells: for each number of dimensions, points by kind of task."""
-    origin = config.get("edge_potion")
-    scores = origin.get("scores") if isinstance(origin, dict) else None
-    return {dims: each for dims, each in scores.items() if isinstance(each, dict)} if isinstance(scores, dict) else {}

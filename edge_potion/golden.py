@@ -144,10 +144,10 @@ def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str
     if not len(vectors):
         raise ParityError(f"{where}: there is no golden text to compare")
     tolerance = golden.tolerance[precision]
-    found, expected = vectors.astype(np.float64), golden.vectors.astype(np.float64)  # nothing overflows
-    agreement = cosines(found, expected)  # (N,)
+    actual, expected = vectors.astype(np.float64), golden.vectors.astype(np.float64)  # nothing overflows
+    agreement = cosines(actual, expected)  # (N,)
     if golden.normalize:
-        lengths, wanted = (np.linalg.norm(each, axis=1) for each in (found, expected))
+        lengths, wanted = (np.linalg.norm(rows, axis=1) for rows in (actual, expected))
         agreement[(lengths < ZERO_LENGTH) & (wanted < ZERO_LENGTH) & (wanted > 0)] = 1
     short = golden.known < SHORT_TEXT
     worst_first = np.argsort(agreement)
@@ -156,13 +156,13 @@ def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str
     if tolerance.max_abs_diff is not None:
         largest = 1.0 if golden.normalize else float(np.abs(expected).max())
         allowed = largest * np.maximum(1, golden.known / LONG_TEXT)  # (N,)
-        differences = _shares(np.abs(found - expected).max(axis=1), allowed)  # (N,)
+        differences = _shares(np.abs(actual - expected).max(axis=1), allowed)  # (N,)
         worst_first = np.argsort(-differences)
         if not differences.max() <= tolerance.max_abs_diff:
             failures.append(f"max abs difference {differences.max():.2g} > {tolerance.max_abs_diff:g}")
     bound = golden.unit_length if golden.normalize else tolerance.norm
     if bound is not None:
-        strays = _length_strays(found, expected, golden.normalize)
+        strays = _length_strays(actual, expected, golden.normalize)
         if not strays.max() <= bound:
             failures.append(f"length of a vector off by {strays.max():.2g} > {bound:g}")
             worst_first = np.argsort(-strays)
@@ -179,9 +179,9 @@ def check_parity(golden: Golden, vectors: np.ndarray, precision: str, where: str
         raise ParityError(f"{where} strays from the oracle: {', '.join(failures)}; worst {worst}{hint}")
 
 
-def _length_strays(found: np.ndarray, expected: np.ndarray, normalize: bool) -> np.ndarray:
+def _length_strays(actual: np.ndarray, expected: np.ndarray, normalize: bool) -> np.ndarray:
     """(N,) by how much the lengths of vectors are off: of unit vectors as it is, of others relative."""
-    lengths, wanted = (np.linalg.norm(each, axis=1) for each in (found, expected))  # (N,)
+    lengths, wanted = (np.linalg.norm(rows, axis=1) for rows in (actual, expected))  # (N,)
     if normalize:
         return np.asarray(np.abs(lengths - wanted))
     # Short vectors are sums that cancel: they are asked for what the longest allow.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from edge_potion.bundle import Bundle
-from edge_potion.find import origin_of
+from edge_potion.origin import origin_of
 
 __all__ = ["is_foreign", "watched"]
 

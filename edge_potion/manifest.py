@@ -19,7 +19,7 @@ __all__ = [
     "damaged",
     "file_sum",
     "read_manifest",
-    "told_sum",
+    "sum_in",
     "write_manifest",
 ]
 
@@ -41,7 +41,7 @@ class FileSum:
     size_bytes: int
     sha256: str
 
-    def told(self) -> dict[str, int | str]:
+    def as_json(self) -> dict[str, int | str]:
         """As JSON holds it."""
         return {"bytes": self.size_bytes, "sha256": self.sha256}
 
@@ -51,9 +51,9 @@ def file_sum(file: Path) -> FileSum:
     return FileSum(file.stat().st_size, _sha256(file))
 
 
-def told_sum(told: object) -> FileSum | None:
+def sum_in(entry: object) -> FileSum | None:
     """What a JSON object tells of a file; None where it does not."""
-    size, digest = (told.get("bytes"), told.get("sha256")) if isinstance(told, dict) else (None, None)
+    size, digest = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
     if type(size) is not int or size < 0 or not isinstance(digest, str) or not SHA256.fullmatch(digest):
         return None
     return FileSum(size, digest)
@@ -74,7 +74,7 @@ def damaged(folder: Path, sums: Mapping[str, FileSum]) -> Iterator[str]:
 def write_manifest(folder: Path) -> None:
     """Write manifest.json for all files that `folder` holds now."""
     files = {
-        file.relative_to(folder).as_posix(): file_sum(file).told()
+        file.relative_to(folder).as_posix(): file_sum(file).as_json()
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != folder / MANIFEST
     }
@@ -103,15 +103,15 @@ def read_manifest(folder: Path) -> Mapping[str, FileSum]:
     if content.get(FORMAT_KEY) != FORMAT or not isinstance(files, dict) or not files:
         raise ModelFormatError(f"{file} is no manifest of format {FORMAT}; export the bundle again")
     sums = {}
-    for name, told in files.items():
+    for name, entry in files.items():
         path = PurePosixPath(name)
         leaves = "\\" in name or ":" in name or "\0" in name or path.is_absolute() or ".." in path.parts
         too_long = len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME
         if leaves or too_long or name != path.as_posix() or name == ".":
             raise ModelFormatError(f"{file} names {name!r}, which leaves the bundle's folder or is no plain name")
-        if (found := told_sum(told)) is None:
+        if (checksum := sum_in(entry)) is None:
             raise ModelFormatError(f"{file} is damaged at {name!r}; export the bundle again")
-        sums[name] = found
+        sums[name] = checksum
     return sums
 
 

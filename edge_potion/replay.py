@@ -31,12 +31,12 @@ class Verdict:
     Attributes:
         what: "files", or graph and precision, with ".ort" where it is a file of mobile/.
         passed: None where it could not be tried here.
-        told: one line.
+        message: one line.
     """
 
     what: str
     passed: bool | None
-    told: str
+    message: str
 
 
 def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[Verdict]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from edge_potion.disk import synced
 from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
-from edge_potion.workshop import NEW, files_of, open_workshop, replace_file, swap, sweep
+from edge_potion.swapping import files_of, replace_file, swap
+from edge_potion.workshop import NEW, open_workshop, sweep
 
 __all__ = ["file_written_whole", "is_litter", "refuse_unwritable", "written_whole"]
 

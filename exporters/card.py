@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_potion.escaping import markdown, terminal
-from edge_potion.find import origin_of
+from edge_potion.origin import origin_of
 from edge_potion.static_model import Card, StaticModel
 
 __all__ = ["bundle_card", "model_name", "without_folders"]
@@ -54,10 +54,10 @@ def model_name(card: Card, *, has_own_name: bool) -> str:
         has_own_name: whether `card.name` was given as a name, and is not that of a folder.
     """
     heading = HEADING.match(card.readme)
-    told = [_header(card.readme).get("model_name"), card.config.get("tokenizer_name")]
-    told += [card.name] * has_own_name
+    stated = [_header(card.readme).get("model_name"), card.config.get("tokenizer_name")]
+    stated += [card.name] * has_own_name
     words = [without_folders(heading[1])] if heading else []
-    words += [re.split(r"[/\\]", name.rstrip("/\\"))[-1] for name in told if isinstance(name, str)]  # not whose it is
+    words += [re.split(r"[/\\]", name.rstrip("/\\"))[-1] for name in stated if isinstance(name, str)]  # not whose it is
     names = (terminal(word).strip()[:LONGEST_NAME] for word in words)
     return next((name for name in names if name not in NO_NAMES), UNNAMED)
 
@@ -80,17 +80,17 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
     from yaml import safe_dump  # huggingface-hub brings it
 
     card = model.card
-    found = _header(card.readme)
+    metadata = _header(card.readme)
     teacher = without_folders(origin_of(card.config).get("teacher", ""))
-    base = found.get("base_model", "")
+    base = metadata.get("base_model", "")
     if isinstance(base, str) and (base in NO_NAMES or base != without_folders(base)):  # a folder of its maker
-        found = {key: value for key, value in found.items() if key != "base_model"}
-        found |= {"base_model": teacher} if teacher not in NO_NAMES else {}
+        metadata = {key: value for key, value in metadata.items() if key != "base_model"}
+        metadata |= {"base_model": teacher} if teacher not in NO_NAMES else {}
     header = {
-        **found,
+        **metadata,
         "library_name": "model2vec",
         "tags": sorted(
-            {*_strings(found.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
+            {*_strings(metadata.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
         ),
     }
     return PAGE.format(
@@ -123,9 +123,9 @@ def _header(readme: str) -> dict[str, Any]:
     """The YAML metadata at the head of a README.md; {} where there is none that can be read."""
     from yaml import YAMLError, safe_load
 
-    found = re.match(r"---\s*\n(.*?)\n---\s*\n", readme, re.DOTALL)
+    head = re.match(r"---\s*\n(.*?)\n---\s*\n", readme, re.DOTALL)
     try:
-        header = safe_load(found[1]) if found else {}
+        header = safe_load(head[1]) if head else {}
     except YAMLError:  # a foreign card; nothing of ours depends on it
         return {}
     return header if isinstance(header, dict) else {}

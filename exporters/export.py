@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-import edge_potion
-from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, graph_file, is_bundle, open_bundle
+from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
-from edge_potion.find import origin_of
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
@@ -26,20 +24,16 @@ from edge_potion.tokens import check_count
 from edge_potion.writing import refuse_unwritable, written_whole
 
 from .card import bundle_card, model_name, without_folders
+from .graphs import Plan, build_graph, file_of
 from .make_golden import golden_of, write_golden
-from .mobile import fixed_graph, write_mobile
-from .pooling import Pooling
+from .mobile import write_mobile
 from .quantize import PackedTable, file_tensors, pack, row_agreement
 from .reachable import reachable_rows
-from .text_graph import text_graph
-from .text_tables import characters_of, pieces_of
-from .token_graph import bag_graph, tokens_graph
+from .text_tables import TextTables
 
 __all__ = ["export"]
 
 log = logging.getLogger("edge_potion.export")
-
-LARGEST_GRAPH_BYTES = 2**31 - 2**24  # protobuf's limit, less room for the nodes: every graph is one file
 
 
 @unfailing_stderr()
@@ -81,74 +75,78 @@ def export(
         MissingExtraError: onnxruntime is not installed.
     """
     wants_all = graphs == "all"
-    quantize, graphs = (
-        [names] if isinstance(names, str) else list(names)
-        for names in (quantize, tuple(GRAPHS) if wants_all else graphs)
-    )
+    precisions = [quantize] if isinstance(quantize, str) else list(quantize)
+    names = list(GRAPHS) if wants_all else [graphs] if isinstance(graphs, str) else list(graphs)
     check_count("max_tokens", max_tokens, LONGEST_FIXED)
-    _check_choices("precision", quantize, list(PRECISIONS))
-    _check_choices("graph", graphs, list(GRAPHS))
+    _check_choices("precision", precisions, list(PRECISIONS))
+    _check_choices("graph", names, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
-    out = refuse_unwritable(Path(out))
-    is_itself = not isinstance(model, StaticModel) and out == Path(model).expanduser().resolve()
-    if is_itself or ((out / "model.safetensors").is_file() and not is_bundle(out)):
-        raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
-    is_folder = not isinstance(model, StaticModel) and Path(model).expanduser().is_dir()
-    if not isinstance(model, StaticModel):
-        model = StaticModel.from_pretrained(model, revision=revision)
-    model = _as_shipped(model, model_name(model.card, has_own_name=not is_folder))
-    remarks = []
-    if "text" in graphs:
+    out = _refuse_models(Path(out), model)
+    shipped = _as_shipped(model, revision)
+
+    remarks = [*_of_rounded_values(shipped, precisions), *_of_prompt(shipped)]
+    tables = None
+    if "text" in names:
         try:
-            pieces_of(model.tokenizer)
-            characters_of(model.tokenizer)
+            tables = TextTables.of(shipped.tokenizer)
         except ModelFormatError as reason:
             if not wants_all:
                 raise
-            remarks.append(f"without the graph that starts from text: {reason}")
-            graphs.remove("text")
-    remarks += _of_rounded_values(model, quantize)
-    if model.card.prompt:
-        remarks.append(f"its graphs take texts with the prompt {model.card.prompt!r} before them, as EdgeModel puts it")
+            remarks.insert(0, f"without the graph that starts from text: {reason}")
+            names.remove("text")
     for remark in remarks:
         log.warning("%s", remark)
-    golden = golden_of(model)
-    reachable = reachable_rows(model)
+    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, token_embeddings, max_tokens, remarks)
+
+    golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:
-        packed = {precision: pack(model.table, precision, reachable, model.card.normalize) for precision in quantize}
-        for table in packed.values():
-            _hold_rows(model, table, reachable)
-        write_model_files(folder, model, file_tensors(model.table, quantize[0]))
-        (folder / "onnx").mkdir()
-        for precision, table in packed.items():
-            for graph in graphs:
-                made = _graph(graph, model, table, token_embeddings)
-                onnx.save(made, folder / graph_file(graph, precision))
-        _write_tokenizer_companions(folder, model)
-        write_golden(golden, folder, quantize, model.card.max_tokens)
-        _run(folder, golden, quantize, graphs)
+        packed = [pack(shipped.table, precision, reachable, shipped.card.normalize) for precision in precisions]
+        for table in packed:
+            _hold_rows(shipped, table, reachable)
+        write_model_files(folder, shipped, file_tensors(shipped.table, precisions[0]))
+        _write_tokenizer_companions(folder, shipped)
+        write_golden(golden, folder, precisions, shipped.card.max_tokens)
+        for table in packed:
+            for graph in plan.graphs:
+                file = folder / file_of(graph, table.precision)
+                file.parent.mkdir(exist_ok=True)
+                onnx.save(build_graph(plan, graph, table), file)
+        _run(folder, golden, precisions, names)
         if mobile:
-            fixed = {
-                precision: fixed_graph(
-                    Pooling(table, model.dropped_ids, model.card.normalize),
-                    _metadata(model, FIXED, precision) | {"max_tokens": str(max_tokens)},
-                    max_tokens,
-                )
-                for precision, table in packed.items()
-            }
-            write_mobile(folder, model, fixed, graphs, max_tokens)
+            write_mobile(folder, plan)
         sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
         sizes.pop("README.md", None)  # the card of the model that was exported; the next line replaces it
-        (folder / "README.md").write_text(bundle_card(model, sizes, remarks), encoding="utf-8")
+        (folder / "README.md").write_text(bundle_card(shipped, sizes, remarks), encoding="utf-8")
         write_manifest(folder)
     return replace(open_bundle(out), remarks=tuple(remarks))
 
 
-def _as_shipped(model: StaticModel, name: str) -> StaticModel:
+def _check_choices(kind: str, chosen: Sequence[str], known: list[str]) -> None:
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"there is no {kind} {name!r}; choose from {', '.join(known)}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise InputError(f"name each {kind} once, and at least one of {', '.join(known)}")
+
+
+def _refuse_models(out: Path, model: StaticModel | str | Path) -> Path:
+    """The absolute path of the bundle's folder; InputError where a model of full precision would be replaced."""
+    out = refuse_unwritable(out)
+    is_itself = not isinstance(model, StaticModel) and out == Path(model).expanduser().resolve()
+    if is_itself or ((out / "model.safetensors").is_file() and not is_bundle(out)):
+        raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
+    return out
+
+
+def _as_shipped(model: StaticModel | str | Path, revision: str | None) -> StaticModel:
     """The model as a bundle tells of it: under a name of its own, and with no path of the machine that exports it.
 
     fastembed and transformers.js read `pad_token_id` from config.json; its row counts for nothing.
     """
+    is_folder = not isinstance(model, StaticModel) and Path(model).expanduser().is_dir()
+    if not isinstance(model, StaticModel):
+        model = StaticModel.from_pretrained(model, revision=revision)
+    name = model_name(model.card, has_own_name=not is_folder)
     config = {"tokenizer_name": name, **model.card.config, "pad_token_id": model.pad_id or 0}
     config["tokenizer_name"] = without_folders(config["tokenizer_name"])
     if isinstance(origin := config.get("edge_potion"), dict) and "teacher" in origin:
@@ -165,6 +163,12 @@ def _of_rounded_values(model: StaticModel, precisions: Sequence[str]) -> list[st
         return []
     table = f"{'an' if held == 'int8' else 'a'} {held} table"
     return [f"the graphs at {' and '.join(names)} hold the values of {table}, which was rounded when it was made"]
+
+
+def _of_prompt(model: StaticModel) -> list[str]:
+    """One line where the graphs alone do not do what EdgeModel does."""
+    prompt = model.card.prompt
+    return [f"its graphs take texts with the prompt {prompt!r} before them, as EdgeModel puts it"] if prompt else []
 
 
 def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -> None:
@@ -185,49 +189,6 @@ def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -
         f"{agreement.cosines[worst]:.6f} and a length off by {agreement.lengths[worst]:.2g}; export with --quantize "
         f"{'float16' if packed.precision == 'int8' else 'none'}, or train the row"
     )
-
-
-def _check_choices(kind: str, chosen: Sequence[str], known: list[str]) -> None:
-    for name in chosen:
-        if name not in known:
-            raise InputError(f"there is no {kind} {name!r}; choose from {', '.join(known)}")
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise InputError(f"name each {kind} once, and at least one of {', '.join(known)}")
-
-
-def _graph(graph: str, model: StaticModel, packed: PackedTable, token_embeddings: bool) -> onnx.ModelProto:
-    if packed.rows.nbytes > LARGEST_GRAPH_BYTES:
-        raise ModelFormatError(
-            f"a {packed.precision} table of {packed.rows.nbytes / 1e9:.1f} GB does not fit into one ONNX file (2 GB); "
-            "export at int8 or float16, or with fewer dimensions"
-        )
-    pooling = Pooling(packed, model.dropped_ids, model.card.normalize)
-    builders: dict[str, Callable[[], onnx.ModelProto]] = {
-        "text": lambda: text_graph(
-            pooling, model.tokenizer, model.card.max_tokens, _metadata(model, "text", packed.precision)
-        ),
-        "bag": lambda: bag_graph(pooling, _metadata(model, "bag", packed.precision)),
-        "tokens": lambda: tokens_graph(
-            pooling, _metadata(model, "tokens", packed.precision), token_embeddings=token_embeddings
-        ),
-    }
-    return builders[graph]()
-
-
-def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
-    """The card, as metadata_props: what a lone .onnx file says of itself."""
-    origin = origin_of(model.card.config)
-    return {
-        "name": model.card.name,
-        **{key: origin.get(key, "") for key in ("teacher", "teacher_revision", "recipe_fingerprint")},
-        "graph": graph,
-        "precision": precision,
-        "tokens": str(model.tokenizer.get_vocab_size()),
-        "normalize": json.dumps(model.card.normalize),
-        "max_tokens": json.dumps(model.card.max_tokens),
-        **({"prompt": model.card.prompt} if model.card.prompt else {}),
-        "edge_potion_version": edge_potion.__version__,
-    }
 
 
 def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:

@@ -16,6 +16,7 @@ __all__ = ["IR_VERSION", "OPSET", "GraphBuilder"]
 
 OPSET = 18  # ONNX Runtime 1.14 (2023) and later; Pad and the Reduce ops take axes as inputs from here on
 IR_VERSION = 8  # what goes with opset 18; onnx would write its newest, which older runtimes refuse
+END = np.iinfo(np.int64).max  # as the end of a slice: where the values end
 
 
 class GraphBuilder:
@@ -81,6 +82,50 @@ class GraphBuilder:
     def cast(self, value: str, to: int) -> str:
         """`value` as another TensorProto type."""
         return self.op("Cast", value, to=to)
+
+    def take(self, values: str, places: str) -> str:
+        """(n,): `values` at `places`, both of one axis: GatherElements copies single values faster than Gather does."""
+        return self.op("GatherElements", values, places)
+
+    def but_first(self, values: str) -> str:
+        """All but the first value."""
+        return self.op("Slice", values, *map(self.int64, ([1], [END], [0])))
+
+    def but_last(self, values: str) -> str:
+        """All but the last value."""
+        return self.op("Slice", values, *map(self.int64, ([0], [-1], [0])))
+
+    def upto(self, values: str, end: str) -> str:
+        """The values before the place `end` (1,)."""
+        return self.op("Slice", values, self.int64([0]), end, self.int64([0]))
+
+    def beyond(self, values: str, begin: str) -> str:
+        """The values from the place `begin` (1,) on."""
+        return self.op("Slice", values, begin, self.int64([END]), self.int64([0]))
+
+    def shifted(self, values: str, dtype: type[np.generic]) -> str:
+        """A 0, and all values but the last."""
+        return self.op("Concat", self.constant([0], dtype), self.but_last(values), axis=0)
+
+    def places_of(self, flags: str) -> str:
+        """(n,) int64: the places of what is true."""
+        return self.op("Reshape", self.op("NonZero", flags), self.int64([-1]))
+
+    def sums(self, values: str, exclusive: int = 0) -> str:
+        """Running sums; with `exclusive`, of what is before each value."""
+        return self.op("CumSum", values, self.int64(0), exclusive=exclusive)
+
+    def numbers(self, count: str) -> str:
+        """(count,) int64: 0, 1, 2 ..."""
+        return self.op("Range", self.int64(0), count, self.int64(1))
+
+    def less(self, values: str, amount: int) -> str:
+        """Values less a whole number, int64."""
+        return self.op("Sub", values, self.int64(amount))
+
+    def filled(self, shape: str, value: int = 0) -> str:
+        """int32 of a shape, each the same."""
+        return self.op("ConstantOfShape", shape, value=numpy_helper.from_array(np.array([value], np.int32)))
 
     def output(self, value: str, name: str) -> None:
         """Give a value the name of a graph output."""

@@ -1,4 +1,4 @@
-"""Files for phones and boards: .ort graphs, what a reduced build must hold, a graph of fixed shape, and a verdict."""
+"""Files for phones and boards: .ort graphs, what a reduced build must hold, and a verdict."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto
-
 from edge_potion import golden_binary
-from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import ParityError
 from edge_potion.golden import check_parity
 from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files, run_golden
-from edge_potion.static_model import StaticModel
 
-from .graph_builder import GraphBuilder
+from .graphs import Plan
 from .make_golden import golden_of
 from .ort_order import write_in_order
-from .pooling import Pooling
 
-__all__ = ["DETAILS", "MOBILE", "fixed_graph", "write_mobile"]
+__all__ = ["DETAILS", "MOBILE", "write_mobile"]
 
 DETAILS = "## The checker in its own words"
 OPERATORS = "required_operators.config"
@@ -61,7 +53,7 @@ What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) an
 
 {details}
 
-{said}
+{output}
 
 ## What golden.bin holds
 
@@ -80,36 +72,8 @@ IDS_CHOICE = (
 )
 
 
-def fixed_graph(pooling: Pooling, metadata: Mapping[str, str], max_tokens: int) -> onnx.ModelProto:
-    """`input_ids`, `attention_mask` int32 (1, L) with L = `max_tokens` -> `sentence_embedding` float32 (1, D).
-
-    NNAPI takes neither dynamic shapes nor int64 indices.
-    """
-    graph = GraphBuilder()
-    taken = graph.cast("attention_mask", TensorProto.BOOL)
-    grid = graph.op("Where", taken, "input_ids", graph.constant(pooling.pad, np.int32))  # (1, L)
-    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
-    inputs = {"input_ids": [1, max_tokens], "attention_mask": [1, max_tokens]}
-    return graph.finish(
-        "edge_potion_fixed",
-        inputs,
-        {"sentence_embedding": [1, pooling.dim]},
-        metadata,
-        dict.fromkeys(inputs, TensorProto.INT32),
-    )
-
-
-def write_mobile(
-    folder: Path, model: StaticModel, fixed: Mapping[str, onnx.ModelProto], graphs: Sequence[str], max_tokens: int
-) -> None:
-    """Add the folder `mobile/` to a bundle that holds `graphs` at the precisions of `fixed`.
-
-    Args:
-        folder: the bundle.
-        model: what it was exported from.
-        fixed: `fixed_graph` at each precision.
-        graphs: names as in GRAPHS.
-        max_tokens: L of the fixed graphs.
+def write_mobile(folder: Path, plan: Plan) -> None:
+    """Make the rest of the folder `mobile/` of a bundle that holds its graphs, FIXED among them.
 
     Raises:
         ParityError: an .ort file strays from the oracle.
@@ -119,12 +83,9 @@ def write_mobile(
 
     logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)  # it tells of files in folders soon gone
     out = folder / MOBILE
-    out.mkdir()
     verdicts = {}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         stage = Path(scratch)
-        for precision, graph in fixed.items():
-            onnx.save(graph, out / f"{FIXED}{PRECISIONS[precision]}.onnx")
         for file in [*sorted((folder / "onnx").glob("*.onnx")), *sorted(out.glob("*.onnx"))]:
             shutil.copy(file, stage)
             verdicts[file.name] = _verdict(file)
@@ -136,28 +97,28 @@ def write_mobile(
                 target_platform="arm",  # leaves out layouts that only x86-64 has
                 enable_type_reduction=True,
             )
-    told = out / "required_operators_and_types.config"
-    (out / OPERATORS).write_text(_without_comments(told), encoding="utf-8")
-    told.unlink()
-    made = ort_files(folder)
-    missing = {(name, precision) for name in (*graphs, FIXED) for precision in fixed}
-    if missing := missing - {(held.graph, held.precision) for held in made}:
+    listed = out / "required_operators_and_types.config"
+    (out / OPERATORS).write_text(_without_comments(listed), encoding="utf-8")
+    listed.unlink()
+    converted = ort_files(folder)
+    planned = {(graph, precision) for graph in plan.graphs for precision in plan.precisions}
+    if missing := planned - {(held.graph, held.precision) for held in converted}:
         raise ParityError(f"onnxruntime {onnxruntime.__version__} made no .ort file of {sorted(missing)}")
-    for held in made:
+    for held in converted:
         write_in_order(held.file)
-        _hold_to_oracle(held, model, max_tokens)
+        _hold_to_oracle(held, plan)
     sizes = {file.name: file.stat().st_size for file in sorted(out.iterdir())}
     page = PAGE.format(
         fixed=FIXED,
-        max_tokens=max_tokens,
+        max_tokens=plan.fixed_tokens,
         operators=OPERATORS,
-        choice=TEXT_CHOICE if "text" in graphs else IDS_CHOICE,
+        choice=TEXT_CHOICE if "text" in plan.graphs else IDS_CHOICE,
         format="\n".join((golden_binary.__doc__ or "").strip().splitlines()[2:]),
         version=onnxruntime.__version__,
         sizes="\n".join(f"| `{name}` | {size / 1e6:.2f} |" for name, size in sizes.items()),
-        verdicts="\n".join(f"| `{name}` | {verdict.told} |" for name, verdict in verdicts.items()),
+        verdicts="\n".join(f"| `{name}` | {verdict.summary} |" for name, verdict in verdicts.items()),
         details=DETAILS,
-        said="\n\n".join(f"`{name}`:\n\n{verdict.said}" for name, verdict in verdicts.items()),
+        output="\n\n".join(f"`{name}`:\n\n{verdict.details}" for name, verdict in verdicts.items()),
     )
     (out / "README.md").write_text(page, encoding="utf-8")
 
@@ -166,30 +127,30 @@ def write_mobile(
 class _Verdict:
     """Of one graph: in a few words, and in the checker's own, as a block of Markdown."""
 
-    told: str
-    said: str
+    summary: str
+    details: str
 
 
 def _verdict(file: Path) -> _Verdict:
     """What onnxruntime's own checker says of a graph on NNAPI and CoreML, without this machine's paths."""
     from onnxruntime.tools.mobile_helpers.usability_checker import analyze_model
 
-    said = io.StringIO()
+    output = io.StringIO()
     logger = logging.Logger(__name__, logging.INFO)  # its own: what is configured for others is left alone
-    logger.addHandler(logging.StreamHandler(said))
-    with redirect_stdout(said):
+    logger.addHandler(logging.StreamHandler(output))
+    with redirect_stdout(output):
         worth_trying = analyze_model(file, skip_optimize=False, logger=logger)
-    lines = [line.rstrip().replace(str(file), file.name) for line in said.getvalue().splitlines() if line.strip()]
-    told = "NNAPI or CoreML may be worth trying" if worth_trying else "use the CPU provider"
-    return _Verdict(told, "\n".join(f"    {line}" for line in lines))
+    lines = [line.rstrip().replace(str(file), file.name) for line in output.getvalue().splitlines() if line.strip()]
+    summary = "NNAPI or CoreML may be worth trying" if worth_trying else "use the CPU provider"
+    return _Verdict(summary, "\n".join(f"    {line}" for line in lines))
 
 
-def _hold_to_oracle(held: OrtFile, model: StaticModel, max_tokens: int) -> None:
+def _hold_to_oracle(held: OrtFile, plan: Plan) -> None:
     """Run an .ort file on the golden texts."""
-    limit = model.card.max_tokens
+    limit = plan.model.card.max_tokens
     if held.graph == FIXED:
-        limit = max_tokens if limit is None else min(limit, max_tokens)
-    golden, vectors = run_golden(held, golden_of(model, max_tokens=limit))
+        limit = plan.fixed_tokens if limit is None else min(limit, plan.fixed_tokens)
+    golden, vectors = run_golden(held, golden_of(plan.model, max_tokens=limit))
     check_parity(golden, vectors, held.precision, held.file.name)
 
 

@@ -18,7 +18,7 @@ from edge_potion.static_model import NORM_EPS
 from .graph_builder import GraphBuilder
 from .quantize import DIGIT_BASE, PackedTable
 
-__all__ = ["Pooling", "take"]
+__all__ = ["Pooling", "take_grid"]
 
 TABLE_NODE, POOL_NODE = KEY_NODES
 
@@ -66,12 +66,12 @@ class Pooling:
     def digit(self, graph: GraphBuilder, grid: str, place: int) -> str:
         """(B, L) uint8: a digit of the row weights of an int8 table, 0 for the highest."""
         name = "row_weights" if place == 0 else f"row_weights_{place}"
-        return take(graph, graph.table(name, lambda: np.append(self.packed.row_digits[place], np.uint8(0))), grid)
+        return take_grid(graph, graph.table(name, lambda: np.append(self.packed.row_digits[place], np.uint8(0))), grid)
 
     def factors(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L) float32: row weights that are no single digit."""
         factors = graph.table("row_factors", lambda: np.append(self.packed.row_weights, 0).astype(np.float32))
-        return take(graph, factors, grid)
+        return take_grid(graph, factors, grid)
 
     def sentence_embedding(self, graph: GraphBuilder, grid: str) -> str:
         """(B, D) float32: normalized, or the mean over the known tokens."""
@@ -126,15 +126,16 @@ class Pooling:
         """(B, 1) float32: how many rows the mean is over, at least 1."""
         known = np.ones(self.pad + 1, np.int32)
         known[[*self.dropped, self.pad]] = 0
-        flags = take(graph, graph.table("is_known", lambda: known), grid)
+        flags = take_grid(graph, graph.table("is_known", lambda: known), grid)
         count = graph.op("ReduceSum", flags, graph.int64([1]), keepdims=1)
         return graph.cast(graph.op("Max", count, graph.constant(1, np.int32)), TensorProto.FLOAT)
 
 
-def take(graph: GraphBuilder, values: str, places: str) -> str:
+def take_grid(graph: GraphBuilder, values: str, places: str) -> str:
     """(B, L): `values` (N,) at `places` (B, L). GatherElements copies single values four times as fast as Gather."""
     flat = graph.op("Reshape", places, graph.int64([-1]))
-    return graph.op("Reshape", graph.op("GatherElements", values, flat), graph.op("Shape", places), allowzero=1)
+    # allowzero: a 0 in the shape is no text, and not "as the input has it", which Reshape would take it for.
+    return graph.op("Reshape", graph.take(values, flat), graph.op("Shape", places), allowzero=1)
 
 
 def _unit_length(graph: GraphBuilder, sums: str, *, exact: bool) -> str:

@@ -128,9 +128,9 @@ def row_agreement(table: np.ndarray, packed: PackedTable, normalize: bool) -> Ro
     for begin in range(0, len(table), ROWS_AT_ONCE):
         part = slice(begin, begin + ROWS_AT_ONCE)
         expected = table[part].astype(np.float64)  # (v, D)
-        found = packed.rows[part].astype(np.float64) * packed.row_weights[part, None] * packed.column_weights
-        wanted, sums = np.linalg.norm(expected, axis=1), np.linalg.norm(found, axis=1)  # (v,)
-        dots = (expected * found).sum(axis=1)
+        stored = packed.rows[part].astype(np.float64) * packed.row_weights[part, None] * packed.column_weights
+        wanted, sums = np.linalg.norm(expected, axis=1), np.linalg.norm(stored, axis=1)  # (v,)
+        dots = (expected * stored).sum(axis=1)
         cosines[part] = np.where(wanted * sums > 0, dots / np.where(wanted * sums > 0, wanted * sums, 1), 0)
         if normalize:
             wanted, lengths = wanted / np.maximum(wanted, NORM_EPS), sums / np.maximum(sums, NORM_EPS)

@@ -17,12 +17,12 @@ from functools import partial
 import numpy as np
 import onnx
 from onnx import TensorProto
-from tokenizers import Tokenizer
 
 from .graph_builder import GraphBuilder
 from .pooling import Pooling
-from .text_hash import BASE, INVERSE, SALT, PieceTable, piece_table, powers
-from .text_tables import CHANGED, CODES, KINDS, NUL, WORD, Characters, Pieces, characters_of, pieces_of
+from .text_characters import CHANGED, CODES, KINDS, NUL, WORD
+from .text_hash import BASE, INVERSE, SALT, powers
+from .text_tables import TextTables
 from .text_unicode import decoded, normalized
 
 __all__ = ["text_graph"]
@@ -31,7 +31,6 @@ COLUMNS = 1024  # positions are row * COLUMNS + column, so that powers of BASE c
 # Of them: 16 MiB of ASCII a call, and 8 MiB of any text, whose words beyond ASCII are laid out once more behind
 # it. With more, the graph stops with an error.
 ROWS = 17_920
-END = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Cut:
 
 def text_graph(
     pooling: Pooling,
-    tokenizer: Tokenizer,
+    tables: TextTables,
     max_tokens: int | None,
     metadata: Mapping[str, str],
     *,
@@ -74,16 +73,12 @@ def text_graph(
 
     Args:
         pooling: table and second half of the graph.
-        tokenizer: WordPiece as BERT has it.
+        tables: of the tokenizer, WordPiece as BERT has it.
         max_tokens: where a text is cut; None means never.
         metadata: metadata_props.
         with_ids: for tests: outputs `input_ids` and `text_index` int32 (T,) as well, in the order of the texts.
-
-    Raises:
-        ModelFormatError: the tokenizer is another one; the error names what is supported.
     """
-    pieces = pieces_of(tokenizer)
-    writer = _Writer(GraphBuilder(), characters_of(tokenizer), pieces, piece_table(pieces))
+    writer = _Writer(GraphBuilder(), tables)
     graph = writer.graph
     grid = writer.grid(max_tokens, pooling.pad)
     graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
@@ -107,25 +102,23 @@ class _Writer:
     """Writes the steps; each method adds nodes and gives the names of what they make."""
 
     graph: GraphBuilder
-    characters: Characters
-    pieces: Pieces
-    table: PieceTable
+    tables: TextTables
 
     def grid(self, max_tokens: int | None, pad: int) -> str:
         """(B, L) int32 ids, `pad` where no token is."""
         graph = self.graph
         ended = graph.op("Concat", "text", graph.constant([0], np.uint8), axis=0)
         codes = graph.cast(ended, TensorProto.INT32)  # (N,) bytes
-        items = self._take(graph.table("byte_items", lambda: self.characters.bytes), codes)
+        items = graph.take(graph.table("byte_items", lambda: self.tables.characters.bytes), codes)
         words = self._words(items)
         greatest = graph.op("ReduceMax", items, keepdims=0)
 
         def with_words_aside() -> list[str]:
-            aside, more, found = self._set_aside(codes, items, words)
+            aside, more, added = self._set_aside(codes, items, words)
             count = graph.op("Shape", items)
             every = Words(
-                graph.op("Concat", words.first, graph.op("Add", found.first, count), axis=0),
-                graph.op("Concat", words.stop, graph.op("Add", found.stop, count), axis=0),
+                graph.op("Concat", words.first, graph.op("Add", added.first, count), axis=0),
+                graph.op("Concat", words.stop, graph.op("Add", added.stop, count), axis=0),
             )
             return [self._tokens(graph.op("Concat", items, more, axis=0), every, max_tokens, pad, aside)]
 
@@ -137,130 +130,90 @@ class _Writer:
             [(TensorProto.INT32, 2)],
         )[0]
 
-    # Small words of the language.
-
-    def _take(self, values: str, places: str) -> str:
-        return self.graph.op("GatherElements", values, places)
-
-    def _but_first(self, values: str) -> str:
-        return self.graph.op("Slice", values, *map(self.graph.int64, ([1], [END], [0])))
-
-    def _but_last(self, values: str) -> str:
-        return self.graph.op("Slice", values, *map(self.graph.int64, ([0], [-1], [0])))
-
-    def _where(self, flags: str) -> str:
-        """(n,) int64: the places of what is true."""
-        return self.graph.op("Reshape", self.graph.op("NonZero", flags), self.graph.int64([-1]))
-
-    def _sums(self, values: str, exclusive: int = 0) -> str:
-        return self.graph.op("CumSum", values, self.graph.int64(0), exclusive=exclusive)
-
-    def _range(self, count: str) -> str:
-        return self.graph.op("Range", self.graph.int64(0), count, self.graph.int64(1))
-
-    def _upto(self, values: str, end: str) -> str:
-        return self.graph.op("Slice", values, self.graph.int64([0]), end, self.graph.int64([0]))
-
-    def _from(self, values: str, begin: str) -> str:
-        return self.graph.op("Slice", values, begin, self.graph.int64([END]), self.graph.int64([0]))
-
-    def _less(self, values: str, amount: int) -> str:
-        return self.graph.op("Sub", values, self.graph.int64(amount))
-
-    def _zeros(self, shape: str, value: int = 0) -> str:
-        fill = onnx.numpy_helper.from_array(np.array([value], np.int32))
-        return self.graph.op("ConstantOfShape", shape, value=fill)
-
-    def _shifted(self, values: str, dtype: type[np.generic]) -> str:
-        """A 0, and all values but the last."""
-        return self.graph.op("Concat", self.graph.constant([0], dtype), self._but_last(values), axis=0)
-
-    # The steps.
-
     def _words(self, items: str) -> Words:
         """A word begins where its class is above that of the item before, of which only WORD counts; and stops so."""
         graph = self.graph
         both = graph.op("Pad", items, graph.int64([1, 1]), graph.constant(0, np.int32))
-        here, before = self._but_first(both), self._but_last(both)
-        kinds = [graph.op("BitwiseAnd", each, graph.constant(KINDS, np.int32)) for each in (here, before)]
-        words = [graph.op("BitwiseAnd", each, graph.constant(WORD, np.int32)) for each in (before, here)]
-        return Words(*(self._where(graph.op("Greater", *pair)) for pair in zip(kinds, words, strict=True)))
+        here, before = graph.but_first(both), graph.but_last(both)
+        kinds = [graph.op("BitwiseAnd", side, graph.constant(KINDS, np.int32)) for side in (here, before)]
+        words = [graph.op("BitwiseAnd", side, graph.constant(WORD, np.int32)) for side in (before, here)]
+        return Words(*(graph.places_of(graph.op("Greater", *pair)) for pair in zip(kinds, words, strict=True)))
 
     def _set_aside(self, codes: str, items: str, words: Words) -> tuple[str, str, Words]:
         """The words with a changed byte: their numbers (K,), and as texts of their own, with a NUL after each."""
         graph = self.graph
         changed = graph.op("GreaterOrEqual", items, graph.constant(CHANGED, np.int32))
-        counts = self._take(self._sums(graph.cast(changed, TensorProto.INT32)), self._less(words.stop, 1))
-        aside = self._where(graph.op("Greater", counts, self._shifted(counts, np.int32)))
-        first = self._take(words.first, aside)
-        lengths = graph.op("Sub", self._take(words.stop, aside), first)
+        counts = graph.take(graph.sums(graph.cast(changed, TensorProto.INT32)), graph.less(words.stop, 1))
+        aside = graph.places_of(graph.op("Greater", counts, graph.shifted(counts, np.int32)))
+        first = graph.take(words.first, aside)
+        lengths = graph.op("Sub", graph.take(words.stop, aside), first)
         lengths = graph.op("Add", lengths, graph.int64(1))  # the NUL
-        begins = self._sums(lengths, exclusive=1)
+        begins = graph.sums(lengths, exclusive=1)
         total = graph.op("ReduceSum", lengths, keepdims=1)  # (1,)
-        ones = self._zeros(graph.op("Shape", begins), value=1)
-        owner = self._sums(graph.op("ScatterElements", self._zeros(total), begins, ones))
+        ones = graph.filled(graph.op("Shape", begins), value=1)
+        owner = graph.sums(graph.op("ScatterElements", graph.filled(total), begins, ones))
         owner = graph.op("Sub", owner, graph.constant(1, np.int32))
-        offset = graph.op("Sub", self._range(graph.op("Squeeze", total)), self._take(begins, owner))
-        is_end = graph.op("Equal", offset, self._less(self._take(lengths, owner), 1))
-        places = graph.op("Add", self._take(first, owner), offset)
-        own = graph.op("Where", is_end, graph.constant(0, np.int32), self._take(codes, places))
-        items = normalized(graph, decoded(graph, own), self.characters)
+        offset = graph.op("Sub", graph.numbers(graph.op("Squeeze", total)), graph.take(begins, owner))
+        is_end = graph.op("Equal", offset, graph.less(graph.take(lengths, owner), 1))
+        places = graph.op("Add", graph.take(first, owner), offset)
+        own = graph.op("Where", is_end, graph.constant(0, np.int32), graph.take(codes, places))
+        items = normalized(graph, decoded(graph, own), self.tables.characters)
         return aside, items, self._words(items)
 
     def _tokens(self, items: str, words: Words, max_tokens: int | None, pad: int, aside: str | None = None) -> str:
         """The grid, from all items and words; the words numbered `aside` are the last texts."""
         graph = self.graph
         sums, inverse = self._running_hash(items)
-        at_stop = self._take(sums, words.stop)
+        at_stop = graph.take(sums, words.stop)
         # Between words there are spaces alone, whose codes are 0.
-        keys = graph.op("Sub", at_stop, self._shifted(at_stop, np.int64))
-        keys = graph.op("Mul", keys, self._take(inverse, words.first))  # (W,)
+        keys = graph.op("Sub", at_stop, graph.shifted(at_stop, np.int64))
+        keys = graph.op("Mul", keys, graph.take(inverse, words.first))  # (W,)
         slots, is_piece = self._looked_up(keys)
-        ids_by_slot = graph.table("piece_ids", lambda: self.table.ids)
-        unknown = graph.constant(self.pieces.unknown, np.int32)
+        ids_by_slot = graph.table("piece_ids", lambda: self.tables.hash.ids)
+        unknown = graph.constant(self.tables.pieces.unknown, np.int32)
         lengths = graph.op("Sub", words.stop, words.first)
-        short = graph.op("Less", lengths, graph.int64(self.pieces.longest_word + 1))
+        short = graph.op("Less", lengths, graph.int64(self.tables.pieces.longest_word + 1))
         is_whole = graph.op("And", is_piece, short)
-        whole_ids = graph.op("Where", is_whole, self._take(ids_by_slot, slots), unknown)
+        whole_ids = graph.op("Where", is_whole, graph.take(ids_by_slot, slots), unknown)
 
         # Not by its key: words can be made whose key is anything.
-        ends = graph.op("Equal", self._take(items, words.first), graph.constant(NUL, np.int32))
+        ends = graph.op("Equal", graph.take(items, words.first), graph.constant(NUL, np.int32))
         is_own = graph.op("Not", ends)  # (W,) whether a word has tokens itself
         if aside:
-            falses = graph.cast(self._zeros(graph.op("Shape", aside)), TensorProto.BOOL)
+            falses = graph.cast(graph.filled(graph.op("Shape", aside)), TensorProto.BOOL)
             is_own = graph.op("ScatterElements", is_own, aside, falses)
         own = graph.cast(is_own, TensorProto.INT32)
         is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_whole))
-        cut_words = self._where(is_cut)  # (K,)
+        cut_words = graph.places_of(is_cut)  # (K,)
         cut = self._cut(cut_words, words, lengths, sums, inverse, ids_by_slot)
         tokens = graph.op("ScatterElements", own, cut_words, cut.counts)  # (W,) how many tokens of each word
         placed = graph.op("ScatterElements", own, cut_words, cut.is_unknown)  # (W,) 1 for a word that is one token
 
-        nul = self._where(ends)  # (B,) the word after each text
-        text = self._sums(graph.cast(ends, TensorProto.INT32), exclusive=1)  # (W,)
+        nul = graph.places_of(ends)  # (B,) the word after each text
+        text = graph.sums(graph.cast(ends, TensorProto.INT32), exclusive=1)  # (W,)
         texts = graph.op("Shape", nul)  # (1,) B
         if aside:
             # Words aside get the tokens of their own texts; these begin where their words do.
-            counts = self._take(self._sums(tokens), nul)
-            counts = graph.op("Sub", counts, self._shifted(counts, np.int32))
+            counts = graph.take(graph.sums(tokens), nul)
+            counts = graph.op("Sub", counts, graph.shifted(counts, np.int32))
             texts = graph.op("Sub", texts, graph.op("Shape", aside))
-            tokens = graph.op("ScatterElements", tokens, aside, self._from(counts, texts))
-        before = self._sums(tokens, exclusive=1)
-        stops = self._take(before, nul)
-        begins = self._shifted(stops, np.int32)  # (B,)
+            tokens = graph.op("ScatterElements", tokens, aside, graph.beyond(counts, texts))
+        before = graph.sums(tokens, exclusive=1)
+        stops = graph.take(before, nul)
+        begins = graph.shifted(stops, np.int32)  # (B,)
         longest = graph.op("Sub", stops, begins)
         if aside:
-            aside_text = self._take(text, aside)
-            rank = graph.op("Sub", self._take(before, aside), self._take(begins, aside_text))
-            longest = self._upto(longest, texts)
+            aside_text = graph.take(text, aside)
+            rank = graph.op("Sub", graph.take(before, aside), graph.take(begins, aside_text))
+            longest = graph.upto(longest, texts)
             begins = graph.op(
-                "Concat", self._upto(begins, texts), graph.op("Sub", self._from(begins, texts), rank), axis=0
+                "Concat", graph.upto(begins, texts), graph.op("Sub", graph.beyond(begins, texts), rank), axis=0
             )
-        rank = graph.op("Sub", before, self._take(begins, text))  # (W,) in its text
+        rank = graph.op("Sub", before, graph.take(begins, text))  # (W,) in its text
         if aside:
-            numbers = self._range(graph.op("Squeeze", texts))
+            numbers = graph.numbers(graph.op("Squeeze", texts))
             real = graph.op("Concat", graph.cast(numbers, TensorProto.INT32), aside_text, axis=0)
-            text = self._take(real, text)  # (W,)
+            text = graph.take(real, text)  # (W,)
         bounds = [1] if max_tokens is None else [1, max_tokens]
         longest = graph.op("ReduceMax", longest, keepdims=1)
         longest = graph.op("Clip", longest, *(graph.constant(bound, np.int32) for bound in bounds))  # (1,) L
@@ -269,104 +222,104 @@ class _Writer:
         nowhere = graph.cast(room, TensorProto.INT32)  # a place behind the grid
         begin = graph.op("Mul", text, longest)  # (W,) of a word's text in the grid
         # Words that are one token, and pieces of the others.
-        begins = graph.op("Concat", begin, self._take(begin, cut.word), axis=0)
-        ranks = graph.op("Concat", rank, graph.op("Add", self._take(rank, cut.word), cut.rank), axis=0)
+        begins = graph.op("Concat", begin, graph.take(begin, cut.word), axis=0)
+        ranks = graph.op("Concat", rank, graph.op("Add", graph.take(rank, cut.word), cut.rank), axis=0)
         is_there = graph.op("Concat", graph.cast(placed, TensorProto.BOOL), cut.is_piece, axis=0)
         if max_tokens is not None:
             is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
         at = graph.op("Where", is_there, graph.op("Add", begins, ranks), nowhere)
-        blank = self._zeros(graph.op("Add", room, graph.int64(1)), value=pad)
+        blank = graph.filled(graph.op("Add", room, graph.int64(1)), value=pad)
         flat = graph.op("ScatterElements", blank, at, graph.op("Concat", whole_ids, cut.ids, axis=0))
-        return graph.op("Reshape", self._but_last(flat), graph.op("Concat", texts, wide, axis=0))
+        return graph.op("Reshape", graph.but_last(flat), graph.op("Concat", texts, wide, axis=0))
 
     def _running_hash(self, items: str) -> tuple[str, str]:
         """Sums of code * BASE^(place + 1) before each place (N + longest piece,), and BASE^-place; int64 both."""
         graph = self.graph
         codes = graph.op("BitwiseAnd", items, graph.constant(CODES, np.int32))
         # Parts of words are looked for beyond the last one.
-        codes = graph.op("Pad", codes, graph.int64([0, self.pieces.longest + 1]), graph.constant(0, np.int32))
+        codes = graph.op("Pad", codes, graph.int64([0, self.tables.pieces.longest + 1]), graph.constant(0, np.int32))
         count = graph.op("Shape", codes)
         rows = graph.op("Add", graph.op("Div", count, graph.int64(COLUMNS)), graph.int64(1))  # (1,)
         powers_of = []
         for name, base, shift in (("powers", BASE, BASE), ("inverse_powers", INVERSE, np.uint64(1))):
             columns = graph.table(f"{name}_of_columns", partial(_columns, base, shift))
             steps = graph.table(f"{name}_of_rows", partial(_rows, base))
-            product = graph.op("Mul", columns, self._upto(steps, rows))  # (rows, COLUMNS)
+            product = graph.op("Mul", columns, graph.upto(steps, rows))  # (rows, COLUMNS)
             powers_of.append(graph.op("Reshape", product, graph.int64([-1])))
         factors, inverse = powers_of
-        hashed = graph.op("Mul", graph.cast(codes, TensorProto.INT64), self._upto(factors, count))
-        return self._sums(hashed, exclusive=1), inverse
+        hashed = graph.op("Mul", graph.cast(codes, TensorProto.INT64), graph.upto(factors, count))
+        return graph.sums(hashed, exclusive=1), inverse
 
     def _looked_up(self, keys: str) -> tuple[str, str]:
         """(n,) int64 slots of keys (n,) int64, and whether each holds the key."""
-        graph, table = self.graph, self.table
+        graph, table = self.graph, self.tables.hash
         bucket = graph.op("BitwiseAnd", keys, graph.int64(len(table.multipliers) - 1))
-        factor = self._take(graph.table("piece_multipliers", lambda: table.multipliers), bucket)
+        factor = graph.take(graph.table("piece_multipliers", lambda: table.multipliers), bucket)
         unsigned = graph.cast(graph.op("Mul", keys, factor), TensorProto.UINT64)  # shifts fill with zeros
         shift = graph.constant(64 - table.slot_bits, np.uint64)
         slot = graph.cast(graph.op("BitShift", unsigned, shift, direction="RIGHT"), TensorProto.INT64)
-        found = self._take(graph.table("piece_keys", lambda: table.keys), slot)
-        return slot, graph.op("Equal", found, keys)
+        held = graph.take(graph.table("piece_keys", lambda: table.keys), slot)
+        return slot, graph.op("Equal", held, keys)
 
     def _cut(self, cut_words: str, words: Words, lengths: str, sums: str, inverse: str, ids_by_slot: str) -> Cut:
         """Cut the words numbered `cut_words` (K,) into pieces."""
-        graph, width = self.graph, self.pieces.longest
-        count = self._take(lengths, cut_words)  # (K,)
+        graph, width = self.graph, self.tables.pieces.longest
+        count = graph.take(lengths, cut_words)  # (K,)
         # With one 0 more, there is a maximum when there is no word.
         most = graph.op("ReduceMax", graph.op("Pad", count, graph.int64([0, 1]), graph.int64(0)), keepdims=0)
         count = graph.op("Unsqueeze", count, graph.int64([1]))  # (K, 1)
-        left = graph.op("Sub", count, self._range(most))  # (K, most) characters to the end of the word
+        left = graph.op("Sub", count, graph.numbers(most))  # (K, most) characters to the end of the word
         both = graph.op("NonZero", graph.op("Greater", left, graph.int64(0)))  # (2, M)
         number, offset = (
             graph.op("Squeeze", graph.op("Slice", both, *map(graph.int64, ([part], [part + 1], [0]))), graph.int64([0]))
             for part in (0, 1)
         )
-        word = self._take(cut_words, number)  # (M,)
-        place = graph.op("Add", self._take(words.first, word), offset)
-        left = graph.op("Sub", self._take(words.stop, word), place)
+        word = graph.take(cut_words, number)  # (M,)
+        place = graph.op("Add", graph.take(words.first, word), offset)
+        left = graph.op("Sub", graph.take(words.stop, word), place)
         is_first = graph.op("Equal", offset, graph.int64(0))
         salt = graph.op("Where", is_first, graph.int64(0), graph.int64(int(SALT.view(np.int64))))
         start, backs, salt, left, from_ = (
-            graph.op("Unsqueeze", each, graph.int64([1]))  # (M, 1)
-            for each in (self._take(sums, place), self._take(inverse, place), salt, left, place)
+            graph.op("Unsqueeze", value, graph.int64([1]))  # (M, 1)
+            for value in (graph.take(sums, place), graph.take(inverse, place), salt, left, place)
         )
 
         sizes = np.arange(1, width + 1, dtype=np.int64)  # (P,)
         to = graph.op("Reshape", graph.op("Add", from_, graph.constant(sizes)), graph.int64([-1]))
         square = graph.int64([-1, width])
-        keys = graph.op("Sub", graph.op("Reshape", self._take(sums, to), square), start)  # (M, P)
+        keys = graph.op("Sub", graph.op("Reshape", graph.take(sums, to), square), start)  # (M, P)
         keys = graph.op("Add", graph.op("Mul", keys, backs), salt)
         slots, is_piece = self._looked_up(graph.op("Reshape", keys, graph.int64([-1])))
         inside = graph.op("GreaterOrEqual", left, graph.constant(sizes))
         is_piece = graph.op("And", graph.op("Reshape", is_piece, square), inside)
-        room = len(self.table.ids)
+        room = len(self.tables.hash.ids)
         ranked = graph.op("Add", graph.op("Reshape", slots, square), graph.constant(sizes * room))
         best = graph.op("ReduceMax", graph.op("Where", is_piece, ranked, graph.int64(0)), graph.int64([1]), keepdims=0)
         size = graph.op("Div", best, graph.int64(room))  # (M,) of the longest piece from here
-        ids = self._take(ids_by_slot, graph.op("BitwiseAnd", best, graph.int64(room - 1)))
+        ids = graph.take(ids_by_slot, graph.op("BitwiseAnd", best, graph.int64(room - 1)))
 
         # Which characters begin a piece: the first, and from there on by jumps whose number doubles each round. A jump
         # from a word's end lands on the next word's first character, which begins a piece anyway.
         total = graph.op("Shape", place)  # (1,)
-        here = self._range(graph.op("Squeeze", total))
+        here = graph.numbers(graph.op("Squeeze", total))
         jump = graph.op("Concat", graph.op("Add", here, size), total, axis=0)  # (M + 1,)
         first = graph.cast(is_first, TensorProto.INT32)
         seen = graph.op("Pad", first, graph.int64([0, 1]), graph.constant(0, np.int32))
-        rounds = int(np.ceil(np.log2(self.pieces.longest_word)))
+        rounds = int(np.ceil(np.log2(self.tables.pieces.longest_word)))
         for turn in range(rounds):
             seen = graph.op("ScatterElements", seen, jump, seen, reduction="max")
             if turn < rounds - 1:
-                jump = self._take(jump, jump)
-        seen = self._but_last(seen)  # (M,)
+                jump = graph.take(jump, jump)
+        seen = graph.but_last(seen)  # (M,)
 
         stuck = graph.op("Greater", seen, graph.cast(size, TensorProto.INT32))
-        none = self._zeros(graph.op("Shape", cut_words))
+        none = graph.filled(graph.op("Shape", cut_words))
         bad = graph.op("ScatterElements", none, number, graph.cast(stuck, TensorProto.INT32), reduction="max")
-        good = graph.op("Greater", seen, self._take(bad, number))
+        good = graph.op("Greater", seen, graph.take(bad, number))
         begun = graph.cast(good, TensorProto.INT32)
         counts = graph.op("ScatterElements", bad, number, begun, reduction="add")
-        before = self._sums(begun, exclusive=1)
-        rank = graph.op("Sub", before, self._take(before, graph.op("Sub", here, offset)))
+        before = graph.sums(begun, exclusive=1)
+        rank = graph.op("Sub", before, graph.take(before, graph.op("Sub", here, offset)))
         return Cut(counts, bad, word, ids, good, rank)
 
 

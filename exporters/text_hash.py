@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .text_tables import Pieces
+from .text_pieces import Pieces
 
 __all__ = ["BASE", "INVERSE", "SALT", "PieceTable", "piece_table", "powers"]
 

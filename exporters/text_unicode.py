@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 
 from .graph_builder import GraphBuilder
-from .text_tables import PAGE, WORD, Characters
+from .text_characters import PAGE, WORD, Characters
 
 __all__ = ["decoded", "normalized"]
 

@@ -1,4 +1,4 @@
-"""Graphs that start from token ids: `bag` (flat ids and offsets) and `tokens` (padded ids and a mask)."""
+"""Graphs that start from token ids: `bag` (flat, with offsets), `tokens` (padded, with a mask), `fixed` (one text)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import onnx
 from onnx import TensorProto
 
 from .graph_builder import GraphBuilder
-from .pooling import Pooling, take
+from .pooling import Pooling, take_grid
 
-__all__ = ["bag_graph", "tokens_graph"]
+__all__ = ["bag_graph", "fixed_graph", "tokens_graph"]
 
 
 def bag_graph(pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -32,7 +32,7 @@ def bag_graph(pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
     columns = graph.op("Range", graph.int64(0), graph.op("Max", longest, graph.int64(1)), graph.int64(1))  # (L,)
     inside = graph.op("Less", columns, graph.op("Unsqueeze", lengths, graph.int64([1])))  # (B, L)
     places = graph.op("Add", columns, graph.op("Unsqueeze", "offsets", graph.int64([1])))  # (B, L)
-    grid = take(graph, padded_ids, graph.op("Where", inside, places, total))  # (B, L), PAD where nothing is
+    grid = take_grid(graph, padded_ids, graph.op("Where", inside, places, total))  # (B, L), PAD where nothing is
     graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
     return graph.finish(
         "edge_potion_bag",
@@ -62,4 +62,23 @@ def tokens_graph(pooling: Pooling, metadata: Mapping[str, str], *, token_embeddi
         {"input_ids": ["texts", "tokens"], "attention_mask": ["texts", "tokens"]},
         outputs,
         metadata,
+    )
+
+
+def fixed_graph(pooling: Pooling, metadata: Mapping[str, str], max_tokens: int) -> onnx.ModelProto:
+    """`input_ids`, `attention_mask` int32 (1, L) with L = `max_tokens` -> `sentence_embedding` float32 (1, D).
+
+    NNAPI takes neither dynamic shapes nor int64 indices.
+    """
+    graph = GraphBuilder()
+    taken = graph.cast("attention_mask", TensorProto.BOOL)
+    grid = graph.op("Where", taken, "input_ids", graph.constant(pooling.pad, np.int32))  # (1, L)
+    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
+    inputs = {"input_ids": [1, max_tokens], "attention_mask": [1, max_tokens]}
+    return graph.finish(
+        "edge_potion_fixed",
+        inputs,
+        {"sentence_embedding": [1, pooling.dim]},
+        metadata,
+        dict.fromkeys(inputs, TensorProto.INT32),
     )

@@ -35,11 +35,11 @@ def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None
         log.warning("[distill] dims is %d, and the teacher's token vectors have %d values: these", asked, width)
     if features_width is None:
         check_featurize(recipe.featurize, teacher)
-        made = teacher.pooled_width(recipe.featurize.pooling)
-        if made < min(asked, width):
+        width_of_vectors = teacher.pooled_width(recipe.featurize.pooling)
+        if width_of_vectors < min(asked, width):
             raise RecipeError(
                 f"[distill] dims is {asked}, and [featurize] pooling = {recipe.featurize.pooling!r} gives vectors of "
-                f"{made} dimensions with this teacher; ask for at most {made}"
+                f"{width_of_vectors} dimensions with this teacher; ask for at most {width_of_vectors}"
             )
     elif features_width < min(asked, width):
         raise RecipeError(

@@ -226,11 +226,11 @@ def _save(file: Path, trained: Student, best: Any, progress: Progress) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: tensor.cpu() for name, tensor in {**trained.tensors(), "best": best}.items()}
-    told = {"progress": json.dumps(asdict(progress))}
-    told["sha256"] = _sha256(tensors, told["progress"])
+    metadata = {"progress": json.dumps(asdict(progress))}
+    metadata["sha256"] = _sha256(tensors, metadata["progress"])
     with file_written_whole(file) as beside:
         try:
-            save_file(tensors, beside, metadata=told)
+            save_file(tensors, beside, metadata=metadata)
         except SafetensorError as failure:  # a full disk, which is no OSError there
             raise InputError(f"cannot write {file} ({failure})") from failure
 
@@ -250,11 +250,12 @@ def _resume(file: Path, trained: Student, best: Any) -> Progress:
     if not file.is_file():
         return Progress()
     try:
-        with safe_open(file, framework="pt") as found:
-            tensors = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 - no dict
-            told = found.metadata() or {}
-            progress = Progress(**json.loads(told["progress"]))
-        if told.get("sha256", "") not in ("", _sha256(tensors, told["progress"])):  # an earlier version kept none
+        with safe_open(file, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no dict
+            metadata = stored.metadata() or {}
+            progress = Progress(**json.loads(metadata["progress"]))
+        kept = metadata.get("sha256", "")  # "" by an earlier version
+        if kept and kept != _sha256(tensors, metadata["progress"]):
             raise ValueError("its checksum is another")
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as failure:
         log.warning("%s is damaged (%s); training begins anew", file.name, failure)

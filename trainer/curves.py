@@ -101,6 +101,6 @@ def _whole_lines(file: Path) -> Iterator[dict[str, float]]:
     """The lines that can be read: the last may be half, or zeros, where the machine lost power."""
     for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
         with suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict) and "step" in found:
-                yield found
+            entry = json.loads(line)
+            if isinstance(entry, dict) and "step" in entry:
+                yield entry

@@ -18,8 +18,9 @@ from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
 from edge_potion.tokens import pad_id, unk_id
 
 from .card import distilled_card
-from .pca import reduce_rows
-from .recipe import DistillRecipe, fingerprint, to_toml
+from .postprocess import reduce_rows
+from .recipe import DistillRecipe
+from .recipe_file import fingerprint, to_toml
 from .teacher import Teacher, load_teacher
 from .teacher_name import short_name
 from .vocabulary import Vocabulary, build_vocabulary

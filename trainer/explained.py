@@ -7,23 +7,24 @@ import textwrap
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .recipe import Recipe, toml_value
+from .recipe import Recipe
+from .recipe_file import toml_value
 
 __all__ = ["explained"]
 
 
 def explained(recipe: Recipe) -> str:
-    """A recipe as TOML that `load_recipe` reads back, with what each key means, and its default where it has another.
+    """A recipe as TOML that `load_recipe` reads back, with what part key means, and its default where it has another.
 
-    The words are those of the docstrings in this file.
+    The words are those of the docstrings in `recipe`.
     """
     lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
-    for each in fields(Recipe):
-        section, usual = getattr(recipe, each.name), getattr(Recipe(), each.name)
+    for part in fields(Recipe):
+        section, usual = getattr(recipe, part.name), getattr(Recipe(), part.name)
         if not is_dataclass(section):
             continue
         meanings = _meanings(type(section))
-        lines += [*_comment((type(section).__doc__ or "").split("\n")[0]), f"[{each.name}]"]
+        lines += [*_comment((type(section).__doc__ or "").split("\n")[0]), f"[{part.name}]"]
         for key in (inner.name for inner in fields(section)):
             lines += [*_comment(meanings.get(key, "")), _with_default(key, section, usual)]
         lines.append("")
@@ -33,8 +34,8 @@ def explained(recipe: Recipe) -> str:
 def _meanings(kind: type[Any]) -> dict[str, str]:
     """What each attribute of a section is, from its docstring and those of the sections that it is made from."""
     meanings: dict[str, str] = {}
-    for each in reversed(kind.__mro__):
-        listed = (each.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    for base in reversed(kind.__mro__):
+        listed = (base.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
         for names, words in re.findall(r"^ {8}(\w[\w, ]*): (.+(?:\n {9,}.+)*)", listed, re.MULTILINE):
             meanings.update(dict.fromkeys(names.split(", "), " ".join(words.split())))
     return meanings

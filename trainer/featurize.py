@@ -21,7 +21,8 @@ from edge_potion.writing import file_written_whole
 
 from .recipe import FeaturizeRecipe
 from .shards import MANIFEST, Counts, Shard, count_files, read_counts, shard_files, write_counts, write_shard
-from .teacher import Teacher, teacher_digest
+from .teacher import Teacher
+from .teacher_files import teacher_digest
 
 __all__ = ["featurize"]
 
@@ -60,8 +61,9 @@ def featurize(
     }
     if recipe.pooling == "model":  # before, it was the teacher's Pooling alone
         made_from["modules"] = [step.kind for step in teacher.pipeline.steps]
-    told = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": teacher.pooled_width(recipe.pooling)}
-    done = _already_there(out, made_from, told)
+    width = teacher.pooled_width(recipe.pooling)
+    notes = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": width}
+    done = _already_there(out, made_from, notes)
     if done:
         log.info("features: going on after %d whole shards", len(done))
     skipped: Counter[str] = Counter()
@@ -85,25 +87,25 @@ def featurize(
     return {"rows": rows, "skipped": dict(skipped)}
 
 
-def _already_there(out: Path, made_from: dict[str, object], told: dict[str, object]) -> dict[int, Counts]:
+def _already_there(out: Path, made_from: dict[str, object], notes: dict[str, object]) -> dict[int, Counts]:
     """The counts of the whole shards in `out`, which must be made from the same; writes the manifest when it is new."""
     file = out / MANIFEST
     ours = count_files(out)
     if (ours or file.is_file()) and _is_damaged(file):
         log.warning("features: %s is damaged, and nobody knows what the shards were made from: all anew", file)
-        for each in (*shard_files(out), *ours.values(), file):
-            each.unlink(missing_ok=True)
+        for damaged in (*shard_files(out), *ours.values(), file):
+            damaged.unlink(missing_ok=True)
     if not file.is_file():
         if shard_files(out):
             raise InputError(f"{out} holds shards without a {MANIFEST}; choose another folder")
         with file_written_whole(file) as beside:
-            beside.write_text(json.dumps({**told, **made_from}, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps({**notes, **made_from}, indent=2) + "\n", encoding="utf-8")
         return {}
-    found = read_json(file)
-    if differing := [key for key, value in made_from.items() if found.get(key) != value]:
+    manifest = read_json(file)
+    if differing := [key for key, value in made_from.items() if manifest.get(key) != value]:
         key = differing[0]
         raise InputError(
-            f"{out} holds features of another kind: {key} is {found.get(key)!r} there and {made_from[key]!r} now; "
+            f"{out} holds features of another kind: {key} is {manifest.get(key)!r} there and {made_from[key]!r} now; "
             "choose another folder, or remove it"
         )
     done = {}

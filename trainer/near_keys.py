@@ -32,7 +32,7 @@ SYNONYMS = {
     **dict.fromkeys(("shard_size", "rows_per_shard"), "shard_rows"),
     **dict.fromkeys(("min_length", "min_chars"), "min_characters"),
     **dict.fromkeys(("max_chars",), "max_characters"),
-    **dict.fromkeys(("distill", "distillation", "model2vec"), "distill"),
+    **dict.fromkeys(("distil", "distillation", "model2vec"), "distill"),
     **dict.fromkeys(("featurise", "features"), "featurize"),
     **dict.fromkeys(("bornagain", "self_distillation", "born-again"), "born_again"),
     **dict.fromkeys(("contrastive", "training", "train"), "contrast"),

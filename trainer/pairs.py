@@ -24,7 +24,7 @@ from edge_potion.static_model import NORM_EPS, StaticModel
 from edge_potion.tokens import tokenize
 from edge_potion.writing import file_written_whole
 
-from .pca import Pca, fit_pca
+from .postprocess import Pca, fit_pca
 from .run_folder import WORK
 from .shards import Features, Shard
 
@@ -187,9 +187,9 @@ def _append(
     skipped: Counter[str],
 ) -> np.ndarray:
     """Append the rows that have a known token and a target to both files; their lengths."""
-    found = tokenize(student.tokenizer, part.texts, student.card.max_tokens)
-    known = ~np.isin(found.flat, student.dropped_ids)
-    owner = np.repeat(np.arange(len(part.texts)), found.lengths)
+    tokens = tokenize(student.tokenizer, part.texts, student.card.max_tokens)
+    known = ~np.isin(tokens.flat, student.dropped_ids)
+    owner = np.repeat(np.arange(len(part.texts)), tokens.lengths)
     lengths = np.bincount(owner[known], minlength=len(part.texts))
     wide = pca.apply(part.vectors.astype(np.float64))  # (n, D) f32
     with np.errstate(over="ignore"):
@@ -197,7 +197,7 @@ def _append(
     # No rotation of a vector has a value above its length.
     usable = (np.linalg.norm(wide, axis=1) <= LARGEST) & targets.any(axis=1)
     kept = usable & (lengths > 0)
-    append(ids_file, found.flat[known & kept[owner]].astype(np.int32))
+    append(ids_file, tokens.flat[known & kept[owner]].astype(np.int32))
     append(targets_file, targets[kept])
     skipped["no known token"] += int((lengths == 0).sum())
     skipped["target that is zero or too large in float16"] += int((~usable & (lengths > 0)).sum())

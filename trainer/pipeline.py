@@ -1,7 +1,4 @@
-"""The whole recipe: a teacher's name -> a 256-D model folder, stage by stage, each kept in the run's folder.
-
-The recipe is that of potion-256d-v3's model card, and its stages have the card's numbers; 0 is the corpus.
-"""
+"""The whole recipe: a teacher's name -> a 256-D model folder, stage by stage, each kept in the run's folder."""
 
 from __future__ import annotations
 
@@ -22,20 +19,19 @@ from edge_potion.writing import refuse_unwritable
 from .card import trained_card
 from .contrast import split_rows
 from .pairs import open_pairs
-from .recipe import Recipe, load_recipe, to_toml
-from .run_folder import Made, Run, check_stage
-from .sources import FEATURIZED, Sources, find_sources
-from .stages import Stages, model_of
+from .recipe import Recipe
+from .recipe_file import load_recipe, to_toml
+from .run_folder import Artifact, Run, check_stage
+from .sources import Files, Given, Sources, find_sources
+from .stages import BORN_AGAIN, CONTRAST, CORPUS, DISTILL, FEATURIZE, MODEL_STAGES, PAIRS, PCA, POWER
+from .steps import Steps, model_of
 from .summary import agreement, write_summary
-from .teacher import licence_of
+from .teacher_files import licence_of
 from .teacher_name import short_name
 
 __all__ = ["TrainedModel", "featurize_corpus", "train"]
 
 log = logging.getLogger("edge_potion")
-
-MODEL_STAGES = ("1-distill", "3-contrast", "4-born-again", "5-power", "6-pca")
-Files = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -90,83 +86,52 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     check_stage(from_stage)
-    sources = find_sources(
-        recipe,
-        teacher,
-        corpus,
-        features,
-        device,
-        revision,
-        trust_remote_code,
-        show_progress=show_progress,
-        text_column=text_column,
-    )
-    stages, run = Stages(sources), Run(Path(out))
+    given = Given(teacher, corpus, text_column, features, device, revision, trust_remote_code, show_progress)
+    sources = find_sources(recipe, given)
+    steps, run = Steps(sources), Run(Path(out))
     if sources.device != "cpu":
         log.warning("on %s, a run that was killed may differ from an undisturbed one in the last bits", sources.device)
     refuse_unwritable(run.folder / "model")
     with run.held(sources.teacher, from_stage):
-        corpus_ = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        distilled = run.stage("1-distill", stages.distill, recipe.distill, sources.vocabulary, corpus_)
-        vectors = sources.features or run.stage(
-            FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, corpus_
-        )
-        pairs = run.stage("2-pairs", stages.pairs, None, distilled, vectors)
-        contrast = run.stage("3-contrast", stages.contrast, recipe.contrast, distilled, pairs)
-        born_again = run.stage("4-born-again", stages.born_again, recipe.born_again, distilled, pairs, contrast)
-        power = run.stage("5-power", stages.power, recipe.power, born_again)
-        pca = run.stage("6-pca", stages.pca, recipe.pca, power)
-        return _published(run, sources, [corpus_, distilled, vectors, pairs, contrast, born_again, power, pca])
+        texts = run.stage(CORPUS, steps.corpus, recipe.corpus, sources.corpus)
+        distilled = run.stage(DISTILL, steps.distill, recipe.distill, sources.vocabulary, texts)
+        vectors = sources.features or run.stage(FEATURIZE, steps.featurize, recipe.featurize, sources.teacher, texts)
+        pairs = run.stage(PAIRS, steps.pairs, None, distilled, vectors)
+        contrast = run.stage(CONTRAST, steps.contrast, recipe.contrast, distilled, pairs)
+        born_again = run.stage(BORN_AGAIN, steps.born_again, recipe.born_again, distilled, pairs, contrast)
+        power = run.stage(POWER, steps.power, recipe.power, born_again)
+        pca = run.stage(PCA, steps.pca, recipe.pca, power)
+        return _published(run, sources, [texts, distilled, vectors, pairs, contrast, born_again, power, pca])
 
 
 @unfailing_stderr()
-def featurize_corpus(
-    recipe: str | Path | Recipe,
-    out: str | Path,
-    *,
-    teacher: str | Path | None = None,
-    corpus: Files = (),
-    text_column: str = "text",
-    device: str | None = None,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    show_progress: bool = False,
-) -> Path:
+def featurize_corpus(recipe: str | Path | Recipe, out: str | Path, **given: Any) -> Path:
     """The corpus and stage 2 alone; `train` with the same `out` goes on from there, or takes the folder as `features`.
 
-    Arguments and errors are those of `train`. Returns the folder of the shards.
+    Arguments and errors are those of `train`. Returns the folder of the shards. No `last_stage` of `train`: it leaves
+    out stage 1, and asks nothing of the recipe that a teacher alone cannot give.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    sources = find_sources(
-        recipe,
-        teacher,
-        corpus,
-        None,
-        device,
-        revision,
-        trust_remote_code,
-        show_progress=show_progress,
-        text_column=text_column,
-        featurize_alone=True,
-    )
-    stages, run = Stages(sources), Run(Path(out))
+    sources = find_sources(recipe, Given(**given), featurize_alone=True)
+    steps, run = Steps(sources), Run(Path(out))
     with run.held(sources.teacher):
-        sampled = run.stage("0-corpus", stages.corpus, recipe.corpus, sources.corpus)
-        return run.stage(FEATURIZED, stages.featurize, recipe.featurize, sources.teacher, sampled).folder
+        texts = run.stage(CORPUS, steps.corpus, recipe.corpus, sources.corpus)
+        return run.stage(FEATURIZE, steps.featurize, recipe.featurize, sources.teacher, texts).folder
 
 
-def _published(run: Run, sources: Sources, made: Sequence[Made]) -> TrainedModel:
+def _published(run: Run, sources: Sources, artifacts: Sequence[Artifact]) -> TrainedModel:
     """Write DIR/summary.json and DIR/model: the last stage's table under a card that tells the whole run."""
     recipe = sources.recipe
-    by_name = {stage.name: stage for stage in made if stage is not sources.features}
-    pairs = open_pairs(by_name["2-pairs"].folder)
+    by_name = {artifact.name: artifact for artifact in artifacts if artifact is not sources.features}
+    pairs = open_pairs(by_name[PAIRS.name].folder)
     first, second = (split_rows(len(pairs), section).held_out for section in (recipe.contrast, recipe.born_again))
     held_out = np.intersect1d(first, second)  # by both trainings; with one seed, they hold out the same
-    scores = {name: agreement(model_of(by_name[name]), pairs, held_out) for name in MODEL_STAGES}
+    names = [stage.name for stage in MODEL_STAGES]
+    scores = {name: agreement(model_of(by_name[name]), pairs, held_out) for name in names}
     summary = write_summary(run.folder / "summary.json", list(by_name.values()), scores)
 
-    last = model_of(by_name["6-pca"])
-    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": by_name["6-pca"].fingerprint}
+    last = model_of(by_name[PCA.name])
+    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": by_name[PCA.name].fingerprint}
     name = f"potion-{short_name(origin['teacher'])}-{last.dim}d"
     packages = ("torch", "transformers", "tokenizers", "numpy")
     versions = {"edge-potion": edge_potion.__version__, **{package: version(package) for package in packages}}

@@ -135,10 +135,10 @@ def _layer_norm(step: Step, width: int) -> Follow:
     file = step.folder / "model.safetensors"
     if not file.is_file():
         raise ModelFormatError(f"{file} is missing; nothing pickled is loaded: save the module as safetensors")
-    found = tensors_of(file)
-    if {name: tensor.shape for name, tensor in found.items()} != {"norm.weight": (width,), "norm.bias": (width,)}:
+    tensors = tensors_of(file)
+    if {name: tensor.shape for name, tensor in tensors.items()} != {"norm.weight": (width,), "norm.bias": (width,)}:
         raise ModelFormatError(f"{file} holds no norm.weight and norm.bias of {width} values")
-    weight, bias = (torch.from_numpy(found[name].astype("float32")) for name in ("norm.weight", "norm.bias"))
+    weight, bias = (torch.from_numpy(tensors[name].astype("float32")) for name in ("norm.weight", "norm.bias"))
 
     def follow(vectors: Any) -> Any:
         on = vectors.device

@@ -22,39 +22,27 @@ import edge_potion
 from edge_potion.disk import lock, remove, synced
 from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.find import read_json
-from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
+from edge_potion.manifest import FileSum, damaged, file_sum, sum_in
 from edge_potion.workshop import TEMPORARY, sweep, take_name
 from edge_potion.writing import file_written_whole, is_litter
 
 from .memory import peak_memory_mb, reset_peak_memory
-from .recipe import fingerprint, to_toml
+from .recipe_file import fingerprint, to_toml
+from .stages import LAST_STAGE, STAGES, Stage
 
-__all__ = ["WORK", "Made", "Run", "check_stage"]
+__all__ = ["WORK", "Artifact", "Run", "check_stage"]
 
 log = logging.getLogger("edge_potion")
 
 RUN_FILE, STAGE_FILE, LOCK = "run.json", "stage.json", ".lock"
 WORK = "work"
 AT_WORK = f"{WORK}/fingerprint.json"
-# What each stage makes, by the version of its code: raise a number when the same inputs give something else, so that
-# nobody goes on with what older code made. A stage's position also says its number: the corpus belongs to stage 1.
-VERSIONS = {
-    "0-corpus": 1,
-    "1-distill": 1,
-    "2-featurize": 1,
-    "2-pairs": 2,
-    "3-contrast": 1,
-    "4-born-again": 1,
-    "5-power": 1,
-    "6-pca": 1,
-}
-LAST = 6
 
 Make = Callable[..., Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Made:
+class Artifact:
     """Something that stages are made from: a finished stage, or what a run begins with.
 
     Attributes:
@@ -82,7 +70,7 @@ class Run:
         try:
             self.folder = folder.expanduser().resolve()
             self.folder.mkdir(parents=True, exist_ok=True)
-            names = {each.name for each in self.folder.iterdir()}
+            names = {entry.name for entry in self.folder.iterdir()}
         except (OSError, RuntimeError) as failure:  # RuntimeError: a loop of links
             raise InputError(f"cannot use {folder} as the run's folder: {failure}") from failure
         foreign = sorted(name for name in names if not name.startswith(TEMPORARY) and name != LOCK)
@@ -90,7 +78,7 @@ class Run:
             raise InputError(f"{folder} holds {foreign[0]!r} and no run of ours; name a new folder")
 
     @contextmanager
-    def held(self, teacher: Made, from_stage: int | None = None) -> Iterator[None]:
+    def held(self, teacher: Artifact, from_stage: int | None = None) -> Iterator[None]:
         """Nobody else may write into the folder in this block, and all of it belongs to one teacher.
 
         Args:
@@ -114,13 +102,13 @@ class Run:
         except OSError as failure:
             raise InputError(f"cannot work in {self.folder}: {failure}") from failure
 
-    def stage(self, name: str, make: Make, section: Any, *before: Made) -> Made:
-        """The stage `name`: as it is when fingerprint and files are what they should be, else made by `make`.
+    def stage(self, stage: Stage, make: Make, section: Any, *before: Artifact) -> Artifact:
+        """What a stage gives: as it is when fingerprint and files are what they should be, else made by `make`.
 
         Where a file is damaged, `make` is called with what is whole: of features, the damaged shards alone are new.
 
         Args:
-            name: "<n>-<stage>"; n is its number.
+            stage: a row of STAGES.
             make: called as make(folder, section, *before), with a folder that may hold what a killed call left; returns
                 facts for the record.
             section: of the recipe, None for a stage without one.
@@ -130,8 +118,8 @@ class Run:
             InputError: the folder cannot be written to, or the stage's holds files of the user; what `make` raises goes
                 through.
         """
-        toml = "" if section is None else to_toml(section)
-        mark = fingerprint(name, str(VERSIONS[name]), toml, *(each.fingerprint for each in before))
+        name, toml = stage.name, "" if section is None else to_toml(section)
+        mark = fingerprint(name, str(stage.version), toml, *(artifact.fingerprint for artifact in before))
         goal, part = self.folder / name, self.folder / f".{name}.part"
         for place in (goal, part):  # in the part, when it was killed just before it took its name
             if _mark_of(place / STAGE_FILE) != mark:
@@ -143,8 +131,8 @@ class Run:
             log.info("%s: done before", name)
             if place == part:
                 remove(part / WORK)
-                _take_name(part, goal)
-            return Made(name, goal, mark, _read(goal / STAGE_FILE))
+                take_name(part, goal)
+            return Artifact(name, goal, mark, _read(goal / STAGE_FILE))
         _refuse_foreign(goal)
         goes_on = _mark_of(part / AT_WORK) == mark
         if not goes_on:
@@ -163,18 +151,19 @@ class Run:
             "went_on": goes_on,
             "peak_memory_mb": peak_memory_mb(),
             **facts,
-            "files": {name: file_sum(part / name).told() for name in _files_of(part)},
+            "files": {name: file_sum(part / name).as_json() for name in _files_of(part)},
         }
         synced(part)
         _write(part / STAGE_FILE, record)
         remove(part / WORK)
-        _take_name(part, goal)
-        return Made(name, goal, mark, _read(goal / STAGE_FILE))
+        take_name(part, goal)
+        return Artifact(name, goal, mark, _read(goal / STAGE_FILE))
 
     def _holds_stages(self) -> bool:
         """Whether stages of ours are in the folder, as in one whose run.json was damaged."""
-        marks = ((self.folder / name / STAGE_FILE, self.folder / f".{name}.part" / AT_WORK) for name in VERSIONS)
-        return any(_mark_of(file) for files in marks for file in files)
+        names = [name for stage in STAGES for name in (stage.name, stage.earlier_name) if name]
+        files = ((self.folder / name / STAGE_FILE, self.folder / f".{name}.part" / AT_WORK) for name in names)
+        return any(_mark_of(file) for both in files for file in both)
 
     def _set_to_work(self, place: Path, part: Path, mark: str, damage: Sequence[str]) -> None:
         """Have a stage with damaged files go on with those that are whole."""
@@ -189,7 +178,11 @@ class Run:
         _write(part / AT_WORK, {"fingerprint": mark})
         (part / STAGE_FILE).unlink()
 
-    def _belong_to(self, teacher: Made, from_stage: int | None) -> None:
+    def _belong_to(self, teacher: Artifact, from_stage: int | None) -> None:
+        """Hold the folder to its teacher, whose vectors are in every stage, and forget what is to be made anew.
+
+        What is forgotten keeps its files until it is made: a stage without a fingerprint is not gone on from.
+        """
         file = self.folder / RUN_FILE
         known = _read(file).get("edge_potion", {})
         if known and known.get("fingerprint") != teacher.fingerprint and from_stage != 1:
@@ -198,29 +191,37 @@ class Run:
                 f"{teacher.name} is {teacher.fingerprint} now; name another folder, or pass --from-stage 1"
             )
         if from_stage is not None and known.get("forgotten_from") != from_stage:
-            for name in VERSIONS:
-                record = self.folder / name / STAGE_FILE
-                if max(int(name[0]), 1) >= from_stage:
-                    remove(self.folder / f".{name}.part")
+            for stage in STAGES:
+                record = self.folder / stage.name / STAGE_FILE
+                if stage.number >= from_stage:
+                    remove(self.folder / f".{stage.name}.part")
                     if record.is_file():  # what is ours in that folder is still ours
                         _write(record, {"files": _read(record).get("files", [])})
         self._note(teacher, from_stage)
 
-    def _note(self, teacher: Made, forgotten_from: int | None) -> None:
+    def _note(self, teacher: Artifact, forgotten_from: int | None) -> None:
         known = {"teacher": teacher.name, "fingerprint": teacher.fingerprint, "forgotten_from": forgotten_from}
         _write(self.folder / RUN_FILE, {"edge_potion": known})
 
     def _clean(self) -> None:
         """Remove what a killed run was writing, and give back their names to stages that it had moved away."""
         sweep(self.folder)
-        for name in VERSIONS:
+        for name in (stage.name for stage in STAGES):
             goal, old = self.folder / name, self.folder / f".{name}.old"  # by an earlier version
             if os.path.lexists(old) and not os.path.lexists(goal):
                 take_name(old, goal)
             remove(old)
             # Nobody else writes into a part: the run's lock is ours.
-            for each in list((self.folder / f".{name}.part").rglob(f"{TEMPORARY}*")):
-                remove(each)
+            for leftover in list((self.folder / f".{name}.part").rglob(f"{TEMPORARY}*")):
+                remove(leftover)
+        for stage in STAGES:
+            if stage.earlier_name and (self.folder / stage.earlier_name).is_dir():
+                log.warning(
+                    "%s is of an earlier version, and nothing goes on from it: it is made anew as %s, with the stages "
+                    "that follow from it, while the corpus and features stay; remove it when you like",
+                    self.folder / stage.earlier_name,
+                    stage.name,
+                )
 
 
 @contextmanager
@@ -236,8 +237,8 @@ def _locked(file: Path) -> Iterator[None]:
 
 def check_stage(number: int | None) -> None:
     """Raise InputError unless a stage to begin anew with is one that a run has, or None."""
-    if number is not None and (type(number) is not int or not 1 <= number <= LAST):
-        raise InputError(f"from_stage is {number!r}; a stage from 1 to {LAST} was expected")
+    if number is not None and (type(number) is not int or not 1 <= number <= LAST_STAGE):
+        raise InputError(f"from_stage is {number!r}; a stage from 1 to {LAST_STAGE} was expected")
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def _damage_in(place: Path) -> list[str]:
     if not isinstance(files, dict):
         log.warning("%s was made by a version that kept no checksums; it is taken as it is", place.name)
         return []
-    sums = {name: told_sum(told) or FileSum(-1, "") for name, told in files.items()}
+    sums = {name: sum_in(entry) or FileSum(-1, "") for name, entry in files.items()}
     return list(damaged(place, sums))
 
 
@@ -285,11 +286,6 @@ def _refuse_foreign(goal: Path) -> None:
     except ModelFormatError as failure:
         raise InputError(f"{failure}; see that nothing in {goal} is yours, and remove it: it is made again") from None
     ours = {STAGE_FILE, *(name.split("/")[0] for name in record.get("files", ()))}
-    foreign = sorted(each.name for each in goal.iterdir() if each.name not in ours and not is_litter(each.name))
+    foreign = sorted({entry.name for entry in goal.iterdir() if not is_litter(entry.name)} - ours)
     if foreign:
         raise InputError(f"{goal} is made anew and holds {foreign[0]!r}, which is not ours; move that elsewhere first")
-
-
-def _take_name(part: Path, goal: Path) -> None:
-    """Give a finished stage its name; an older one of that name goes. A kill in between is mended by the next call."""
-    take_name(part, goal)

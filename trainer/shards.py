@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.find import read_json
-from edge_potion.manifest import FileSum, damaged, file_sum, told_sum
+from edge_potion.manifest import FileSum, damaged, file_sum, sum_in
 from edge_potion.writing import file_written_whole
 
 __all__ = [
@@ -84,15 +84,15 @@ class Features:
         digest = hashlib.sha256()
         for file in self.files:
             try:
-                found = file_sum(file)
+                checksum = file_sum(file)
             except OSError as failure:
                 raise ModelFormatError(f"{file} cannot be read ({failure})") from failure
-            if self.sums.get(file.name, found) != found:
+            if self.sums.get(file.name, checksum) != checksum:
                 raise ModelFormatError(
                     f"{file} is damaged: its checksum is not the one that was kept when it was written; copy the "
                     "folder again, or run the same `edge-potion featurize` again, which makes that shard anew"
                 )
-            digest.update(f"{file.name} {found.sha256}\n".encode())
+            digest.update(f"{file.name} {checksum.sha256}\n".encode())
         return digest.hexdigest()[:12]
 
 
@@ -141,8 +141,8 @@ def count_name(number: int) -> str:
 
 def count_files(folder: Path) -> dict[int, Path]:
     """The count files in `folder`, by the shard's number."""
-    found = ((COUNT_NAME.fullmatch(file.name), file) for file in sorted(folder.iterdir()))
-    return {int(match[1]): file for match, file in found if match}
+    matches = ((COUNT_NAME.fullmatch(file.name), file) for file in sorted(folder.iterdir()))
+    return {int(match[1]): file for match, file in matches if match}
 
 
 @dataclass(frozen=True)
@@ -176,16 +176,16 @@ class Counts:
 def read_counts(folder: Path, number: int) -> Counts | None:
     """What stands in the count file of shard `number`; None where it is missing or damaged."""
     try:
-        told = read_json(folder / count_name(number))
+        content = read_json(folder / count_name(number))
     except ModelFormatError:
         return None
-    rows, file = told.pop("rows", None), told.pop("file", None)
-    if type(rows) is not int or not all(type(count) is int for count in told.values()):
+    rows, file = content.pop("rows", None), content.pop("file", None)
+    if type(rows) is not int or not all(type(count) is int for count in content.values()):
         return None
-    found = told_sum(file)
-    if file is not None and (found is None or file.get("name") not in Counts(number, 0, {}, {}).names):
+    checksum = sum_in(file)
+    if file is not None and (checksum is None or file.get("name") not in Counts(number, 0, {}, {}).names):
         return None
-    return Counts(number, rows, told, {file["name"]: found} if file and found else {})
+    return Counts(number, rows, content, {file["name"]: checksum} if file and checksum else {})
 
 
 def write_counts(folder: Path, number: int, rows: int, skipped: Mapping[str, int], file: Path | None) -> Counts:
@@ -198,11 +198,11 @@ def write_counts(folder: Path, number: int, rows: int, skipped: Mapping[str, int
         sums = {file.name: file_sum(file)} if file else {}
     except OSError as failure:
         raise InputError(f"cannot read {file}, which was just written ({failure})") from failure
-    told: dict[str, Any] = {"rows": rows, **skipped}
-    for name, found in sums.items():
-        told["file"] = {"name": name, **found.told()}
+    content: dict[str, Any] = {"rows": rows, **skipped}
+    for name, checksum in sums.items():
+        content["file"] = {"name": name, **checksum.as_json()}
     with file_written_whole(folder / count_name(number)) as beside:
-        beside.write_text(json.dumps(told), encoding="utf-8")
+        beside.write_text(json.dumps(content), encoding="utf-8")
     return Counts(number, rows, skipped, sums)
 
 
@@ -289,10 +289,10 @@ def _read_safetensors(file: Path) -> Iterator[Shard]:
     from safetensors.numpy import load_file
 
     try:
-        found = load_file(file)
-        joined, ends = found["text"].tobytes(), found["ends"].tolist()
+        arrays = load_file(file)
+        joined, ends = arrays["text"].tobytes(), arrays["ends"].tolist()
         texts = [joined[begin:end].decode("utf-8") for begin, end in zip([0, *ends], ends, strict=False)]
-        vectors = found["vector"]
+        vectors = arrays["vector"]
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as failure:
         raise ModelFormatError(f"{file} cannot be read as a shard of text, ends and vector ({failure})") from failure
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.dtype.kind != "f":

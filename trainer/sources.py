@@ -13,21 +13,39 @@ from edge_potion.errors import InputError, ModelFormatError, RecipeError
 from edge_potion.escaping import terminal
 
 from .check_recipe import check_featurize, check_recipe
-from .recipe import FeaturizeRecipe, Recipe, fingerprint
-from .run_folder import Made
+from .recipe import FeaturizeRecipe, Recipe
+from .recipe_file import fingerprint
+from .run_folder import Artifact
 from .shards import MANIFEST, open_features
-from .teacher import Teacher, find_teacher, load_teacher, teacher_digest, torch_device
+from .stages import FEATURIZE
+from .teacher import Teacher, load_teacher, torch_device
+from .teacher_files import find_teacher, teacher_digest
 from .teacher_name import one_line, teacher_name
 from .vocabulary import new_rules
 
-__all__ = ["FEATURIZED", "Sources", "find_sources"]
+__all__ = ["Files", "Given", "Sources", "find_sources"]
 
 log = logging.getLogger("edge_potion")
 
-FEATURIZED = "2-featurize"  # the folder of shards in a run's folder
 MOST_NAMES = 900  # characters for the names of corpus files
 # What a manifest tells beside the section of the recipe.
-TOLD = {"teacher", "teacher_revision", "teacher_digest", "dims", "modules", "sentences", "sentences_sha256"}
+MANIFEST_KEYS = {"teacher", "teacher_revision", "teacher_digest", "dims", "modules", "sentences", "sentences_sha256"}
+
+Files = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a caller gives beside a recipe; `edge_potion.train` tells what each means."""
+
+    teacher: str | Path | None = None
+    corpus: Files = ()
+    text_column: str = "text"
+    features: str | Path | None = None
+    device: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    show_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,21 +59,16 @@ class Sources:
         corpus_files: local files; empty for the recipe's hub set, or the texts of `features`.
         features: shards made elsewhere, or None.
         device: "cpu", or a CUDA device that is there.
-        revision, trust_remote_code: as for `load_teacher`.
-        show_progress: bars on stderr.
-        text_column: key or column of the texts in corpus files that have such.
+        given: all that was asked for.
     """
 
     recipe: Recipe
-    teacher: Made
-    corpus: Made
+    teacher: Artifact
+    corpus: Artifact
     corpus_files: Sequence[Path]
-    features: Made | None
+    features: Artifact | None
     device: str
-    revision: str | None
-    trust_remote_code: bool
-    show_progress: bool
-    text_column: str = "text"
+    given: Given
 
     @property
     def loaded_teacher(self) -> Teacher:
@@ -68,7 +81,7 @@ class Sources:
         return teacher
 
     @cached_property
-    def vocabulary(self) -> Made:
+    def vocabulary(self) -> Artifact:
         """What stage 1 is made from: the teacher, and the rules of its vocabulary where newer ones change something."""
         rules = new_rules(self._loaded.tokenizer, self.recipe.distill.vocabulary_size)
         return (
@@ -77,27 +90,18 @@ class Sources:
 
     @cached_property
     def _loaded(self) -> Teacher:
+        given = self.given
         return load_teacher(
-            self.teacher.name, revision=self.revision, device=self.device, trust_remote_code=self.trust_remote_code
+            self.teacher.name, revision=given.revision, device=self.device, trust_remote_code=given.trust_remote_code
         )
 
 
-def find_sources(
-    recipe: Recipe,
-    teacher: str | Path | None,
-    corpus: str | Path | Sequence[str | Path],
-    features: str | Path | None,
-    device: str | None,
-    revision: str | None,
-    trust_remote_code: bool,
-    *,
-    show_progress: bool,
-    text_column: str = "text",
-    featurize_alone: bool = False,
-) -> Sources:
-    """Find everything a run needs, and hold the recipe against it; the arguments are those of `edge_potion.train`.
+def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False) -> Sources:
+    """Find everything a run needs, and hold the recipe against it.
 
     Args:
+        recipe: of the run.
+        given: beside it, or in its place.
         featurize_alone: stage 2 is all that will be made, so that no more is asked of the recipe.
 
     Raises:
@@ -105,34 +109,34 @@ def find_sources(
         RecipeError: the recipe asks for what this teacher, or these features, cannot give.
         ModelFormatError: the features' manifest is damaged, or the teacher cannot be loaded.
     """
-    device = torch_device(device)
-    files = [Path(file).expanduser() for file in ([corpus] if isinstance(corpus, str | Path) else corpus)]
+    device = torch_device(given.device)
+    files = [Path(file).expanduser() for file in _listed(given.corpus)]
     for file in files:
         if not file.is_file():
             raise InputError(f"there is no corpus file {file}")
-    name = str(recipe.teacher if teacher is None else teacher)
-    if not name.strip() or (features is not None and not str(features).strip()):
-        what = "features" if name.strip() else "teacher"
-        raise InputError(f"{what} is empty; pass a folder{'' if name.strip() else ' or hub id'}, or leave it out")
-    folder = find_teacher(name, revision, trust_remote_code)
-    found_teacher = Made(name, folder, teacher_digest(folder))
-    shards = None if features is None else _found_features(Path(features).expanduser(), found_teacher)
-    corpus_recipe, featurize = recipe.corpus, recipe.featurize
+    name = str(recipe.teacher if given.teacher is None else given.teacher)
+    if not name.strip():
+        raise InputError("teacher is empty; pass a folder or hub id, or leave it out")
+    if given.features is not None and not str(given.features).strip():
+        raise InputError("features is empty; pass a folder, or leave it out")
+    folder = find_teacher(name, given.revision, given.trust_remote_code)
+    teacher = Artifact(name, folder, teacher_digest(folder))
+    shards = None if given.features is None else _shards_in(Path(given.features).expanduser(), teacher)
+    corpus, featurize = recipe.corpus, recipe.featurize
     if files:
-        texts = Made("corpus", files[0].parent, _digest(files, text_column))
-        corpus_recipe = replace(corpus_recipe, source=_names_of(files), subset="")
+        texts = Artifact("corpus", files[0].parent, _digest(files, given.text_column))
+        corpus = replace(corpus, source=_names_of(files), subset="")
     elif shards:
         texts = shards
-        corpus_recipe = replace(corpus_recipe, source="the texts of the features", subset="")
+        corpus = replace(corpus, source="the texts of the features", subset="")
     else:
-        texts = Made("hub", Path(), f"{corpus_recipe.source} {corpus_recipe.subset}")
+        texts = Artifact("hub", Path(), f"{corpus.source} {corpus.subset}")
     if shards:
         featurize = _as_made(featurize, shards)
     if shards and files:
         log.info("corpus: its words fill the vocabulary; training is on the texts of the features")
-    used = replace(recipe, teacher=teacher_name(name, folder), corpus=corpus_recipe, featurize=featurize)
-    switches = (device, revision, trust_remote_code, show_progress, text_column)
-    sources = Sources(used, found_teacher, texts, files, shards, *switches)
+    used = replace(recipe, teacher=teacher_name(name, folder), corpus=corpus, featurize=featurize)
+    sources = Sources(used, teacher, texts, files, shards, device, given)
     loaded = sources.loaded_teacher  # now: one that cannot be loaded is told before hours over the corpus
     if featurize_alone:
         check_featurize(used.featurize, loaded)
@@ -141,51 +145,55 @@ def find_sources(
     return sources
 
 
+def _listed(files: Files) -> Sequence[str | Path]:
+    return [files] if isinstance(files, str | Path) else files
+
+
 def _names_of(files: Sequence[Path]) -> str:
     """The names of corpus files, of all that fit where a recipe names its corpus."""
     names = [one_line(file.name) or "a file" for file in files]
     most = len(names)
-    while len(told := ", ".join(names[:most])) > MOST_NAMES and most > 1:
+    while len(listed := ", ".join(names[:most])) > MOST_NAMES and most > 1:
         most -= 1
-    return told[:MOST_NAMES] + (f" and {len(names) - most} more" if most < len(names) else "")
+    return listed[:MOST_NAMES] + (f" and {len(names) - most} more" if most < len(names) else "")
 
 
-def _found_features(folder: Path, teacher: Made) -> Made:
-    inside = folder / FEATURIZED
+def _shards_in(folder: Path, teacher: Artifact) -> Artifact:
+    inside = folder / FEATURIZE.name
     folder = inside if inside.is_dir() else folder
-    found = open_features(folder)
-    made_by = found.manifest.get("teacher_digest")
+    features = open_features(folder)
+    made_by = features.manifest.get("teacher_digest")
     if made_by is None:
         log.warning("features: %s does not say which teacher made them; it is taken to be %s", folder, teacher.name)
     elif made_by != teacher.fingerprint:
         raise InputError(
-            f"the features in {folder} were made by {found.manifest.get('teacher')} ({made_by}), "
+            f"the features in {folder} were made by {features.manifest.get('teacher')} ({made_by}), "
             f"and {teacher.name} is {teacher.fingerprint}"
         )
-    return Made("features", folder, found.digest(), found.manifest)
+    return Artifact("features", folder, features.digest(), features.manifest)
 
 
-def _width_of(features: Made) -> int:
+def _width_of(features: Artifact) -> int:
     """Dimensions of the features, as their first shard has them; what their manifest tells must be the same."""
     first = next(open_features(features.folder).shards(), None)
     if first is None:
         raise InputError(f"the features in {features.folder} have no row")
-    width, told = int(first.vectors.shape[1]), features.record.get("dims")
-    if told is not None and told != width:
+    width, stated = int(first.vectors.shape[1]), features.record.get("dims")
+    if stated is not None and stated != width:
         raise ModelFormatError(
-            f"{features.folder / MANIFEST}: dims is {told!r}, and the vectors have {width} dimensions"
+            f"{features.folder / MANIFEST}: dims is {stated!r}, and the vectors have {width} dimensions"
         )
     return width
 
 
-def _as_made(recipe: FeaturizeRecipe, features: Made) -> FeaturizeRecipe:
+def _as_made(recipe: FeaturizeRecipe, features: Artifact) -> FeaturizeRecipe:
     """The recipe section by which the features were made, as far as their manifest tells."""
-    told = {key: features.record[key] for key in asdict(recipe) if key in features.record}
+    stated = {key: features.record[key] for key in asdict(recipe) if key in features.record}
     try:
-        made_by = replace(recipe, **told)
+        made_by = replace(recipe, **stated)
     except RecipeError as failure:
         raise ModelFormatError(f"{features.folder / MANIFEST}: {failure}") from failure
-    if unknown := sorted(set(features.record) - TOLD - set(asdict(recipe))):
+    if unknown := sorted(set(features.record) - MANIFEST_KEYS - set(asdict(recipe))):
         named = ", ".join(map(terminal, unknown))
         log.warning("features: %s tells %s, which means nothing here", features.folder / MANIFEST, named)
     for key in ("pooling", "precision", "max_tokens"):

@@ -1,147 +1,58 @@
-"""The stages of a run: each takes its own recipe section and what came before, fills a folder, and returns its facts.
+"""The stages of a run: one table, in the order in which they run. `steps` has what each does, `pipeline` the story.
 
-Stages that make a model keep it in `model/` of their folder, so that any of them can be exported and measured.
+The recipe is that of potion-256d-v3's model card, and stages have the card's numbers; what it does not count is the
+first half of the stage that it is for.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-from edge_potion.errors import RecipeError
-from edge_potion.static_model import StaticModel
-
-from .contrast import Goal, contrast
-from .corpus import sample_corpus, sample_sentences
-from .distill import distill
-from .featurize import featurize
-from .pairs import Pairs, open_pairs, write_means, write_pairs
-from .pca import reduce_rows
-from .postprocess import power_normalized
-from .recipe import (
-    BornAgainRecipe,
-    ContrastRecipe,
-    CorpusRecipe,
-    DistillRecipe,
-    FeaturizeRecipe,
-    PcaRecipe,
-    PowerRecipe,
-    to_toml,
-)
-from .run_folder import WORK, Made
-from .shards import open_features
-from .sources import Sources
-from .vocabulary import frequent_words
-
-__all__ = ["Stages", "model_of"]
-
-log = logging.getLogger("edge_potion")
-
-SENTENCES = "sentences.txt"
-MODEL = "model"
-
-Facts = Mapping[str, Any]
+__all__ = [
+    "BORN_AGAIN",
+    "CONTRAST",
+    "CORPUS",
+    "DISTILL",
+    "FEATURIZE",
+    "LAST_STAGE",
+    "MODEL_STAGES",
+    "PAIRS",
+    "PCA",
+    "POWER",
+    "STAGES",
+    "Stage",
+]
 
 
 @dataclass(frozen=True)
-class Stages:
-    """The stages, made from `sources`; the first argument of each is the folder that it fills."""
+class Stage:
+    """One stage.
 
-    sources: Sources
+    Attributes:
+        name: of its folder in a run's, and in summary.json.
+        number: what `from_stage` calls it.
+        version: of its code: raised when the same inputs give something else, so that nobody goes on with what older
+            code made.
+        gives: what lies in its folder: "sentences", "features", "pairs" or "model".
+        earlier_name: of its folder by earlier versions; what lies there is gone on from no more.
+    """
 
-    def corpus(self, folder: Path, recipe: CorpusRecipe, _: Made) -> Facts:
-        """Sample sentences of the corpus files, else of the features' texts, else of the hub set."""
-        out, files = folder / SENTENCES, self.sources.corpus_files
-        if self.sources.features and not files:
-            shards = open_features(self.sources.features.folder).shards()
-            report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
-        else:
-            column, show = self.sources.text_column, self.sources.show_progress
-            report = sample_corpus(recipe, out, files, column=column, show_progress=show)
-        return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
-
-    def distill(self, folder: Path, recipe: DistillRecipe, _: Made, corpus: Made) -> Facts:
-        """Make a table of the teacher's tokens and the most frequent words of the corpus."""
-        teacher = self.sources.loaded_teacher
-        with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
-            words = frequent_words(lines, teacher.tokenizer)
-        model = distill(teacher, recipe, words=words, show_progress=self.sources.show_progress)
-        if model.dim < self.sources.recipe.pca.dims:  # of fewer tokens than dimensions
-            raise RecipeError(
-                f"[pca] dims is {self.sources.recipe.pca.dims}, and this teacher and corpus give {len(model.table)} "
-                f"tokens, which span {model.dim} dimensions; ask for no more"
-            )
-        model.save_pretrained(folder / MODEL)
-        return {"tokens": len(model.table), "dims": model.dim}
-
-    def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Made, corpus: Made) -> Facts:
-        """Have the teacher encode the corpus."""
-        sentences = corpus.folder / SENTENCES
-        return featurize(
-            self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.show_progress
-        )
-
-    def pairs(self, folder: Path, _: None, distilled: Made, features: Made) -> Facts:
-        """Tokenize the texts for the student, and bring the vectors to its width."""
-        return write_pairs(open_features(features.folder), model_of(distilled), folder)
-
-    def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Made, pairs: Made) -> Facts:
-        """Train the table on the teacher's vectors."""
-        data = open_pairs(pairs.folder)
-        return self._trained(folder, recipe, distilled, data, [Goal(data.targets, 1.0)], "contrast")
-
-    def born_again(self, folder: Path, recipe: BornAgainRecipe, distilled: Made, pairs: Made, first: Made) -> Facts:
-        """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
-        if recipe.epochs == 0:
-            log.info("4-born-again: left out, as its epochs are 0")
-            _followed_by(model_of(first), model_of(first).table, recipe).save_pretrained(folder / MODEL)
-            return {}
-        data = open_pairs(pairs.folder)
-        goals = [Goal(data.targets, 1 - recipe.alpha)] if recipe.alpha < 1 else []
-        if recipe.alpha:
-            own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
-            goals.insert(0, Goal(own, recipe.alpha))
-        return self._trained(folder, recipe, distilled, data, goals, "born again")
-
-    def power(self, folder: Path, recipe: PowerRecipe, before: Made) -> Facts:
-        """Power-normalize the table."""
-        model = model_of(before)
-        _followed_by(model, power_normalized(model.table, recipe), recipe).save_pretrained(folder / MODEL)
-        return {}
-
-    def pca(self, folder: Path, recipe: PcaRecipe, before: Made) -> Facts:
-        """Reduce the table to the width that ships."""
-        model = model_of(before)
-        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
-        _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
-        return {"dims": table.shape[1]}
-
-    def _trained(
-        self, folder: Path, recipe: ContrastRecipe, distilled: Made, data: Pairs, goals: Sequence[Goal], title: str
-    ) -> Facts:
-        student, device, show = model_of(distilled), self.sources.device, self.sources.show_progress
-        result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
-        _followed_by(student, result.table, recipe).save_pretrained(folder / MODEL)
-        return {
-            "validation_loss": round(result.progress.best_loss, 5),
-            "validation_accuracy": round(result.progress.best_accuracy, 4),
-            "best_step": result.progress.best_step,
-            "steps": result.progress.step,
-            "device": device,
-        }
+    name: str
+    number: int
+    version: int
+    gives: str
+    earlier_name: str = ""
 
 
-def model_of(stage: Made) -> StaticModel:
-    """The model that a stage made."""
-    return StaticModel.from_pretrained(stage.folder / MODEL)
+CORPUS = Stage("0-corpus", number=1, version=1, gives="sentences")
+DISTILL = Stage("1-distill", number=1, version=1, gives="model", earlier_name="1-distil")
+FEATURIZE = Stage("2-featurize", number=2, version=1, gives="features")
+PAIRS = Stage("2-pairs", number=2, version=2, gives="pairs")
+CONTRAST = Stage("3-contrast", number=3, version=1, gives="model")
+BORN_AGAIN = Stage("4-born-again", number=4, version=1, gives="model")
+POWER = Stage("5-power", number=5, version=1, gives="model")
+PCA = Stage("6-pca", number=6, version=1, gives="model")
 
-
-def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> StaticModel:
-    """The model after one more stage, whose section its recipe then tells."""
-    card = replace(before.card, recipe=f"{before.card.recipe}\n{to_toml(section)}", readme="")
-    return StaticModel(table, before.tokenizer, card)
+STAGES = (CORPUS, DISTILL, FEATURIZE, PAIRS, CONTRAST, BORN_AGAIN, POWER, PCA)
+MODEL_STAGES = tuple(stage for stage in STAGES if stage.gives == "model")
+LAST_STAGE = STAGES[-1].number

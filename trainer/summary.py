@@ -13,7 +13,7 @@ from edge_potion.static_model import StaticModel
 from edge_potion.writing import file_written_whole
 
 from .pairs import Pairs, unit
-from .run_folder import Made
+from .run_folder import Artifact
 
 __all__ = ["AGREEMENT_ROWS", "agreement", "as_table", "write_summary"]
 
@@ -37,7 +37,7 @@ def agreement(model: StaticModel, pairs: Pairs, held_out: np.ndarray) -> float |
     return float(np.corrcoef(cosines)[0, 1])
 
 
-def write_summary(file: Path, stages: Sequence[Made], scores: Mapping[str, float | None]) -> list[dict[str, Any]]:
+def write_summary(file: Path, stages: Sequence[Artifact], scores: Mapping[str, float | None]) -> list[dict[str, Any]]:
     """Write what the stages recorded, with the agreement of those that made a model, by name; return it."""
     rows = [{"stage": stage.name, **stage.record} for stage in stages]
     for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,33 +13,20 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from edge_potion.errors import InputError, ModelFormatError, RecipeError
-from edge_potion.find import files_of, find_folder
 from edge_potion.progress import progress_bar
 from edge_potion.st_pipeline import Pipeline, Step, read_pipeline
 from edge_potion.tokens import sound
 
 from .pooling import Pooling, mean_of_tokens, own_pooling
 from .special_tokens import special_tokens
+from .teacher_files import find_teacher, licence_of, transformer_home
 from .teacher_name import teacher_name
 from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
-__all__ = [
-    "Teacher",
-    "find_teacher",
-    "licence_of",
-    "load_teacher",
-    "teacher_digest",
-    "torch_device",
-    "transformer_home",
-]
+__all__ = ["Teacher", "load_teacher", "torch_device"]
 
 log = logging.getLogger("edge_potion")
 
-# Weights as safetensors only: nothing pickled is ever loaded. What modules.json names is fetched too.
-OWN_FOLDER = "0_Transformer"  # where old sentence-transformers kept the transformer
-ENDINGS = ("*.json", "*.safetensors", "*.txt", "*.model")
-TEACHER_FILES = (*ENDINGS, "README.md", "1_Pooling/*.json", *(f"{OWN_FOLDER}/{ending}" for ending in ENDINGS))
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_LIMIT = 10**9  # transformers writes a number far beyond for a tokenizer that has none
 # Padded tokens a batch: on two CPU cores 1,500 sentences took 6.5 s at 2,048 and 8.3 s at 8,192 (caches); a GPU wants
 # more to be busy, and all-MiniLM-L6-v2's or mxbai's states of 32,768 tokens fit any.
@@ -218,12 +204,12 @@ def load_teacher(
     folder = find_teacher(name, revision, trust_remote_code)
     pipeline = read_pipeline(folder)
     home = transformer_home(folder, pipeline)
-    told = pipeline.steps[0].config if pipeline.steps else {}
-    fast = read_tokenizer(home, told.get("processor_kwargs") or {}, trust_remote_code)
-    tokenizer = own_copy(fast, bool(told.get("do_lower_case")), home)
+    settings = pipeline.steps[0].config if pipeline.steps else {}
+    fast = read_tokenizer(home, settings.get("processor_kwargs") or {}, trust_remote_code)
+    tokenizer = own_copy(fast, bool(settings.get("do_lower_case")), home)
     with sound(f"{name} is no encoder that transformers loads from safetensors"):
         # float32 whatever the file holds: transformers would take a float16 file's own type.
-        model, told_at_load = AutoModel.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             home,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
@@ -231,12 +217,12 @@ def load_teacher(
             output_loading_info=True,
         )
     # transformers makes up what the file lacks. What BERTs add for their first token is not used here.
-    if made_up := sorted(key for key in told_at_load["missing_keys"] if "pooler" not in key):
+    if made_up := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         raise ModelFormatError(f"{home} lacks {len(made_up)} of the model's weights, {made_up[0]} the first of them")
     _check_fit(model, tokenizer, str(name))
     model = model.to(device).eval()
     log.info("teacher %s: %d dimensions, on %s", name, model.config.hidden_size, device)
-    limit = told.get("max_seq_length") or fast.model_max_length
+    limit = settings.get("max_seq_length") or fast.model_max_length
     return Teacher(
         model=model,
         tokenizer=tokenizer,
@@ -266,50 +252,6 @@ def torch_device(name: str | None) -> str:
     return name
 
 
-def find_teacher(name: str | Path, revision: str | None = None, trust_remote_code: bool = False) -> Path:
-    """The folder of a teacher, downloaded when `name` is a hub id; InputError when there is none."""
-    return find_folder(name, revision, (*TEACHER_FILES, "*.py") if trust_remote_code else TEACHER_FILES)
-
-
-def teacher_digest(folder: Path) -> str:
-    """Twelve hex digits that change with what decides a teacher's vectors: weights, tokenizer, configuration, code."""
-    digest = hashlib.sha256()
-    for file in files_of(folder, (*TEACHER_FILES, "*.py")):
-        if file == folder / "README.md":
-            continue
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()[:12]
-
-
-def transformer_home(folder: Path, pipeline: Pipeline) -> Path:
-    """The folder that holds the transformer's own files.
-
-    Raises:
-        ModelFormatError: the model does not begin with one, or it is one that cannot be loaded as it is.
-    """
-    if pipeline.steps and pipeline.steps[0].kind != "Transformer":
-        raise ModelFormatError(
-            f"{folder} begins with the module {pipeline.steps[0].kind}, and a Transformer was expected of a teacher"
-        )
-    home = pipeline.steps[0].folder if pipeline.steps else folder
-    if not pipeline.steps:
-        if not (folder / "config.json").is_file() and (folder / OWN_FOLDER / "config.json").is_file():
-            home = folder / OWN_FOLDER
-        if pipeline.settings:
-            log.warning("%s: without a modules.json, its config_sentence_transformers.json means nothing", folder)
-    if (home / "adapter_config.json").is_file():
-        raise ModelFormatError(f"{home} holds an adapter (adapter_config.json); merge it into its model first")
-    for file in sorted(home.glob("*.json")):
-        with file.open("rb") as stream:
-            if stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
-                raise ModelFormatError(
-                    f"{file} begins with a byte-order mark, which transformers does not read; save it as UTF-8 without"
-                )
-    return home
-
-
 def _usual_mode(model: Any) -> str:
     """How sentence-transformers pools a transformer that comes without modules.json."""
     architectures = getattr(model.config, "architectures", None) or [""]
@@ -329,19 +271,6 @@ def _check_fit(model: Any, tokenizer: Tokenizer, name: str) -> None:
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if highest >= known:
         raise ModelFormatError(f"{name}: its tokenizer gives ids up to {highest}, and the model knows {known}")
-
-
-def licence_of(folder: Path) -> str:
-    """The licence that the card in a model's folder names, "" when it names none."""
-    from huggingface_hub import metadata_load
-    from yaml import YAMLError  # huggingface-hub brings it
-
-    try:
-        readme = folder / "README.md"
-        found = metadata_load(readme) if readme.is_file() else None
-    except (OSError, ValueError, YAMLError):  # a card that cannot be read is a card that says nothing
-        found = None
-    return str((found or {}).get("license", ""))
 
 
 def _batches(order: np.ndarray, sequences: Sequence[Sequence[int]], tokens: int) -> list[np.ndarray]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge_potion.bundle import PRECISIONS, is_bundle, open_bundle
 from edge_potion.errors import InputError, ModelFormatError, require
-from edge_potion.find import find_folder, origin_of
+from edge_potion.find import find_folder
+from edge_potion.origin import origin_of
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import NORM_EPS, StaticModel
 

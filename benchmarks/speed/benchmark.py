@@ -6,7 +6,6 @@ does hits all of them. The report is written after each round: one that is stopp
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -14,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, open_bundle
@@ -28,24 +28,26 @@ from edge_potion.find import find_folder
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.providers import PROVIDERS as ORT_PROVIDERS
 from edge_potion.texts import read_texts
-from edge_potion.writing import file_written_whole
 
 from . import environments
-from .compare import read_small_json
 from .configurations import PROVIDERS, Setting, bundles_configurations, providers_environments
 from .jobs import Effort, Jobs
-from .machine import cpu_name
+from .machine import core_count, cpu_name, load_average, memory_bytes, system_name
 from .peers import PEERS, peer_configurations, peers_environments
 from .process import answer_of, without_folders
-from .rows import Row, as_json, cosine_of, ratios_of, round_of
+from .report.files import write_report
+from .report.model import Machine, Report, Score, Settings, Texts
+from .report.values import Status
+from .rows import Row, cosine_of, outcomes_of, ratios_of, round_of
+from .scores import read_scores
 
-__all__ = ["FORMAT", "Effort", "benchmark"]
+__all__ = ["Effort", "benchmark"]
 
-FORMAT = 1  # of report.json, as report.schema.json describes it
 TEXTS = 4096
 MOST_CHARACTERS = 2**26  # of all: every runner holds them, and they are written down for it
 PROCESS_SECONDS = 120  # what takes longer hangs
 SHOWING_SECONDS = 3  # kept back for writing the report
+REFUSALS: Final[dict[str, Status]] = {"absent": "absent", "failed": "failed", "fell_back": "fell back"}  # of a runner
 
 
 @unfailing_stderr()
@@ -65,7 +67,7 @@ def benchmark(
     setup: bool = False,
     effort: Effort | None = None,
     show_progress: bool = False,
-) -> dict[str, Any]:
+) -> Report:
     """Measure, and write OUT/report.json, report.md and report.html.
 
     Args:
@@ -86,7 +88,7 @@ def benchmark(
         show_progress: a bar on stderr.
 
     Returns:
-        The content of report.json (report/report.schema.json). `complete` is false where it was interrupted, or the
+        What report.json holds. `complete` is false where it was interrupted, or the
         time was up before every configuration had its first turn.
 
     Raises:
@@ -95,7 +97,7 @@ def benchmark(
     """
     require("onnxruntime", extra="cpu,export,benchmark", purpose="benchmarking")
     effort = effort or Effort()
-    most = _cores()
+    most = core_count()
     if not threads or min(threads) < 1 or max(threads) > most:
         raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores that we may use")
     if not providers and not peers:
@@ -108,7 +110,7 @@ def benchmark(
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
-    plotted = _scores(scores) if scores else []
+    plotted = read_scores(scores) if scores else []
     _make_folder(out)
     if setup:
         _install(providers, peers)
@@ -119,33 +121,22 @@ def benchmark(
             *(peer_configurations(peers, opened[0], setting) if peers else ()),
         ]
         begin = time.monotonic()  # what is written once, and kept, is no part of the run
-        rows = [Row(each) for each in configurations]
+        rows = [Row(configuration) for configuration in configurations]
         jobs = Jobs(Path(scratch), sentences, opened, effort)
-        report = _head(sentences, texts, effort, jobs, plotted)
-
-        def write(stopped: str | None) -> dict[str, Any]:
-            ran = all(row.status != "not run" for row in rows)
-            report.update(
-                seconds=round(time.monotonic() - begin, 1),
-                complete=ran and stopped is None,
-                stopped=stopped or (None if ran else "time"),
-                configurations=as_json(rows),
-                ratios=ratios_of(rows),
-            )
-            report["settings"]["rounds"] = max((len(row.rounds) for row in rows), default=0)
-            _write(report, out)
-            return report
-
-        stopped = None
+        golden_texts = max(len(golden.texts) for golden in jobs.golden.values())
+        head = _before_any_round(sentences, texts, effort, golden_texts, plotted)
+        interrupted = False
         try:
             for _ in _rounds(rows, jobs, effort, begin, show_progress):
-                write(None)
+                write_report(_with_rows(head, rows, time.monotonic() - begin, interrupted=False), out)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C; and SIGTERM, which the command turns into SystemExit
-            stopped = "interrupted"
+            interrupted = True
             for row in rows:
                 if row.status == "not run":
                     row.reason = "the run was interrupted before its turn"
-        return write(stopped)
+        report = _with_rows(head, rows, time.monotonic() - begin, interrupted)
+        write_report(report, out)
+        return report
 
 
 def _sentences(file: str | None, column: str = "text") -> list[str]:
@@ -157,52 +148,23 @@ def _sentences(file: str | None, column: str = "text") -> list[str]:
     from importlib.resources import files
 
     source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
-    found: list[str] = []
+    sentences: list[str] = []
     characters = 0
     for text in read_texts(source, column):
         if text.strip():
-            found.append(text.replace("\0", ""))
+            sentences.append(text.replace("\0", ""))
             characters += len(text)
-        if len(found) == TEXTS or characters > MOST_CHARACTERS:
+        if len(sentences) == TEXTS or characters > MOST_CHARACTERS:
             break
-    if not found:
+    if not sentences:
         raise InputError(f"{source} holds no text")
-    if characters * (TEXTS // len(found)) > MOST_CHARACTERS:
-        mean = characters // len(found)
+    if characters * (TEXTS // len(sentences)) > MOST_CHARACTERS:
+        mean = characters // len(sentences)
         raise InputError(
             f"the texts of {source} have {mean:,} characters on average; {TEXTS:,} texts of at most "
             f"{MOST_CHARACTERS // TEXTS:,} were expected"
         )
-    return (found * (TEXTS // len(found) + 1))[:TEXTS]
-
-
-def _scores(file: Path) -> list[dict[str, Any]]:
-    """Name, size and CatAVG of the models in a report of `edge-potion evaluate`, of the half that reports.
-
-    Of models that have all of its tasks: the others' means are over less.
-    """
-    try:
-        models = read_small_json(file, "evaluate")["models"]
-        found = [score for model in models if (score := _score(model))]
-    except InputError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as failure:
-        told = f"{type(failure).__name__}: {failure}"
-        raise InputError(f"{file} is no report.json of `edge-potion evaluate` ({told})") from failure
-    if not found:
-        raise InputError(f"{file} has no model that was scored on all of its tasks, so there is nothing to plot")
-    return found
-
-
-def _score(model: Mapping[str, Any]) -> dict[str, Any] | None:
-    averages = model["averages"]
-    half = "report" if "report" in averages else next(iter(averages), None)
-    if half is None or half in model.get("incomplete", ()):
-        return None
-    name, size_mb, score = str(model["name"]), float(model["size_mb"]), round(float(averages[half]["CatAVG"]), 2)
-    if not (math.isfinite(score) and math.isfinite(size_mb) and size_mb > 0):
-        raise ValueError(f"CatAVG is {score} and size_mb {size_mb}")
-    return {"name": name, "size_mb": size_mb, "score": score}
+    return (sentences * (TEXTS // len(sentences) + 1))[:TEXTS]
 
 
 def _make_folder(out: Path) -> None:
@@ -224,58 +186,59 @@ def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
             print(f"warning: {terminal(reason)}", file=sys.stderr)
 
 
-def _head(
-    sentences: Sequence[str], texts: str | None, effort: Effort, jobs: Jobs, scores: Sequence[Any]
-) -> dict[str, Any]:
-    """The parts of the report that do not change while it runs."""
-    return {
-        "format": FORMAT,
-        "edge_potion": edge_potion.__version__,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": 0.0,
-        "complete": False,
-        "stopped": None,
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": _cores(),
-            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-            "memory_bytes": _memory_bytes(),
-            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "python": platform.python_version(),
-        },
-        "settings": {
-            "rounds": 0,
-            "minutes": effort.minutes,
-            "batches": list(effort.batches),
-            "latency_calls": effort.latency_calls,
-            "warmup_calls": effort.warmup_calls,
-            "warmup_seconds": effort.warmup_seconds,
-            "batch_seconds": effort.batch_seconds,
-            "pinned": hasattr(os, "sched_setaffinity"),
-            "texts": {
-                "source": Path(texts).name if texts else "the sample sentences, repeated",
-                "count": len(sentences),
-                "mean_characters": round(sum(map(len, sentences)) / len(sentences), 1),
-                "not_ascii": round(sum(not text.isascii() for text in sentences) / len(sentences), 4),
-            },
-            "golden_texts": max(len(golden.texts) for golden in jobs.golden.values()),
-        },
-        "configurations": [],
-        "ratios": [],
-        "scores": scores,
-    }
+def _before_any_round(
+    sentences: Sequence[str], file: str | None, effort: Effort, golden_texts: int, scores: Sequence[Score]
+) -> Report:
+    """What does not change while it runs, around no configuration."""
+    return Report(
+        edge_potion=edge_potion.__version__,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        complete=False,
+        stopped=None,
+        machine=Machine(
+            cpu=cpu_name(),
+            cores=core_count(),
+            load_average=load_average(),
+            memory_bytes=memory_bytes(),
+            system=system_name(),
+            python=platform.python_version(),
+        ),
+        settings=Settings(
+            rounds=0,
+            minutes=effort.minutes,
+            batches=list(effort.batches),
+            latency_calls=effort.latency_calls,
+            warmup_calls=effort.warmup_calls,
+            warmup_seconds=effort.warmup_seconds,
+            batch_seconds=effort.batch_seconds,
+            pinned=hasattr(os, "sched_setaffinity"),
+            texts=Texts(
+                source=Path(file).name if file else "the sample sentences, repeated",
+                count=len(sentences),
+                mean_characters=round(sum(map(len, sentences)) / len(sentences), 1),
+                not_ascii=round(sum(not text.isascii() for text in sentences) / len(sentences), 4),
+            ),
+            golden_texts=golden_texts,
+        ),
+        configurations=[],
+        ratios=[],
+        scores=list(scores),
+    )
 
 
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
+def _with_rows(report: Report, rows: Sequence[Row], seconds: float, interrupted: bool) -> Report:
+    """The report with what is measured so far."""
+    ran = all(row.status != "not run" for row in rows)
+    return replace(
+        report,
+        seconds=round(seconds, 1),
+        complete=ran and not interrupted,
+        stopped="interrupted" if interrupted else None if ran else "time",
+        settings=replace(report.settings, rounds=max((len(row.rounds) for row in rows), default=0)),
+        configurations=outcomes_of(rows),
+        ratios=ratios_of(rows),
+    )
 
 
 def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_progress: bool) -> Iterator[None]:
@@ -305,31 +268,31 @@ def _rounds(rows: Sequence[Row], jobs: Jobs, effort: Effort, begin: float, show_
 
 def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
     """One turn of a configuration, in round `number`."""
-    made, first_round = row.configuration, not row.rounds
+    asked, first_round = row.configuration, not row.rounds
     if first_round:
-        _into_the_cache(Path(made.job["file"]))
-    job, vectors = jobs.of(made, first_round=first_round)
+        _into_the_cache(Path(asked.job["file"]))
+    job, vectors = jobs.of(asked, first_round=first_round)
     seconds = min(PROCESS_SECONDS, max(1.0, deadline + SHOWING_SECONDS / 2 - time.monotonic()))
     try:
-        answer = answer_of([*made.command, str(job)], made.threads, made.cores, seconds)
+        answer = answer_of([*asked.command, str(job)], asked.threads, asked.cores, seconds)
     except subprocess.TimeoutExpired:
         if seconds == PROCESS_SECONDS:
             row.status, row.reason = "failed", f"it took more than {PROCESS_SECONDS} s"
         elif first_round:
             row.reason = "the time was up during its turn"
         return
-    for status in ("absent", "failed", "fell_back"):
-        if status in answer:
-            row.status, row.reason = status.replace("_", " "), without_folders(answer[status])
-            row.told = {"nodes": answer.get("nodes")}
+    for key, status in REFUSALS.items():
+        if key in answer:
+            row.status, row.reason = status, without_folders(answer[key])
+            row.runtime_facts = {"nodes": answer.get("nodes")}
             return
     try:
-        found = round_of(answer, number)
+        measured = round_of(answer, number)
         if first_round:
-            row.told = {key: answer[key] for key in ("versions", "device", "nodes")}
-            if made.golden:
-                held_to = None if made.peer else made.precision  # peers stray on purpose, where the report says
-                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[made.golden.folder], held_to)
+            row.runtime_facts = {key: answer[key] for key in ("versions", "device", "nodes")}
+            if asked.golden:
+                held_to = None if asked.peer else asked.precision  # peers stray on purpose, where the report says
+                row.cosine = cosine_of(vectors, answer["dims"], jobs.golden[asked.golden.folder], held_to)
     except (ModelFormatError, ParityError) as reason:
         row.status, row.reason = "failed", without_folders(str(reason))
         return
@@ -337,7 +300,7 @@ def _run(row: Row, jobs: Jobs, deadline: float, number: int) -> None:
         row.status, row.reason = "failed", without_folders(f"its answer is not whole: {type(fault).__name__}: {fault}")
         return
     row.status, row.reason = "measured", None
-    row.rounds.append(found)
+    row.rounds.append(measured)
     row.latencies_ms += answer["latency_ms"]
 
 
@@ -346,22 +309,3 @@ def _into_the_cache(file: Path) -> None:
     with suppress(OSError), file.open("rb") as stream:  # the runner will tell
         while stream.read(1 << 20):
             pass
-
-
-def _write(report: Mapping[str, Any], out: Path) -> None:
-    """report.json, what describes it, report.md and report.html, each whole or not there."""
-    from .report.markdown import as_markdown
-    from .report.page import as_page
-
-    shown: dict[str, Callable[[], str]] = {
-        "report.json": lambda: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": lambda: as_markdown(report),
-        "report.html": lambda: as_page(report),
-        "report.schema.json": lambda: (
-            Path(__file__).parent.joinpath("report", "report.schema.json").read_text(encoding="utf-8")
-        ),
-    }
-    for name, show in shown.items():
-        with file_written_whole(out / name) as beside:
-            # Half a character, in a name that is not UTF-8, is written as JSON writes it.
-            beside.write_text(show(), encoding="utf-8", errors="backslashreplace")

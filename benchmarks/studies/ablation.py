@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_potion.trainer.pipeline import train
-from edge_potion.trainer.recipe import Recipe, load_recipe
+from edge_potion.trainer.recipe import Recipe
+from edge_potion.trainer.recipe_file import load_recipe
 
 __all__ = ["PUBLISHED", "VARIANTS", "train_variants"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_potion.trainer.shards import Shard, shard_files, write_shard
-from edge_potion.trainer.teacher import teacher_digest
+from edge_potion.trainer.teacher_files import teacher_digest
 from edge_potion.writing import file_written_whole
 
 ROWS = 50_000  # a shard

@@ -25,6 +25,7 @@ from edge_potion.bundle import PRECISIONS
 from edge_potion.exporters.export import export
 from edge_potion.static_model import StaticModel
 from edge_potion.trainer.shards import open_features
+from edge_potion.trainer.stages import MODEL_STAGES
 from edge_potion.writing import file_written_whole
 
 from ..quality.evaluate import evaluate
@@ -34,13 +35,7 @@ from .ablation import PUBLISHED, train_variants
 
 __all__ = ["points_by_task"]
 
-STAGES = {
-    "distill": "1-distill",
-    "contrast": "3-contrast",
-    "born-again": "4-born-again",
-    "power": "5-power",
-    "PCA": "6-pca",
-}
+STAGES = dict(zip(("distill", "contrast", "born-again", "power", "PCA"), MODEL_STAGES, strict=True))
 CUTS = (128, 64)
 TEACHER, MODEL2VEC = "(a) teacher", "(b) model2vec distill"
 TOKENLEARN = {"mse": "(c) Tokenlearn", "contrastive": "(c2) Tokenlearn, contrastive loss"}
@@ -54,15 +49,15 @@ def main() -> None:
     scratch, run = arguments.scratch, arguments.run
     scratch.mkdir(parents=True, exist_ok=True)
     peers = _peers(arguments)
-    width = StaticModel.from_pretrained(run / "1-distill" / "model").dim
+    width = StaticModel.from_pretrained(run / STAGES["distill"].name / "model").dim
     variants = train_variants(arguments.teacher, arguments.corpus, arguments.features, width, scratch / "ablation")
     published = variants[PUBLISHED].parent
     bundle = export(run / "model", scratch / "bundle", quantize=list(PRECISIONS)).folder
     models = {
         **peers,
-        **{f"(d) published recipe: {name}": published / stage / "model" for name, stage in STAGES.items()},
-        "(d) shipped recipe: distill": run / STAGES["distill"] / "model",
-        "(d) shipped recipe: contrast": run / STAGES["contrast"] / "model",
+        **{f"(d) published recipe: {name}": published / stage.name / "model" for name, stage in STAGES.items()},
+        "(d) shipped recipe: distill": run / STAGES["distill"].name / "model",
+        "(d) shipped recipe: contrast": run / STAGES["contrast"].name / "model",
         SHIPPED: run / "model",
         **{name: f"{bundle}@{precision}" for precision, name in EXPORTED.items()},
         **{f"(e) shipped, int8, first {dims}": f"{bundle}@int8@{dims}" for dims in CUTS},

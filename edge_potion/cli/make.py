@@ -189,7 +189,7 @@ def recipe(
     Example: edge-potion recipe potion-256d > mine.toml
     """
     from edge_potion.trainer.explained import explained
-    from edge_potion.trainer.recipe import load_recipe, shipped_recipes
+    from edge_potion.trainer.recipe_file import load_recipe, shipped_recipes
 
     if name is not None:
         print(explained(load_recipe(name)), end="")

@@ -134,7 +134,7 @@ def benchmark(
 
     Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm
     """
-    require("rich", extra="benchmark", purpose="the benchmark's table")
+    require("rich", "pydantic", "jinja2", extra="benchmark", purpose="the benchmark's report")
     from dataclasses import replace
 
     from rich.console import Console
@@ -168,7 +168,7 @@ def benchmark(
     if old:
         print(comparing.as_text(comparing.compare(report, old), report, old))
     print(f"{out}: report.json, report.md, report.html")
-    if report["stopped"] == "interrupted":
+    if report.stopped == "interrupted":
         sys.exit(130)
 
 

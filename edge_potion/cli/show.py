@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_potion.bundle import PRECISIONS, Bundle
 from edge_potion.errors import EdgePotionError
 from edge_potion.escaping import terminal
-from edge_potion.find import origin_of, scores_of
+from edge_potion.origin import origin_of, scores_of
 
 __all__ = ["print_bundle", "print_other"]
 

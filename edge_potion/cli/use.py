@@ -170,7 +170,7 @@ def verify(
     failed = False
     for verdict in replay(find_folder(model), provider):
         failed |= verdict.passed is False
-        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:20}  {terminal(verdict.told)}", flush=True)
+        print(f"{VERDICTS[verdict.passed]:6}  {verdict.what:20}  {terminal(verdict.message)}", flush=True)
     sys.exit(failed)
 
 

@@ -16,6 +16,7 @@ from edge_potion import StaticModel
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
 from edge_potion.exporters.text_graph import text_graph
+from edge_potion.exporters.text_tables import TextTables
 from edge_potion.golden import LONG_TEXT
 from edge_potion.tokens import tokenize
 
@@ -67,14 +68,15 @@ def model() -> StaticModel:
 def graphs(model, tmp_path_factory) -> dict[str, Path]:
     """The text graph of the built-in model at every precision, and at int8 with rows of very different sizes."""
     files = {precision: tmp_path_factory.mktemp("text") / precision for precision in ("int8", "float16", "float32")}
+    tables = TextTables.of(model.tokenizer)
     for precision, file in files.items():
         pooling = Pooling(pack(model.table, precision), model.dropped_ids, model.card.normalize)
-        file.write_bytes(text_graph(pooling, model.tokenizer, model.card.max_tokens, {}).SerializeToString())
+        file.write_bytes(text_graph(pooling, tables, model.card.max_tokens, {}).SerializeToString())
     sizes = 10.0 ** -np.random.default_rng(4).integers(0, 9, len(model.table))
     uneven = pack(model.table * sizes[:, None].astype(np.float32), "int8")
     assert len(uneven.row_digits) > 2
     files["uneven int8"] = files["int8"].with_name("uneven")
-    graph = text_graph(Pooling(uneven, model.dropped_ids, model.card.normalize), model.tokenizer, 512, {})
+    graph = text_graph(Pooling(uneven, model.dropped_ids, model.card.normalize), tables, 512, {})
     files["uneven int8"].write_bytes(graph.SerializeToString())
     return files
 

@@ -147,7 +147,7 @@ def test_every_check_of_the_built_in_model_has_one_count(unit):
     """The shipped file holds two texts with NUL, which all leave out; the page's and Node's counts: their own tests."""
     assert sum("\0" in text for text in json.loads((SHIPPED / "golden.json").read_text())["texts"]) == 2
     assert len(unit.texts) == len(unit.ids) == len(unit.vectors) == len(unit.known) == COUNT
-    told = [verdict.told for verdict in verify(SHIPPED) if verdict.what != "files"]
+    told = [verdict.message for verdict in verify(SHIPPED) if verdict.what != "files"]
     assert told and all(line.startswith(f"{COUNT} texts on ") for line in told)
 
 
@@ -161,7 +161,7 @@ def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(h
     verdicts = {verdict.what: verdict for verdict in verify(folder)}
     assert set(verdicts) >= {"text int8", "bag int8", "tokens int8", "text int8 .ort", "fixed int8 .ort"}
     for what, verdict in verdicts.items():
-        assert verdict.passed and (what == "files" or verdict.told.startswith(f"{COUNT} texts on cpu")), verdict
+        assert verdict.passed and (what == "files" or verdict.message.startswith(f"{COUNT} texts on cpu")), verdict
     assert golden["unit_length"] == UNIT_LENGTH
 
 

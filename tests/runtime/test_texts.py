@@ -145,7 +145,7 @@ def test_lines_are_the_same_wherever_a_block_of_the_file_ends(tmp_path, monkeypa
     file = put(tmp_path / "a.txt", "\n".join(lines) + "\n")
     expected = [line.rstrip("\r") for line in lines]
     for size in (1, 2, 3, 5, 64, 1000):
-        monkeypatch.setattr("edge_potion.texts.BLOCK", size)
+        monkeypatch.setattr("edge_potion.text_lines.BLOCK", size)
         assert list(read_texts(file)) == expected
 
 

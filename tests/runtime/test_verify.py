@@ -70,7 +70,7 @@ def test_a_graph_that_fails_when_it_runs_is_one_line_and_the_others_are_tried(co
     write_manifest(copy)
     failed = [verdict for verdict in verify(copy) if not verdict.passed]
     assert [verdict.what for verdict in failed] == ["bag float32"]
-    assert "indices element out of data bounds" in failed[0].told and "\n" not in failed[0].told
+    assert "indices element out of data bounds" in failed[0].message and "\n" not in failed[0].message
 
 
 def test_a_machine_that_computes_something_else_is_found_by_the_vectors_alone(copy):
@@ -101,7 +101,8 @@ def test_vectors_of_another_length_than_one_fail_in_every_graph_and_precision(na
     scale_output(copy / "onnx" / f"{name}.onnx", factor)
     write_manifest(copy)
     (failed,) = [verdict for verdict in verify(copy) if not verdict.passed]
-    assert "strays from the oracle" in failed.told and ("length of a vector off by" in failed.told or name == "model")
+    assert "strays from the oracle" in failed.message
+    assert "length of a vector off by" in failed.message or name == "model"
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -113,7 +114,7 @@ def test_the_ort_files_are_replayed_too(normalize, hand_model, tmp_path):
     fixed = {f"fixed {precision} .ort" for precision in ("int8", "float16")}
     assert set(verdicts) == {"files", *graphs, *(f"{graph} .ort" for graph in graphs), *fixed}
     assert all(verdict.passed for verdict in verdicts.values())
-    count = int(verdicts["fixed int8 .ort"].told.split()[0])
+    count = int(verdicts["fixed int8 .ort"].message.split()[0])
     assert 50 < count < 216  # the golden texts of at most four tokens
     # A file that is another one, one that is damaged, and one that no manifest names.
     mobile = folder / "mobile"
@@ -129,7 +130,7 @@ def test_the_ort_files_are_replayed_too(normalize, hand_model, tmp_path):
     manifest = json.loads((folder / MANIFEST).read_text())
     del manifest["files"]["mobile/text_fp16.ort"]
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    assert "manifest.json does not name mobile/text_fp16.ort" in next(verify(folder)).told
+    assert "manifest.json does not name mobile/text_fp16.ort" in next(verify(folder)).message
 
 
 def test_an_ort_file_whose_vectors_have_another_length_fails(hand_model, tmp_path):
@@ -143,13 +144,13 @@ def test_an_ort_file_whose_vectors_have_another_length_fails(hand_model, tmp_pat
     convert_onnx_models_to_ort(stage, output_dir=folder / "mobile", optimization_styles=[OptimizationStyle.Fixed])
     write_manifest(folder)
     (failed,) = [verdict for verdict in verify(folder) if not verdict.passed]
-    assert failed.what == "text int8 .ort" and "length of a vector off by 2" in failed.told
+    assert failed.what == "text int8 .ort" and "length of a vector off by 2" in failed.message
 
 
 def test_a_bundle_without_a_manifest_is_replayed_all_the_same(copy):
     (copy / MANIFEST).unlink()
     first, *others = list(verify(copy))
-    assert first.passed is None and "no manifest.json" in first.told and all(verdict.passed for verdict in others)
+    assert first.passed is None and "no manifest.json" in first.message and all(verdict.passed for verdict in others)
 
 
 def test_what_its_owner_left_out_or_wrote_is_told_and_no_failure(copy):

@@ -43,14 +43,14 @@ def test_a_folder_of_the_users_is_never_replaced(hand_model, tmp_path, config):
 
 
 @pytest.mark.parametrize(
-    ("rows_are_held", "told"),
+    ("rows_are_held", "reason"),
     [
         (True, r"the table at int8 strays from the oracle in 1 rows: worst is the token 'the' .* --quantize float16"),
         (False, r"text at int8 strays from the oracle: .*worst .*; export with --quantize float16"),
     ],
 )
 def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(
-    hand_model, hand_bundle, monkeypatch, rows_are_held, told
+    hand_model, hand_bundle, monkeypatch, rows_are_held, reason
 ):
     """A row that is stored wrong is caught by looking at the rows; and, if that failed, by running the bundle."""
     before = (hand_bundle / "golden.json").read_bytes()
@@ -64,7 +64,7 @@ def test_an_export_that_strays_is_refused_and_leaves_the_old_bundle(
     monkeypatch.setattr(export_module, "pack", faulty)
     if not rows_are_held:
         monkeypatch.setattr(export_module, "_hold_rows", lambda *_: None)
-    with pytest.raises(ParityError, match=told):
+    with pytest.raises(ParityError, match=reason):
         export(hand_model, hand_bundle)
     assert (hand_bundle / "golden.json").read_bytes() == before
     assert not left_over(hand_bundle.parent)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, InputError, StaticModel
-from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER, scores_of
+from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
+from edge_potion.origin import scores_of
 
 FOLDER = BUILT_IN_FOLDER / BUILT_IN
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_potion.benchmarks.studies.given_features import write_given_features
 from edge_potion.trainer.shards import open_features
-from edge_potion.trainer.teacher import teacher_digest
+from edge_potion.trainer.teacher_files import teacher_digest
 
 
 def test_given_features_become_shards(shared, shared_sentences, teacher_folder, tmp_path, monkeypatch):

@@ -15,9 +15,10 @@ from edge_potion.trainer.check_recipe import check_featurize, check_recipe
 from edge_potion.trainer.contrast import Goal, contrast
 from edge_potion.trainer.corpus import sample_corpus
 from edge_potion.trainer.pipeline import featurize_corpus
-from edge_potion.trainer.recipe import ContrastRecipe, CorpusRecipe, DistillRecipe, FeaturizeRecipe, load_recipe
+from edge_potion.trainer.recipe import ContrastRecipe, CorpusRecipe, DistillRecipe, FeaturizeRecipe
+from edge_potion.trainer.recipe_file import load_recipe
 from edge_potion.trainer.shards import Shard, open_features, write_shard
-from edge_potion.trainer.sources import find_sources
+from edge_potion.trainer.sources import Given, find_sources
 from edge_potion.trainer.teacher import load_teacher
 
 from ..models import DATA
@@ -35,8 +36,7 @@ def changed(**sections):
 
 
 def found(recipe, teacher, **more):
-    arguments = {"corpus": [DATA], "features": None, "device": "cpu", "revision": None, **more}
-    return find_sources(recipe, teacher, trust_remote_code=False, show_progress=False, **arguments)
+    return find_sources(recipe, Given(teacher, **{"corpus": [DATA], "device": "cpu", **more}))
 
 
 def test_what_the_teacher_can_give_passes(loaded):

@@ -18,8 +18,9 @@ import zstandard
 
 from edge_potion import InputError
 from edge_potion.trainer.corpus import sample_corpus
-from edge_potion.trainer.recipe import CorpusRecipe, load_recipe
-from edge_potion.trainer.sources import find_sources
+from edge_potion.trainer.recipe import CorpusRecipe
+from edge_potion.trainer.recipe_file import load_recipe
+from edge_potion.trainer.sources import Given, find_sources
 
 ALL = CorpusRecipe(min_characters=1)
 TEXTS = ["First sentence here.", "Second one, naïve.", "日本語の文です。"]
@@ -72,8 +73,7 @@ def test_texts_under_another_name_are_another_corpus(tmp_path, bert_teacher):
     assert report.sentences == 2 and "Two is here." in (tmp_path / "out.txt").read_text()
     recipe = load_recipe("tiny")
     one, other = (
-        find_sources(recipe, bert_teacher, file, None, "cpu", None, False, show_progress=False, text_column=column)
-        for column in ("text", "body")
+        find_sources(recipe, Given(bert_teacher, file, text_column=column, device="cpu")) for column in ("text", "body")
     )
     assert one.corpus.fingerprint != other.corpus.fingerprint
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from edge_potion import AccessError, InputError, ModelFormatError, RecipeError, StaticModel, distill
-from edge_potion.trainer.pca import fit_pca
+from edge_potion.trainer.postprocess import fit_pca
 from edge_potion.trainer.recipe import DistillRecipe
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary

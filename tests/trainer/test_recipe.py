@@ -19,11 +19,8 @@ from edge_potion.trainer.recipe import (
     DistillRecipe,
     PowerRecipe,
     Recipe,
-    fingerprint,
-    load_recipe,
-    shipped_recipes,
-    to_toml,
 )
+from edge_potion.trainer.recipe_file import fingerprint, load_recipe, shipped_recipes, to_toml
 
 
 def test_the_shipped_default_is_the_published_recipe():
@@ -53,7 +50,7 @@ def test_toml_overrides_defaults_and_false_means_none(tmp_path):
     ("text", "message"),
     [
         ("[distill]\ndim = 3", r"mine.toml, \[distill\]: there is no 'dim'; did you mean 'dims'\?"),
-        ("[distill]\ndims = 3", r"there is no 'distill'; did you mean 'distill'\?"),
+        ("[distil]\ndims = 3", r"there is no 'distil'; did you mean 'distill'\?"),
         ("distill = 3", r"distill is 3; a section \[distill\] was expected"),
         ("[distill]\ndims = '256'", "dims is '256'; a whole number was expected"),
         ("[distill]\ndims = true", "dims is True; a whole number was expected"),

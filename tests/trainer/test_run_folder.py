@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_potion import AccessError, InputError, train
-from edge_potion.trainer import run_folder as run_folder_module
-from edge_potion.trainer.recipe import load_recipe
+from edge_potion.trainer import pipeline
+from edge_potion.trainer.recipe_file import load_recipe
 from edge_potion.trainer.shards import shard_files
 from edge_potion.writing import written_whole
 
@@ -53,11 +53,11 @@ def test_from_stage_makes_stages_anew_with_the_same_bits(run_folder, tiny_run, s
 
 def test_from_stage_is_remembered_over_a_kill(run_folder, tiny_run, small_teacher, monkeypatch):
     """What was made since --from-stage is kept when the same command comes again."""
-    from edge_potion.trainer.stages import Stages
+    from edge_potion.trainer.steps import Steps
 
     again = {"teacher": small_teacher, "corpus": [DATA], "device": "cpu", "from_stage": 3}
     with monkeypatch.context() as patch:
-        patch.setattr(Stages, "power", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Steps, "power", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train("tiny", run_folder, **again)
     trained = (run_folder / "4-born-again" / "stage.json").stat().st_mtime_ns
@@ -70,9 +70,21 @@ def test_from_stage_is_remembered_over_a_kill(run_folder, tiny_run, small_teache
 
 def test_what_older_code_made_is_made_anew(run_folder, small_teacher, monkeypatch):
     before = ages(run_folder)
-    monkeypatch.setitem(run_folder_module.VERSIONS, "5-power", 99)
+    monkeypatch.setattr(pipeline, "POWER", replace(pipeline.POWER, version=99))
     train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
     assert [name for name, age in ages(run_folder).items() if age != before[name]] == ["5-power", "6-pca"]
+
+
+def test_what_an_earlier_version_called_otherwise_is_told_and_left_alone(run_folder, tiny_run, small_teacher, caplog):
+    """Its fingerprint hangs on its name and section, so a new name alone does not make it one to go on from."""
+    before = ages(run_folder)
+    (run_folder / "1-distill").rename(run_folder / "1-distil")
+    (run_folder / "run.json").write_text("damaged")
+    train("tiny", run_folder, teacher=small_teacher, corpus=[DATA], device="cpu")
+    assert "1-distil is of an earlier version" in caplog.text and "made anew as 1-distill" in caplog.text
+    assert ages(run_folder)["0-corpus"] == before["0-corpus"]
+    shutil.rmtree(run_folder / "1-distil")
+    assert bits(run_folder) == bits(tiny_run)
 
 
 def test_files_of_the_user_in_a_run_are_not_deleted(run_folder, small_teacher):
@@ -252,22 +264,22 @@ def test_what_another_process_writes_into_a_run_is_not_swept(run_folder, small_t
 
 # Where a run is killed: the function, as its caller names it, and which of its calls in that process; then it goes on.
 KILLS = [
-    ("edge_potion.trainer.stages.sample_corpus", 1),
-    ("edge_potion.trainer.stages.distill", 1),
-    ("edge_potion.trainer.run_folder._take_name", 1),
+    ("edge_potion.trainer.steps.sample_corpus", 1),
+    ("edge_potion.trainer.steps.distill", 1),
+    ("edge_potion.trainer.run_folder.take_name", 1),
     ("edge_potion.trainer.featurize.write_shard", 2),
     ("edge_potion.trainer.featurize.write_shard", 4),
     ("edge_potion.trainer.pairs._append", 3),
     ("edge_potion.trainer.student.Student.update", 4),
     ("edge_potion.trainer.student.Student.update", 17),
     ("edge_potion.trainer.contrast._save", 1),
-    ("edge_potion.trainer.run_folder._take_name", 1),
-    ("edge_potion.trainer.stages.write_means", 1),
+    ("edge_potion.trainer.run_folder.take_name", 1),
+    ("edge_potion.trainer.steps.write_means", 1),
     ("edge_potion.trainer.student.Student.update", 13),
     ("edge_potion.trainer.contrast._save", 1),
-    ("edge_potion.trainer.stages.power_normalized", 1),
-    ("edge_potion.trainer.stages.reduce_rows", 1),
-    ("edge_potion.trainer.run_folder._take_name", 1),
+    ("edge_potion.trainer.steps.power_normalized", 1),
+    ("edge_potion.trainer.steps.reduce_rows", 1),
+    ("edge_potion.trainer.run_folder.take_name", 1),
     ("edge_potion.trainer.pipeline.write_summary", 1),
 ]
 # Children are forked from a process that has imported everything and started no thread.
@@ -347,16 +359,16 @@ def test_a_teacher_that_changes_between_two_calls_is_refused(run_folder, small_t
 
 
 def test_a_teacher_that_changes_under_way_is_refused(small_teacher, tmp_path, monkeypatch):
-    from edge_potion.trainer import stages
+    from edge_potion.trainer import steps
 
     teacher = Path(shutil.copytree(small_teacher, tmp_path / "small-bert"))
-    real = stages.sample_corpus
+    real = steps.sample_corpus
 
     def changing(*args, **more):
         (teacher / "config.json").write_text((teacher / "config.json").read_text() + " ")
         return real(*args, **more)
 
-    monkeypatch.setattr(stages, "sample_corpus", changing)
+    monkeypatch.setattr(steps, "sample_corpus", changing)
     with pytest.raises(InputError, match="changed while this run was at work"):
         train("tiny", tmp_path / "run", teacher=teacher, corpus=[DATA], device="cpu")
 

@@ -25,7 +25,8 @@ from edge_potion import InputError, ModelFormatError
 from edge_potion.trainer.featurize import featurize
 from edge_potion.trainer.recipe import FeaturizeRecipe
 from edge_potion.trainer.shards import open_features
-from edge_potion.trainer.teacher import load_teacher, teacher_digest
+from edge_potion.trainer.teacher import load_teacher
+from edge_potion.trainer.teacher_files import teacher_digest
 
 TEXTS = ["cat", "dogs a cat", "Cats", "a DOG", "cat cat cat a", "dog", "a a dogs cats " * 12]
 HIDDEN = 6

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, InputError, ModelFormatError, StaticModel, export, train
-from edge_potion.trainer.recipe import load_recipe
+from edge_potion.trainer.recipe_file import load_recipe
 
 from ..models import DATA, bits
 

@@ -1,0 +1,106 @@
+"""The pieces of a WordPiece tokenizer, as sequences of codes; and which tokenizers the text graph can hold."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from edge_potion.errors import ModelFormatError
+
+from .text_characters import LONG_MARK
+
+__all__ = ["Pieces", "pieces_of"]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The vocabulary as sequences of codes.
+
+    Attributes:
+        codes: of each piece without its prefix.
+        continues: (P,) bool, whether each goes on in a word.
+        ids: (P,) int32.
+        longest: characters of the longest piece.
+        longest_word: words with more characters are [UNK].
+        unknown: id of [UNK].
+    """
+
+    codes: Sequence[Sequence[int]]
+    continues: np.ndarray
+    ids: np.ndarray
+    longest: int
+    longest_word: int
+    unknown: int
+
+
+def pieces_of(tokenizer: Tokenizer) -> Pieces:
+    """The pieces of a WordPiece tokenizer.
+
+    Raises:
+        ModelFormatError: it is another one, or splits texts otherwise than BERT does; names what is supported.
+    """
+    content = json.loads(tokenizer.to_str())
+    model = tokenizer.model
+    parts = [type(each).__name__ for each in (model, tokenizer.normalizer, tokenizer.pre_tokenizer)]
+    plain_added = all(each["special"] for each in content["added_tokens"])
+    if (
+        not isinstance(model, WordPiece)
+        or not isinstance(tokenizer.normalizer, BertNormalizer)
+        or not isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
+        or not plain_added
+        or model.unk_token not in content["model"]["vocab"]
+    ):
+        added = "" if plain_added else ", and added words"
+        raise ModelFormatError(
+            "the text graph is for WordPiece with BertNormalizer and BertPreTokenizer, and this tokenizer is "
+            f"{parts[0]} with {parts[1]} and {parts[2]}{added}; leave the graph out (--graphs bag,tokens)"
+        )
+    prefix = str(model.continuing_subword_prefix)
+    if not prefix or len(tokenizer.pre_tokenizer.pre_tokenize_str(f"q{prefix}q")) == 1:
+        raise ModelFormatError(
+            f"the text graph is for pieces whose prefix no word can hold, such as ##, and here it is {prefix!r}; "
+            "leave the graph out (--graphs bag,tokens)"
+        )
+    if model.max_input_chars_per_word < 1:
+        raise ModelFormatError("the tokenizer takes every word for unknown (max_input_chars_per_word is 0)")
+    # No word is empty or holds a NUL.
+    vocabulary = {text: number for text, number in content["model"]["vocab"].items() if text and "\0" not in text}
+    _refuse_reordered(tokenizer, sorted(set("".join(vocabulary))))
+    continues = [text.startswith(prefix) and len(text) > len(prefix) for text in vocabulary]
+    texts = [text[len(prefix) :] if inside else text for text, inside in zip(vocabulary, continues, strict=True)]
+    return Pieces(
+        [list(map(ord, text)) for text in texts],
+        np.array(continues),
+        np.array(list(vocabulary.values()), np.int32),
+        max(map(len, texts)),
+        int(model.max_input_chars_per_word),
+        content["model"]["vocab"][model.unk_token],
+    )
+
+
+def _refuse_reordered(tokenizer: Tokenizer, characters: Sequence[str]) -> None:
+    """Raise ModelFormatError where the normalizer changes the order of two marks that pieces hold (NFD does).
+
+    The tables know one code point at a time. With other marks the word is [UNK] in either order.
+    """
+    marks = [each for each in characters if unicodedata.category(each).startswith("M") or unicodedata.combining(each)]
+    pairs = [one + other for one in marks for other in marks]
+    together, apart = (
+        tokenizer.normalizer.normalize_str(LONG_MARK.join(texts))
+        for texts in (pairs, [LONG_MARK.join(pair) for pair in pairs])
+    )
+    apart_pairs = apart.split(LONG_MARK)
+    wanted = LONG_MARK.join(map("".join, zip(apart_pairs[::2], apart_pairs[1::2], strict=False)))
+    if pairs and together != wanted:
+        raise ModelFormatError(
+            "the text graph is for vocabularies without combining marks that the normalizer re-orders, and this one "
+            "has some; leave the graph out (--graphs bag,tokens)"
+        )

@@ -1,0 +1,149 @@
+"""What each stage does: it takes its own recipe section and what came before, fills a folder, and returns its facts.
+
+Those that make a model keep it in `model/` of their folder, so that any of them can be exported and measured.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_potion.errors import RecipeError
+from edge_potion.static_model import StaticModel
+
+from .contrast import Goal, contrast
+from .corpus import sample_corpus, sample_sentences
+from .distill import distill
+from .featurize import featurize
+from .pairs import Pairs, open_pairs, write_means, write_pairs
+from .postprocess import power_normalized, reduce_rows
+from .recipe import (
+    BornAgainRecipe,
+    ContrastRecipe,
+    CorpusRecipe,
+    DistillRecipe,
+    FeaturizeRecipe,
+    PcaRecipe,
+    PowerRecipe,
+)
+from .recipe_file import to_toml
+from .run_folder import WORK, Artifact
+from .shards import open_features
+from .sources import Sources
+from .stages import BORN_AGAIN
+from .vocabulary import frequent_words
+
+__all__ = ["Steps", "model_of"]
+
+log = logging.getLogger("edge_potion")
+
+SENTENCES = "sentences.txt"
+MODEL = "model"
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the stages do with `sources`; the first argument of each is the folder that it fills."""
+
+    sources: Sources
+
+    def corpus(self, folder: Path, recipe: CorpusRecipe, _: Artifact) -> Facts:
+        """Sample sentences of the corpus files, else of the features' texts, else of the hub set."""
+        out, files = folder / SENTENCES, self.sources.corpus_files
+        if self.sources.features and not files:
+            shards = open_features(self.sources.features.folder).shards()
+            report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
+        else:
+            column, show = self.sources.given.text_column, self.sources.given.show_progress
+            report = sample_corpus(recipe, out, files, column=column, show_progress=show)
+        return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
+
+    def distill(self, folder: Path, recipe: DistillRecipe, _: Artifact, corpus: Artifact) -> Facts:
+        """Make a table of the teacher's tokens and the most frequent words of the corpus."""
+        teacher = self.sources.loaded_teacher
+        with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
+            words = frequent_words(lines, teacher.tokenizer)
+        model = distill(teacher, recipe, words=words, show_progress=self.sources.given.show_progress)
+        if model.dim < self.sources.recipe.pca.dims:  # of fewer tokens than dimensions
+            raise RecipeError(
+                f"[pca] dims is {self.sources.recipe.pca.dims}, and this teacher and corpus give {len(model.table)} "
+                f"tokens, which span {model.dim} dimensions; ask for no more"
+            )
+        model.save_pretrained(folder / MODEL)
+        return {"tokens": len(model.table), "dims": model.dim}
+
+    def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Artifact, corpus: Artifact) -> Facts:
+        """Have the teacher encode the corpus."""
+        sentences = corpus.folder / SENTENCES
+        return featurize(
+            self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.given.show_progress
+        )
+
+    def pairs(self, folder: Path, _: None, distilled: Artifact, features: Artifact) -> Facts:
+        """Tokenize the texts for the student, and bring the vectors to its width."""
+        return write_pairs(open_features(features.folder), model_of(distilled), folder)
+
+    def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, pairs: Artifact) -> Facts:
+        """Train the table on the teacher's vectors."""
+        data = open_pairs(pairs.folder)
+        return self._trained(folder, recipe, distilled, data, [Goal(data.targets, 1.0)], "contrast")
+
+    def born_again(
+        self, folder: Path, recipe: BornAgainRecipe, distilled: Artifact, pairs: Artifact, first: Artifact
+    ) -> Facts:
+        """Train a fresh student on the vectors of the first; for 1 - alpha of the loss, on the teacher's."""
+        if recipe.epochs == 0:
+            log.info("%s: left out, as its epochs are 0", BORN_AGAIN.name)
+            _followed_by(model_of(first), model_of(first).table, recipe).save_pretrained(folder / MODEL)
+            return {}
+        data = open_pairs(pairs.folder)
+        goals = [Goal(data.targets, 1 - recipe.alpha)] if recipe.alpha < 1 else []
+        if recipe.alpha:
+            own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
+            goals.insert(0, Goal(own, recipe.alpha))
+        return self._trained(folder, recipe, distilled, data, goals, "born again")
+
+    def power(self, folder: Path, recipe: PowerRecipe, before: Artifact) -> Facts:
+        """Power-normalize the table."""
+        model = model_of(before)
+        _followed_by(model, power_normalized(model.table, recipe), recipe).save_pretrained(folder / MODEL)
+        return {}
+
+    def pca(self, folder: Path, recipe: PcaRecipe, before: Artifact) -> Facts:
+        """Reduce the table to the width that ships."""
+        model = model_of(before)
+        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
+        _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
+        return {"dims": table.shape[1]}
+
+    def _trained(
+        self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, data: Pairs, goals: Sequence[Goal], title: str
+    ) -> Facts:
+        student, device, show = model_of(distilled), self.sources.device, self.sources.given.show_progress
+        result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
+        _followed_by(student, result.table, recipe).save_pretrained(folder / MODEL)
+        return {
+            "validation_loss": round(result.progress.best_loss, 5),
+            "validation_accuracy": round(result.progress.best_accuracy, 4),
+            "best_step": result.progress.best_step,
+            "steps": result.progress.step,
+            "device": device,
+        }
+
+
+def model_of(stage: Artifact) -> StaticModel:
+    """The model that a stage made."""
+    return StaticModel.from_pretrained(stage.folder / MODEL)
+
+
+def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> StaticModel:
+    """The model after one more stage, whose section its recipe then tells."""
+    card = replace(before.card, recipe=f"{before.card.recipe}\n{to_toml(section)}", readme="")
+    return StaticModel(table, before.tokenizer, card)
