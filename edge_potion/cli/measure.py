@@ -9,7 +9,7 @@ import typer
 from edge_potion.bundle import GRAPHS, PRECISIONS
 from edge_potion.errors import InputError, require
 
-from .options import TextColumnOption
+from .options import TextColumnOption, instead
 
 __all__ = ["benchmark", "evaluate"]
 
@@ -77,9 +77,11 @@ def benchmark(
         ),
     ] = "all",
     graphs: Annotated[str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(GRAPHS)}; or all.")] = "all",
+    precision: Annotated[str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(PRECISIONS)}; or all.")] = "all",
     precisions: Annotated[
-        str, typer.Option(metavar="LIST", help=f"By comma: {', '.join(PRECISIONS)}; or all.")
-    ] = "all",
+        str | None,
+        typer.Option(hidden=True, expose_value=False, callback=instead("--precisions is --precision LIST here")),
+    ] = None,
     threads: Annotated[
         str, typer.Option(metavar="LIST", help="Numbers by comma, such as 1,4; as many cores are pinned.")
     ] = "1",
@@ -152,7 +154,7 @@ def benchmark(
         providers=_chosen(providers, PROVIDERS, KNOWN_PROVIDERS, "provider"),
         peers=_chosen(peers, tuple(PEERS), tuple(PEERS), "peer"),
         graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
-        precisions=_chosen(precisions, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
+        precisions=_chosen(precision, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
         threads=_numbers(threads),
         texts=texts,
         text_column=text_column,

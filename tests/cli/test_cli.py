@@ -436,6 +436,7 @@ def test_older_spellings_say_what_to_type():
     for words, told in (
         (("distill", "teacher", "out"), "--out FOLDER"),
         (("encode", SAMPLES, "--dim", "64"), "--truncate-dim N"),
+        (("benchmark", "--precisions", "int8"), "--precision LIST"),
     ):
         done = edge_potion(*words, code=2)
         assert done.stdout == "" and told in done.stderr and "former" not in done.stderr.lower()

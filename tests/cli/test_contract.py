@@ -162,7 +162,7 @@ def test_featurizing_prints_the_folder_of_its_shards(here, door, small_teacher):
 
 def test_a_quick_benchmark_prints_its_table_and_the_files_it_wrote(here, door, hand_folder):
     door("export", hand_folder, "--out", "bundle")
-    words = ("--quick", "--peers", "none", "--providers", "cpu", "--graphs", "bag", "--precisions", "int8")
+    words = ("--quick", "--peers", "none", "--providers", "cpu", "--graphs", "bag", "--precision", "int8")
     ended = door("benchmark", "bundle", *words, "--out", "new")
     assert ended.code == 0, ended.stderr
     assert "bag" in ended.stdout and ended.stdout.endswith("new: report.json, report.md, report.html\n")

@@ -247,7 +247,7 @@ def test_when_the_time_is_up_the_rest_says_so(bundle, tmp_path):
         (["--texts", "nowhere.txt"], "cannot read nowhere.txt"),
         (["--compare", "nowhere.json"], "nowhere.json"),
         (["--scores", "nowhere.json"], "nowhere.json is missing"),
-        (["--precisions", "float16"], "holds none of"),
+        (["--precision", "float16"], "holds none of"),
         (["nowhere"], "nowhere"),
     ],
 )
