@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from edge_potion.find import read_json
 from edge_potion.swapping import files_of, replace_file, swap
 from edge_potion.workshop import NEW, open_workshop, sweep
 
-__all__ = ["file_written_whole", "is_litter", "refuse_unwritable", "written_whole"]
+__all__ = ["file_written_whole", "is_litter", "make_folder", "refuse_unwritable", "written_whole"]
 
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
@@ -114,6 +115,21 @@ def file_written_whole(file: Path) -> Iterator[Path]:
         raise
     except OSError as failure:
         raise AccessError(f"cannot write {file}: {failure}") from failure
+
+
+def make_folder(folder: Path) -> None:
+    """A folder that files go into beside what it holds, such as a report's; for asking before the work.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
+        why = getattr(failure, "strerror", None) or failure
+        raise InputError(f"{folder} cannot be written ({why}); name another folder") from failure
 
 
 def is_litter(name: str) -> bool:

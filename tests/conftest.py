@@ -12,13 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .hub import LoopbackHub, hub_environment, run_script, served  # noqa: F401  # for tests that import them from here
 from .models import (  # noqa: F401  # fixtures, which tests name as arguments
-    CHECKOUT,
-    DATA,
     bert_teacher,
     bert_tokenizer,
-    bits,
     bundle,
     distilled,
     distilled_folder,

@@ -19,10 +19,11 @@ from edge_potion.errors import EdgePotionError, InputError, ModelFormatError, re
 from edge_potion.escaping import terminal
 from edge_potion.find import read_json
 from edge_potion.progress import progress_bar, unfailing_stderr
+from edge_potion.writing import make_folder
 
 from .encoders import Encoder, open_encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
-from .report import make_folder, write_numbers, write_report
+from .report import write_numbers, write_report
 from .scoring import EXPERIMENTS, SEED, NoScore
 from .suite import SUITE, Task, load_rows, suite_digest, tasks_there
 from .task_score import TaskScore, averages, encoded, rows_digest, score_task

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError
 from edge_potion.escaping import markdown, terminal
-from edge_potion.writing import file_written_whole
+from edge_potion.writing import file_written_whole, make_folder
 
 from .picture import INCOMPLETE, drawn
 
 __all__ = [
     "as_markdown",
     "as_table",
-    "make_folder",
     "refuse_unscored",
     "unscored",
     "write_numbers",
@@ -29,21 +27,6 @@ NONE = "–"
 LONGEST_NAME = 40  # letters of a model's name in the terminal: its end tells models apart
 PICTURES = {"report.png": False, "report-dark.png": True}
 log = logging.getLogger(__name__)
-
-
-def make_folder(out: Path) -> None:
-    """The folder of a report, for asking before the work.
-
-    Raises:
-        InputError: it cannot be written to.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
-        why = getattr(failure, "strerror", None) or failure
-        raise InputError(f"{out} cannot be written ({why}); name another folder") from failure
 
 
 def write_numbers(report: Mapping[str, Any], out: Path) -> None:

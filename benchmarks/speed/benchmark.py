@@ -28,6 +28,7 @@ from edge_potion.find import find_folder
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.providers import PROVIDERS as ORT_PROVIDERS
 from edge_potion.texts import read_texts
+from edge_potion.writing import make_folder
 
 from . import environments
 from .configurations import PROVIDERS, Setting, bundles_configurations, providers_environments
@@ -111,7 +112,7 @@ def benchmark(
     opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
     plotted = read_scores(scores) if scores else []
-    _make_folder(out)
+    make_folder(out)
     if setup:
         _install(providers, peers)
     with tempfile.TemporaryDirectory(prefix="edge-potion-") as scratch:
@@ -165,16 +166,6 @@ def _sentences(file: str | None, column: str = "text") -> list[str]:
             f"{MOST_CHARACTERS // TEXTS:,} were expected"
         )
     return (sentences * (TEXTS // len(sentences) + 1))[:TEXTS]
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
-        why = getattr(failure, "strerror", None) or failure
-        raise InputError(f"{out} cannot be written ({why}); name another folder") from failure
 
 
 def _install(providers: Sequence[str], peers: Sequence[str]) -> None:
