@@ -54,7 +54,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 # Whole environments that are there are not built again.
 environments: setup
 	$(ENVIRONMENT)
-	$(ENVIRONMENT) $(DISTILL) $(OLDEST)
+	$(ENVIRONMENT) $(DISTILL) $(OLDEST) examples/adapters
 
 lint: setup
 	$(BIN)/ruff check .

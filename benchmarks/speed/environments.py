@@ -3,8 +3,9 @@
     python -m edge_potion.benchmarks.speed.environments [NAME ...]
 
 builds those named, or all that there is a runner for (Node's where Node is). A NAME is that of a file
-`runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it. They lie in the user's
-cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be deleted at any time.
+`runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it, or of a folder of such
+scripts, which share one. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from edge_potion.cache import cache_folder
@@ -172,7 +174,10 @@ def environment_folder(name: str) -> Path:
 
 
 def dependencies(name: str) -> list[str]:
-    """The packages in the header of a script."""
+    """The packages in the header of a script, or in those of a folder's scripts."""
+    if Path(name).is_dir():
+        listed = (dependencies(str(script)) for script in sorted(Path(name).glob("*.py")))
+        return sorted(set(chain.from_iterable(listed)))
     script = _script(name)
     header = HEADER.search(script.read_text(encoding="utf-8")) if script.is_file() else None
     if header is None:

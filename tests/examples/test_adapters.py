@@ -1,4 +1,4 @@
-"""The adapters for other libraries, each run in an environment that holds what its header names."""
+"""The adapters for other libraries, each run for real in an environment that holds what their headers name."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SAID = {
 
 
 def python_of(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """scikit-learn is among what the tests need; the others have environments of their own."""
+    """scikit-learn is among what the tests need; the others share an environment."""
     if adapter.stem == "for_scikit_learn":
         return sys.executable
     monkeypatch.setenv("EDGE_POTION_CACHE", str(BUILT))
     try:
-        return str(environments.python_of(str(adapter)))
+        return str(environments.python_of(str(ADAPTERS)))
     except (environments.Missing, InputError) as reason:
         pytest.skip(str(reason))
 
