@@ -10,7 +10,7 @@ import pytest
 import sentence_transformers
 import torch
 
-from edge_potion import EdgeModel, InputError, StaticModel, TokenIds, export
+from edge_potion import EdgeModel, InputError, StaticModel, TokenIds, export, progress
 from edge_potion.peer_words import ENCODE, LOAD
 from edge_potion.static_model import Card
 
@@ -55,15 +55,18 @@ def test_what_asks_for_what_is_done_changes_nothing(model, words):
     assert np.array_equal(model.encode(TEXTS[0], **words), model.encode(TEXTS[0]))
 
 
-def test_other_names_mean_what_ours_do(model, capsys):
+def test_other_names_mean_what_ours_do(model, capsys, monkeypatch):
     assert np.array_equal(model.encode(sentences=TEXTS), model.encode(TEXTS))
     assert np.array_equal(model.encode(inputs=TEXTS[0]), model.encode(TEXTS[0]))
     assert np.array_equal(model.encode(TEXTS, max_length=1), model.encode(TEXTS, max_tokens=1))
     assert not np.array_equal(model.encode(TEXTS, max_length=1), model.encode(TEXTS))
     long = "cat " * 600 + "dog " * 600
     assert np.array_equal(model.encode(long, max_length=None), model.encode(long, max_tokens=None))
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)  # for a line before ten seconds are over
     model.encode(TEXTS, show_progress_bar=True)
     assert "encode" in capsys.readouterr().err
+    model.encode(TEXTS, show_progress_bar=False)
+    assert not capsys.readouterr().err
 
 
 def test_tensors_are_given_where_they_are_asked_for(model):

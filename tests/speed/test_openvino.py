@@ -17,7 +17,6 @@ pytestmark = pytest.mark.peers
 SCRIPT = """
 import json, sys
 import numpy as np
-import pytest
 from edge_potion import EdgeModel, EdgePotionError, providers
 folder, out = sys.argv[1:]
 texts = json.load(open(folder + "/golden.json"))["texts"]
