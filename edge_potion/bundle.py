@@ -17,7 +17,7 @@ __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bu
 
 # File names inside onnx/, which fastembed and transformers.js look for: stem by graph, suffix by precision. The order
 # is the rule of graph="auto": on a CPU the text graph embeds four times as fast as a tokenizer with one of the others
-# (README, Numbers); other providers have no kernels for most of it.
+# (docs/results/speed.md); other providers have no kernels for most of it.
 GRAPHS = {"text": "text", "bag": "bag", "tokens": "model"}
 CPU_GRAPHS = ("text",)
 LARGEST_FILE = 2**31  # bytes: protobuf takes no larger graph

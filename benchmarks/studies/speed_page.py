@@ -30,6 +30,7 @@ BARS = (
     ({"model": "fastembed"}, "fastembed, the same table"),
     ({"model": "all-MiniLM-L6-v2 ONNX"}, "all-MiniLM-L6-v2, the transformer"),
 )
+TYPE = "[model.py](../../benchmarks/speed/report/model.py)"
 TITLE = "Texts a second on one core"
 # Whose versions are named.
 LIBRARIES = (
@@ -53,6 +54,7 @@ def speed_page(report: Report, name: str, folder: Path) -> dict[str, str]:
     plot = plots.bars("speed", TITLE, words, rows)
     alternative = "; ".join(f"{row.label}: {row.note}" for row in rows)
     whole = re.sub(r"^#", "##", as_markdown(read_report(folder / name)).partition("\n")[2], flags=re.M)
+    whole = whole.replace("[report.schema.json](report.schema.json)", TYPE)  # which lies beside a report, and not here
     page = [
         "# Speed",
         shown("speed", f"{TITLE}. {alternative}."),
