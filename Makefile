@@ -53,8 +53,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT)
-	$(ENVIRONMENT) $(DISTILL) $(OLDEST) examples/adapters
+	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters
 
 lint: setup
 	$(BIN)/ruff check .

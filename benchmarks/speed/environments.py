@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +49,7 @@ PACKAGES = {
 HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")  # as PEP 723 has it
 DONE = ".installed"  # written last, so that an install that was cut off is begun again
 INSTALL_MINUTES = 30
+AT_ONCE = 2  # one computes while another downloads
 
 
 class Missing(Exception):
@@ -57,14 +59,18 @@ class Missing(Exception):
 def main() -> None:
     """Build environments, one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(_names())}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"by default all, which is: {', '.join(_names())}")
     with_node = shutil.which("node") and shutil.which("npm")
     everything = [name for name in _names() if with_node or name not in PACKAGES]
-    for name in parser.parse_args().names or everything:
-        try:
-            print(build(name))
-        except (Missing, InputError) as reason:
-            sys.exit(f"error: {reason}")
+    with ThreadPoolExecutor(AT_ONCE) as builders:
+        asked = [[name] if name != "all" else everything for name in parser.parse_args().names or ["all"]]
+        built = [builders.submit(build, name) for name in chain.from_iterable(asked)]
+        for folder in built:
+            try:
+                print(folder.result(), flush=True)
+            except (Missing, InputError) as reason:
+                builders.shutdown(cancel_futures=True)
+                sys.exit(f"error: {reason}")
 
 
 def build(name: str) -> Path:
