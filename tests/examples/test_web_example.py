@@ -159,7 +159,7 @@ def test_markup_in_a_file_is_shown_as_text(scene):
 
 def test_everything_can_be_done_by_keyboard(scene):
     found = scene("keyboard")
-    assert found["path"] == ["file", "sample", "sample", "query", "LI", "query", "query", "query"]
+    assert found["path"] == ["file", "sample", "query", "LI", "query", "query", "query"]
     assert found["outline"] == "solid"
     assert found["third"] == 2
     assert found["last"] is True
