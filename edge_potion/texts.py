@@ -31,7 +31,7 @@ FOREIGN = {
     ),
     **dict.fromkeys((".arrow", ".feather", ".orc", ".avro", ".db", ".sqlite", ".sqlite3", ".duckdb"), _CONVERT),
     **dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods", ".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub"), _CONVERT),
-    **dict.fromkeys((".ppt", ".pptx", ".odp", ".xml", ".html", ".htm"), _CONVERT),
+    **dict.fromkeys((".ppt", ".pptx", ".odp", ".xml"), _CONVERT),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".lz4", ".br", ".lzma", ".lz", ".z", ".lzo"), _UNPACK),
 }
 
