@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from edge_potion.errors import InputError
+from edge_potion.tokens import UNSET, Unset
 
 if TYPE_CHECKING:
     from edge_potion.directions import Comparable
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PeerNames"]
 
-DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in sentence-transformers' order
 # What people ask models for, and what there is instead.
 ELSEWHERE = {
-    "save": "save_pretrained",
+    "save": "StaticModel.save_pretrained",
     "distil": "edge_potion.distill",
     "embedding": "StaticModel.table",
     "tokenize": "the attribute tokenizer",
@@ -30,14 +30,31 @@ ELSEWHERE = {
 }
 
 
+# What people set on such models, and how it is said here.
+SETTINGS = {
+    "truncate_dim": "an argument of encode, truncate_dim",
+    "prompts": "what the model itself says; encode takes a prompt",
+    "default_prompt_name": "what the model itself says; encode takes a prompt_name",
+    "max_seq_length": "an argument of encode, max_tokens",
+    "max_length": "an argument of encode, max_tokens",
+}
+
+
 class PeerNames:
     """Mixed into both kinds of model, which have `dim`, `says`, `device` and `encode`."""
 
     if not TYPE_CHECKING:  # or every name would be an attribute
 
         def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property that failed: with its own words
+                return object.__getattribute__(self, name)
             instead = f"; use {ELSEWHERE[name]}" if name in ELSEWHERE else ""
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{instead}", name=name, obj=self)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in SETTINGS:
+                raise AttributeError(f"{name} cannot be set: it is {SETTINGS[name]}", name=name, obj=self)
+            super().__setattr__(name, value)
 
     def get_sentence_embedding_dimension(self: Embedder) -> int:
         """D, as `dim`."""
@@ -61,27 +78,31 @@ class PeerNames:
         """The same, as model2vec names it."""
         return self.says.max_tokens
 
-    def to(self, device: object) -> Any:
-        """The model itself, where it is on that device.
+    def to(self, device: object = None) -> Any:
+        """The model itself, where it is on that device; None asks for none.
 
         Raises:
             InputError: it is on another.
         """
         here: str = self.device  # type: ignore[attr-defined]
-        if str(device).partition(":")[0] != here:
+        if device is not None and str(device).partition(":")[0] != here:
             raise InputError(
                 f"a model stays on {here!r}, where it was opened; for {str(device)!r} open it with "
                 "EdgeModel.from_pretrained(provider=...)"
             )
         return self
 
-    def encode_query(self: Embedder, texts: str | Iterable[str], **options: Any) -> np.ndarray:
+    def encode_query(
+        self: Embedder, texts: str | Iterable[str] | Unset = UNSET, *misplaced: Never, **options: Any
+    ) -> np.ndarray:
         """`encode`, with the model's prompt "query" before each text where it has one and none is named."""
-        return self.encode(texts, **_with_prompt(self, options, ("query",)))
+        return self.encode(texts, *misplaced, **_with_prompt(options, "query"))
 
-    def encode_document(self: Embedder, texts: str | Iterable[str], **options: Any) -> np.ndarray:
-        """`encode`, with the model's prompt for documents before each text where it has one and none is named."""
-        return self.encode(texts, **_with_prompt(self, options, DOCUMENT_PROMPTS))
+    def encode_document(
+        self: Embedder, texts: str | Iterable[str] | Unset = UNSET, *misplaced: Never, **options: Any
+    ) -> np.ndarray:
+        """`encode`, with the model's prompt "document" before each text where it has one and none is named."""
+        return self.encode(texts, *misplaced, **_with_prompt(options, "document"))
 
     def similarity_pairwise(self, a: Comparable, b: Comparable) -> np.ndarray:
         """Cosine similarity of each item of `a` with the item of `b` at its place: (N,) float32; see `similarity`.
@@ -99,8 +120,7 @@ class PeerNames:
         return np.clip((left * right).sum(axis=-1), -1, 1)
 
 
-def _with_prompt(model: Embedder, options: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _with_prompt(options: dict[str, Any], name: str) -> dict[str, Any]:
     if options.get("prompt") is not None or options.get("prompt_name") is not None:
         return options
-    stated = next((name for name in names if name in model.says.prompts), names[0])
-    return {**options, "prompt_name": stated}
+    return {**options, "prompt_name": name}

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_potion.batches import Batch, Says
 from edge_potion.errors import InputError, require
-from edge_potion.tokens import Unset
+from edge_potion.tokens import UNSET, Unset
 from edge_potion.unit_length import unit_length
 
 __all__ = [
@@ -40,6 +40,8 @@ class Embedder(Protocol):
     def says(self) -> SaysPrompts: ...
     @property
     def encode(self) -> Callable[..., np.ndarray]: ...
+    @property
+    def _encode(self) -> Callable[..., np.ndarray]: ...
 
 
 class SaysPrompts(Says, Protocol):
@@ -55,7 +57,7 @@ class Word:
 
     Attributes:
         ours: the argument of ours that it is another name of.
-        fine: values that ask for what is done anyway; EVERY where all do.
+        fine: values that ask for what is done anyway; EVERY where all do, or where the argument is followed elsewhere.
         instead: what to use where another value is given.
     """
 
@@ -66,10 +68,11 @@ class Word:
 
 EVERY = ("every value",)
 NONE = (None, False)
+FOLLOWED = Word(fine=EVERY)  # here, by a function of its own
 AT_LOAD = "EdgeModel.from_pretrained({}=...)"
 THREADS = Word(fine=NONE, instead=f"texts are embedded by threads side by side, {AT_LOAD.format('threads')}")
 
-# Of `encode`. Those that `_asked` follows itself are listed for their names.
+# Of `encode`.
 ENCODE: Mapping[str, Word] = {
     "sentences": Word("texts"),
     "inputs": Word("texts"),
@@ -88,12 +91,20 @@ ENCODE: Mapping[str, Word] = {
     "use_multiprocessing": Word(fine=EVERY),  # threads work side by side, and the vectors are the same
     "multiprocessing_threshold": Word(fine=EVERY),
     "task": Word(fine=(None,), instead="prompts are chosen by prompt_name, encode_query or encode_document"),
-    "convert_to_numpy": Word(),
-    "convert_to_tensor": Word(),
-    "normalize_embeddings": Word(),
-    "normalize": Word(),
-    "prompt_name": Word(),
-    "device": Word(),
+    "convert_to_numpy": FOLLOWED,
+    "convert_to_tensor": FOLLOWED,
+    "normalize_embeddings": FOLLOWED,
+    "normalize": FOLLOWED,
+    "prompt_name": FOLLOWED,
+    "device": FOLLOWED,
+}
+# What `encode` and `stream` take for not given; a test holds it to their signatures. Theirs may be wrapped.
+DEFAULTS: Mapping[str, Any] = {
+    "batch_size": 1024,
+    "max_tokens": UNSET,
+    "truncate_dim": None,
+    "prompt": None,
+    "show_progress": False,
 }
 # Other names that an argument of ours never had in those libraries, or had here.
 RENAMED = {"dim": "truncate_dim", "dims": "truncate_dim", "dimensionality": "truncate_dim", "text": "texts"}
@@ -101,29 +112,33 @@ RENAMED = {"dim": "truncate_dim", "dims": "truncate_dim", "dimensionality": "tru
 SECRET = ("token", "use_auth_token")  # never shown
 FETCH = "the model hub's own settings, such as HF_TOKEN, HF_HOME, HF_HUB_OFFLINE and `hf download`"
 OF_ENCODE = "an argument of encode: {}"
-# Of `from_pretrained`; `normalize` and `device` are followed in `options_at_load` and `refuse_other_lengths`.
+# Of `from_pretrained`, where None asks for nothing.
 LOAD: Mapping[str, Word] = {
     "model_name_or_path": Word("model"),
     "path": Word("model"),
     "quantize_to": Word("precision"),
     "dimensionality": Word(fine=NONE, instead=OF_ENCODE.format("truncate_dim")),
     "truncate_dim": Word(fine=NONE, instead=OF_ENCODE.format("truncate_dim")),
-    "max_length": Word(instead=OF_ENCODE.format("max_tokens")),
+    "max_length": Word(fine=(None,), instead=OF_ENCODE.format("max_tokens")),
     "vocabulary_quantization": Word(fine=NONE, instead="`edge-potion export --quantize int8`, which keeps every token"),
     "force_download": Word(fine=NONE, instead=FETCH),
     "local_files_only": Word(fine=NONE, instead=FETCH),
-    "token": Word(fine=NONE, instead=FETCH),
-    "use_auth_token": Word(fine=NONE, instead=FETCH),
+    "token": Word(fine=(None,), instead=FETCH),
+    "use_auth_token": Word(fine=(None,), instead=FETCH),
     "cache_folder": Word(fine=NONE, instead=FETCH),
     "subfolder": Word(fine=(None, "", "."), instead="the path of that folder as the model's"),
-    "backend": Word(fine=("onnx",), instead="ONNX Runtime, which is what runs here"),
+    "backend": FOLLOWED,
     "trust_remote_code": Word(fine=EVERY),  # no code of a model is ever run
     "similarity_fn_name": Word(fine=(None, "cosine"), instead="similarity, which is the cosine"),
     "prompts": Word(fine=(None, {}), instead=OF_ENCODE.format("prompt")),
     "default_prompt_name": Word(fine=(None,), instead=OF_ENCODE.format("prompt_name")),
     "model_kwargs": Word(fine=(None, {}), instead="provider=, precision=, graph= and threads="),
-    "normalize": Word(),
-    "device": Word(),
+    **dict.fromkeys(
+        ("modules", "model_card_data", "config_kwargs", "processor_kwargs", "tokenizer_kwargs"),
+        Word(fine=(None, {}), instead="the files of the model's folder, which say it"),
+    ),
+    "normalize": FOLLOWED,
+    "device": FOLLOWED,
 }
 
 
@@ -136,7 +151,7 @@ def encode_in_other_words(
         What encode returns, or as `convert_to_tensor` and `convert_to_numpy` ask for it.
     """
     asked = _asked(model, "encode", texts, misplaced, ours, words)
-    return asked.finish(model.encode(**asked.options))
+    return asked.finish(model._encode(**asked.options))
 
 
 def stream_in_other_words(
@@ -144,7 +159,7 @@ def stream_in_other_words(
 ) -> Iterator[Batch]:
     """The same of `model.stream`, where the vectors of each batch are finished."""
     asked = _asked(model, "stream", texts, misplaced, ours, words)
-    return (Batch(batch.texts, asked.finish(batch.vectors)) for batch in model.stream(**asked.options))
+    return (Batch(batch.texts, asked.finish(batch.vectors)) for batch in model._stream(**asked.options))
 
 
 def prompt_named(model: Embedder, name: object) -> str:
@@ -155,28 +170,45 @@ def prompt_named(model: Embedder, name: object) -> str:
     return prompts[name]
 
 
-def options_at_load(model_class: Any, ours: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of a class's `from_pretrained`: `ours`, and what the `words` that it does not have stand for.
+def options_at_load(ours: Mapping[str, Any], defaults: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a `from_pretrained`: `ours`, and what the `words` that it does not have stand for.
 
     `normalize` is left to `refuse_other_lengths`, once the model is open.
+
+    Args:
+        ours: its own arguments.
+        defaults: what they are where they are not given.
+        words: the others.
 
     Raises:
         InputError: an argument asks for what is done otherwise here; says how.
         TypeError: there is no such argument.
     """
-    defaults = {"model": None, **model_class.from_pretrained.__func__.__kwdefaults__}
     given = _given(ours, defaults)
     options = dict(ours)
     for name, value in words.items():
-        if name == "device" and value is not None:
-            if str(value) != "cpu":
-                raise InputError(
-                    f"device is {str(value)!r}; EdgeModel.from_pretrained(provider='cuda') says where to run"
-                )
-            options |= {"provider": "cpu"} if "provider" in defaults else {}
-        elif name not in ("device", "normalize"):
+        if value is None and name in LOAD:
+            continue
+        if name == "device":
+            options |= _provider(value, given) if "provider" in defaults else _provider(value, {})
+        elif name == "backend":
+            _refuse_other_backend(value, "onnx" if "provider" in defaults else "numpy")
+        else:
             options |= _translated("from_pretrained", name, value, LOAD, given, list(defaults))
-    return options
+    return {name: value for name, value in options.items() if name in defaults}
+
+
+def _provider(device: object, given: Mapping[str, Any]) -> dict[str, str]:
+    if str(device).partition(":")[0] != "cpu":
+        raise InputError(f"device is {str(device)!r}; EdgeModel.from_pretrained(provider='cuda') says where to run")
+    if given.get("provider", "cpu") != "cpu":
+        raise TypeError("device and provider both say where to run; give one of them")
+    return {"provider": "cpu"}
+
+
+def _refuse_other_backend(backend: object, here: str) -> None:
+    if backend != here:
+        raise InputError(f"backend is {backend!r}, and this kind of model runs by {here} alone; leave it out")
 
 
 def refuse_other_lengths(says: Says, words: Mapping[str, Any]) -> None:
@@ -204,17 +236,17 @@ def _asked(
 ) -> _Asked:
     if misplaced:
         raise TypeError(f"{verb} takes texts alone by place: name what follows, as in {verb}(texts, batch_size=32)")
-    defaults: Mapping[str, Any] = getattr(type(model), verb).__kwdefaults__
-    given = _given(ours, defaults)
+    given = _given(ours, DEFAULTS)
     if not isinstance(texts, Unset):
         given["texts"] = texts
-    options = dict(given)
+    options = {**DEFAULTS, **given}
     for name, value in words.items():
-        options |= _translated(verb, name, value, ENCODE, given, list(defaults))
+        options |= _translated(verb, name, value, ENCODE, given, list(DEFAULTS))
     if "texts" not in options:
         raise TypeError(f"{verb} is given no texts")
     options |= _prompt(model, options, words.get("prompt_name"))
     _refuse_other_device(model, words.get("device"))
+    _refuse_cut_lengths(model, options["truncate_dim"], words)
     return _Asked(options, partial(_finished, as_unit=_as_unit(model, words), form=_form(words)))
 
 
@@ -235,7 +267,7 @@ def _translated(
         if word.ours in ours:
             raise TypeError(f"{name} and {word.ours} are the same argument of {verb}; give one of them")
         return {word.ours: bool(value) if word.ours == "show_progress" else getattr(value, "value", value)}
-    if word.instead and not any(value is fine or value == fine for fine in word.fine):
+    if word.fine is not EVERY and not any(value is fine or value == fine for fine in word.fine):
         shown = "given" if name in SECRET else repr(value)
         raise InputError(f"{name} is {shown}, which {verb} does not do; use instead: {word.instead}")
     return {}
@@ -244,7 +276,7 @@ def _translated(
 def _nearest(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches
 
-    nearest = [RENAMED[name]] if name in RENAMED else get_close_matches(name, names, 1, 0.5)
+    nearest = [RENAMED[name]] if name in RENAMED else get_close_matches(name, names, 1, 0.75)
     return f"; use {nearest[0]}" if nearest else ""
 
 
@@ -261,6 +293,14 @@ def _refuse_other_device(model: Embedder, device: object) -> None:
         raise InputError(
             f"device is {str(device)!r}, and this model runs on {model.device!r}; where it runs is chosen at load, as "
             "in EdgeModel.from_pretrained(provider='cuda')"
+        )
+
+
+def _refuse_cut_lengths(model: Embedder, truncate_dim: object, words: Mapping[str, Any]) -> None:
+    if truncate_dim is not None and words.get("normalize_embeddings") is False and model.says.normalize:
+        raise InputError(
+            "normalize_embeddings is False, and the vectors of this model have unit length again after truncate_dim; "
+            "leave it out, or cut the vectors of encode yourself"
         )
 
 

@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "EdgeModel"]
 
+# What `from_pretrained` takes for not given; a test holds it to its signature.
+LOAD_DEFAULTS: Mapping[str, Any] = {
+    "model": None,
+    "provider": "auto",
+    "precision": None,
+    "graph": "auto",
+    "threads": None,
+    "revision": None,
+}
+_opened_again = opened_again  # by this name pickles of 0.1 ask for it
+
 
 class EdgeModel(PeerNames):
     """A static embedding model that runs in ONNX Runtime. Make one with `EdgeModel.from_pretrained`.
@@ -115,9 +126,15 @@ class EdgeModel(PeerNames):
 
             ours: dict[str, Any] = {"model": model, "provider": provider, "precision": precision, "graph": graph}
             ours |= {"threads": threads, "revision": revision}
-            opened_model = cls.from_pretrained(**options_at_load(cls, ours, words))
+            opened_model = cls._open(**options_at_load(ours, LOAD_DEFAULTS, words))
             refuse_other_lengths(opened_model.says, words)
             return opened_model
+        return cls._open(model, provider, precision, graph, threads, revision)
+
+    @classmethod
+    def _open(
+        cls, model: Any, provider: Any, precision: str | None, graph: str, threads: int | None, revision: str | None
+    ) -> EdgeModel:
         folder = find_folder(model, revision)
         opened = open_model(folder, provider, precision, graph, threads)
         return cls(opened, name_elsewhere(model, revision, folder))
@@ -181,15 +198,19 @@ class EdgeModel(PeerNames):
             "max_tokens": max_tokens,
             "truncate_dim": truncate_dim,
             "prompt": prompt,
+            "show_progress": show_progress,
         }
         if words or misplaced or isinstance(texts, Unset):
             from edge_potion.peer_words import encode_in_other_words
 
-            return encode_in_other_words(self, texts, misplaced, {**ours, "show_progress": show_progress}, words)
+            return encode_in_other_words(self, texts, misplaced, ours, words)
+        return self._encode(texts, **ours)
+
+    def _encode(self, texts: str | Iterable[str], **ours: Any) -> np.ndarray:
         if isinstance(texts, str):
-            return self.encode([texts], **ours)[0]
-        parts = [batch.vectors for batch in self.stream(texts, **ours, show_progress=show_progress)]
-        return np.concatenate([np.empty((0, truncate_dim or self.dim), np.float32), *parts])
+            return self._encode([texts], **{**ours, "show_progress": False})[0]
+        parts = [batch.vectors for batch in self._stream(texts, **ours)]
+        return np.concatenate([np.empty((0, ours["truncate_dim"] or self.dim), np.float32), *parts])
 
     def encode_ids(self, ids: TokenIds | Sequence[Sequence[int]], *, batch_size: int = 1024) -> np.ndarray:
         """Vectors of texts that are tokens already, by the tokenizer of this model; they are not cut.
@@ -233,6 +254,9 @@ class EdgeModel(PeerNames):
             from edge_potion.peer_words import stream_in_other_words
 
             return stream_in_other_words(self, texts, misplaced, ours, words)
+        return self._stream(texts, **ours)
+
+    def _stream(self, texts: Iterable[str], **ours: Any) -> Iterator[Batch]:
         return batches(texts, self._way.encode, self.bundle, self.dim, **ours)
 
     def similarity(self, a: Comparable, b: Comparable) -> np.ndarray:

@@ -45,6 +45,12 @@ class StaticModel(PeerNames):
     tokenizer: Tokenizer
     card: Card
 
+    def __new__(cls, *parts: Any, **named: Any) -> StaticModel:
+        """Say how a model is opened to who gives a name where its parts are expected."""
+        if len(parts) == 1 and not named and isinstance(parts[0], str | Path):
+            raise TypeError(f"a model is opened by StaticModel.from_pretrained({str(parts[0])!r})")
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
         from tokenizers import Tokenizer
 
@@ -77,9 +83,14 @@ class StaticModel(PeerNames):
         if words:
             from edge_potion.peer_words import options_at_load, refuse_other_lengths
 
-            found = cls.from_pretrained(**options_at_load(cls, {"model": model, "revision": revision}, words))
-            refuse_other_lengths(found.says, words)
-            return found
+            ours = {"model": model, "revision": revision}
+            opened = cls._open(**options_at_load(ours, dict.fromkeys(ours), words))
+            refuse_other_lengths(opened.says, words)
+            return opened
+        return cls._open(model, revision)
+
+    @classmethod
+    def _open(cls, model: Any, revision: str | None) -> StaticModel:
         parts = read_model(find_folder(model, revision), name=str(model or BUILT_IN))
         return cls(parts.table, parts.tokenizer, parts.card)
 
@@ -147,12 +158,15 @@ class StaticModel(PeerNames):
             from edge_potion.peer_words import encode_in_other_words
 
             return encode_in_other_words(self, texts, misplaced, ours, words)
-        if isinstance(texts, str):
-            return self.encode([texts], **ours)[0]
-        parts = [batch.vectors for batch in batches(texts, self._encode, self.card, self.dim, **ours)]
-        return np.concatenate([np.empty((0, truncate_dim or self.dim), np.float32), *parts])
+        return self._encode(texts, **ours)
 
-    def _encode(self, texts: Sequence[str], _: int, max_tokens: int | None) -> np.ndarray:
+    def _encode(self, texts: str | Iterable[str], **ours: Any) -> np.ndarray:
+        if isinstance(texts, str):
+            return self._encode([texts], **ours)[0]
+        parts = [batch.vectors for batch in batches(texts, self._embedded, self.card, self.dim, **ours)]
+        return np.concatenate([np.empty((0, ours["truncate_dim"] or self.dim), np.float32), *parts])
+
+    def _embedded(self, texts: Sequence[str], _: int, max_tokens: int | None) -> np.ndarray:
         return self.pool(tokenize_checked(self.tokenizer, texts, max_tokens))
 
     def pool(self, ids: TokenIds) -> np.ndarray:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_potion.errors import require
+
 if TYPE_CHECKING:
     from edge_potion.benchmarks.quality.suite import Task
     from edge_potion.benchmarks.speed.jobs import Effort
@@ -23,13 +25,13 @@ __all__ = ["benchmark", "distill", "evaluate", "export", "train", "verify"]
 
 
 def benchmark(
-    bundles: Sequence[str],
-    out: Path,
+    bundles: str | Sequence[str] = (),
+    out: str | Path = "benchmark",
     *,
-    providers: Sequence[str] | None = None,
-    peers: Sequence[str] | None = None,
-    graphs: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
+    providers: str | Sequence[str] | None = None,
+    peers: str | Sequence[str] | None = None,
+    graphs: str | Sequence[str] | None = None,
+    precisions: str | Sequence[str] | None = None,
     threads: Sequence[int] = (1,),
     texts: str | None = None,
     text_column: str = "text",
@@ -46,6 +48,7 @@ def benchmark(
     Raises:
         MissingExtraError: the extra `benchmark` is not installed; the others are told where the function stands.
     """
+    require("pydantic", "jinja2", "markupsafe", extra="benchmark", purpose="the benchmark's report")
     from edge_potion.benchmarks.speed.benchmark import benchmark as call
 
     chosen = {"providers": providers, "peers": peers, "graphs": graphs, "precisions": precisions}
@@ -93,9 +96,9 @@ def distill(
 
 
 def evaluate(
-    models: Sequence[str],
-    suite: Path | None,
-    out: Path,
+    models: str | Sequence[str],
+    suite: str | Path | None,
+    out: str | Path = "quality",
     *,
     tasks: Sequence[Task] | None = None,
     show_progress: bool = False,

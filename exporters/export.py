@@ -33,6 +33,8 @@ from .text_tables import TextTables
 
 __all__ = ["export"]
 
+UNQUANTIZED = "none"  # quantize="none": what people say for float32
+
 log = logging.getLogger("edge_potion.export")
 
 
@@ -53,7 +55,7 @@ def export(
     Args:
         model: a StaticModel, or what `StaticModel.from_pretrained` takes.
         out: the bundle's folder.
-        quantize: precisions, "int8", "float16", "float32"; model.safetensors holds the first.
+        quantize: precisions, "int8", "float16", "float32" ("none" means it too); model.safetensors holds the first.
         graphs: "text", "bag", "tokens"; "all" leaves the text graph out, and says so, where the tokenizer is none that
             it can hold.
         token_embeddings: give the tokens graph a second output with the vector of each token, which the pipelines
@@ -75,7 +77,8 @@ def export(
         MissingExtraError: onnxruntime is not installed.
     """
     wants_all = graphs == "all"
-    precisions = [quantize] if isinstance(quantize, str) else list(quantize)
+    words = [quantize] if isinstance(quantize, str) else list(quantize)
+    precisions = list(dict.fromkeys("float32" if word == UNQUANTIZED else word for word in words))
     names = list(GRAPHS) if wants_all else [graphs] if isinstance(graphs, str) else list(graphs)
     check_count("max_tokens", max_tokens, LONGEST_FIXED)
     _check_choices("precision", precisions, list(PRECISIONS))

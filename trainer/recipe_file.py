@@ -23,6 +23,7 @@ from .recipe import LARGEST_SEED, WORDS_OF_TYPES, Recipe, shown
 __all__ = ["fingerprint", "load_recipe", "shipped_recipes", "to_toml", "toml_value"]
 
 LARGEST_FILE = 2**20  # bytes of a recipe
+RENAMED = {"distil": "distill"}  # sections, by their names in 0.1
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -46,7 +47,15 @@ def load_recipe(name: str | Path) -> Recipe:
         raise RecipeError(f"recipe {name} cannot be read as TOML ({failure})") from failure
     except RecursionError as failure:
         raise RecipeError(f"recipe {name} cannot be read as TOML (it is nested too deeply)") from failure
-    return _section(Recipe, content, str(name))
+    return _section(Recipe, _by_todays_names(content, str(name)), str(name))
+
+
+def _by_todays_names(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """A recipe as it is written today: models and runs of 0.1 keep theirs in their folders."""
+    for old, new in RENAMED.items():
+        if old in content and new in content:
+            raise RecipeError(f"{where} has [{old}] and [{new}], which are the same section; keep the second")
+    return {RENAMED.get(key, key): value for key, value in content.items()}
 
 
 def shipped_recipes() -> dict[str, str]:

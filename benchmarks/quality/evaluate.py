@@ -33,6 +33,7 @@ __all__ = ["SCHEMA", "evaluate"]
 SCHEMA = 2  # of report.json
 PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")
 HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so may the scores
+MTEB = "mteb"  # in the place of a suite's folder
 NOT_YET = "the run was stopped before its turn"
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,9 @@ log = logging.getLogger(__name__)
 
 @unfailing_stderr()
 def evaluate(
-    models: Sequence[str],
-    suite: Path | None,
-    out: Path,
+    models: str | Sequence[str],
+    suite: str | Path | None,
+    out: str | Path = "quality",
     *,
     tasks: Sequence[Task] = SUITE,
     show_progress: bool = False,
@@ -57,8 +58,8 @@ def evaluate(
     What `out` holds already of the same model, with the same weights, versions and rows, is not scored again.
 
     Args:
-        models: names as `open_encoder` takes them.
-        suite: folder with a folder for each task; None runs MTEB's English tasks through the `mteb` package.
+        models: name as `open_encoder` takes it, or some.
+        suite: folder with a folder for each task; "mteb" or None runs MTEB's English tasks through the `mteb` package.
         out: folder of the report, made when it is not there.
         tasks: which of the folder's; those that are not there are left out, and named in the report.
         show_progress: a bar on stderr.
@@ -73,6 +74,9 @@ def evaluate(
     """
     require("sklearn", "scipy", "matplotlib", extra="evaluate", purpose="evaluating")
 
+    models = [models] if isinstance(models, str) else models
+    suite = None if suite in (None, MTEB) else Path(suite)
+    out = Path(out)
     if not models:
         raise InputError("no model is named, so there is nothing to evaluate")
     there = tasks_there(suite, tasks) if suite else []

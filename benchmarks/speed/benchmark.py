@@ -31,7 +31,7 @@ from edge_potion.texts import read_texts
 from edge_potion.writing import make_folder
 
 from . import environments
-from .configurations import PROVIDERS, Setting, bundles_configurations, providers_environments
+from .configurations import KNOWN_PROVIDERS, PROVIDERS, Setting, bundles_configurations, providers_environments
 from .jobs import Effort, Jobs
 from .machine import core_count, cpu_name, load_average, memory_bytes, system_name
 from .peers import PEERS, peer_configurations, peers_environments
@@ -53,13 +53,13 @@ REFUSALS: Final[dict[str, Status]] = {"absent": "absent", "failed": "failed", "f
 
 @unfailing_stderr()
 def benchmark(
-    bundles: Sequence[str],
-    out: Path,
+    bundles: str | Sequence[str] = (),
+    out: str | Path = "benchmark",
     *,
-    providers: Sequence[str] = PROVIDERS,
-    peers: Sequence[str] = tuple(PEERS),
-    graphs: Sequence[str] = tuple(GRAPHS),
-    precisions: Sequence[str] = tuple(PRECISIONS),
+    providers: str | Sequence[str] = PROVIDERS,
+    peers: str | Sequence[str] = tuple(PEERS),
+    graphs: str | Sequence[str] = tuple(GRAPHS),
+    precisions: str | Sequence[str] = tuple(PRECISIONS),
     threads: Sequence[int] = (1,),
     texts: str | None = None,
     text_column: str = "text",
@@ -72,7 +72,7 @@ def benchmark(
     """Measure, and write OUT/report.json, report.md and report.html.
 
     Args:
-        bundles: folders or hub ids of bundles; none stands for the model that comes with edge-potion.
+        bundles: folder or hub id of a bundle, or some; none stands for the model that comes with edge-potion.
         out: folder of the report, made when it is not there.
         providers: names as EdgeModel takes them, and node, wasm and webgpu (in headless Chromium).
         peers: of PEERS, by their labels.
@@ -97,7 +97,11 @@ def benchmark(
         MissingExtraError: onnxruntime is not installed.
     """
     require("onnxruntime", extra="cpu,export,benchmark", purpose="benchmarking")
-    effort = effort or Effort()
+    out, effort = Path(out), effort or Effort()
+    providers = _known("provider", providers, KNOWN_PROVIDERS)
+    peers = _known("peer", peers, tuple(PEERS))
+    graphs = _known("graph", graphs, tuple(GRAPHS))
+    precisions = _known("precision", precisions, tuple(PRECISIONS))
     most = core_count()
     if not threads or min(threads) < 1 or max(threads) > most:
         raise InputError(f"threads are {', '.join(map(str, threads))}; from 1 to the {most} cores that we may use")
@@ -109,7 +113,8 @@ def benchmark(
     if unknown := set(pythons or {}) - run_by_python:
         known = ", ".join(sorted(run_by_python))
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
-    opened = [open_bundle(find_folder(name)) for name in bundles] or [open_bundle(find_folder(None))]
+    names = [bundles] if isinstance(bundles, str | Path) else bundles
+    opened = [open_bundle(find_folder(name)) for name in names] or [open_bundle(find_folder(None))]
     sentences = _sentences(texts, text_column)
     plotted = read_scores(scores) if scores else []
     make_folder(out)
@@ -166,6 +171,15 @@ def _sentences(file: str | None, column: str = "text") -> list[str]:
             f"{MOST_CHARACTERS // TEXTS:,} were expected"
         )
     return (sentences * (TEXTS // len(sentences) + 1))[:TEXTS]
+
+
+def _known(what: str, asked: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """What is asked for, each once, where there is such."""
+    names = list(dict.fromkeys([asked] if isinstance(asked, str) else asked))
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no {what} {name!r}; there are {', '.join(known)}")
+    return names
 
 
 def _install(providers: Sequence[str], peers: Sequence[str]) -> None:

@@ -17,7 +17,6 @@ from .show import print_bundle
 
 __all__ = ["distill", "export", "featurize", "push", "recipe", "train"]
 
-PRECISION_WORDS = {"none": "float32"}  # --quantize none: what people type for "leave it alone"
 USUAL_DIMS = 256  # of a distilled model
 
 RecipeOption = Annotated[
@@ -234,11 +233,10 @@ def export(
     from edge_potion.exporters.mobile import DETAILS, MOBILE
 
     logging.getLogger("edge_potion.export").setLevel(logging.ERROR)  # what it warns of is told below
-    precisions = [PRECISION_WORDS.get(word, word) for word in words_of(quantize)]
     bundle = write_bundle(
         model,
         out or Path(f"{short_name(model)}-onnx"),
-        quantize=precisions,
+        quantize=words_of(quantize),
         graphs="all" if graphs == "all" else words_of(graphs),
         token_embeddings=token_embeddings,
         mobile=mobile,

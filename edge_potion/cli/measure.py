@@ -24,9 +24,9 @@ def evaluate(
     suite: Annotated[
         str, typer.Option(metavar="FOLDER", help="Of a local suite, as above; or mteb for MTEB's English tasks.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For report.json, report.md and report.png.")] = Path(
-        "quality"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For report.json, report.md, report.png and report-dark.png.")
+    ] = Path("quality"),
 ) -> None:
     """Score models on STS, classification and pair classification, as MTEB does.
 
@@ -48,9 +48,9 @@ def evaluate(
     from edge_potion.benchmarks.quality.evaluate import evaluate as run_suite
     from edge_potion.benchmarks.quality.report import as_table, unscored
 
-    report = run_suite(models, None if suite == "mteb" else Path(suite), out, show_progress=True)
+    report = run_suite(models, suite, out, show_progress=True)
     print(as_table(report))
-    print(f"{out}: report.json, report.md, report.png")
+    print(f"{out}: report.json, report.md, report.png, report-dark.png")
     if unscored(report):
         sys.exit("error: not everything has a score; the table and report.md say why")
 
@@ -134,14 +134,14 @@ def benchmark(
 
     Example: edge-potion benchmark my-bundle --setup --providers cpu,openvino,wasm
     """
-    require("rich", "pydantic", "jinja2", extra="benchmark", purpose="the benchmark's report")
+    require("rich", "pydantic", "jinja2", "markupsafe", extra="benchmark", purpose="the benchmark's report")
     from dataclasses import replace
 
     from rich.console import Console
 
     from edge_potion.benchmarks.speed import compare as comparing
     from edge_potion.benchmarks.speed.benchmark import benchmark as measure
-    from edge_potion.benchmarks.speed.configurations import KNOWN_PROVIDERS, PROVIDERS
+    from edge_potion.benchmarks.speed.configurations import PROVIDERS
     from edge_potion.benchmarks.speed.jobs import QUICK, Effort
     from edge_potion.benchmarks.speed.peers import PEERS
     from edge_potion.benchmarks.speed.report.terminal import print_report
@@ -151,10 +151,10 @@ def benchmark(
     report = measure(
         bundles or [],
         out,
-        providers=_chosen(providers, PROVIDERS, KNOWN_PROVIDERS, "provider"),
-        peers=_chosen(peers, tuple(PEERS), tuple(PEERS), "peer"),
-        graphs=_chosen(graphs, tuple(GRAPHS), tuple(GRAPHS), "graph"),
-        precisions=_chosen(precision, tuple(PRECISIONS), tuple(PRECISIONS), "precision"),
+        providers=_chosen(providers, PROVIDERS, "provider"),
+        peers=_chosen(peers, tuple(PEERS), "peer"),
+        graphs=_chosen(graphs, tuple(GRAPHS), "graph"),
+        precisions=_chosen(precision, tuple(PRECISIONS), "precision"),
         threads=_numbers(threads),
         texts=texts,
         text_column=text_column,
@@ -172,17 +172,14 @@ def benchmark(
         sys.exit(130)
 
 
-def _chosen(words: str, everything: tuple[str, ...], known: tuple[str, ...], what: str) -> list[str]:
+def _chosen(words: str, everything: tuple[str, ...], what: str) -> list[str]:
     """The names in a list by comma; "all" and "none" stand for themselves."""
     if words in ("all", "none"):
         return list(everything) if words == "all" else []
     chosen = [word.strip() for word in words.split(",") if word.strip()]
-    for word in chosen:
-        if word not in known:
-            raise InputError(f"there is no {what} {word!r}; there are {', '.join(known)}")
     if not chosen:
-        raise InputError(f"{words!r} names no {what}; there are {', '.join(known)}")
-    return list(dict.fromkeys(chosen))
+        raise InputError(f"{words!r} names no {what}; there are {', '.join(everything)}")
+    return chosen
 
 
 def _numbers(words: str) -> list[int]:

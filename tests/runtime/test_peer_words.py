@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import wraps
 
 import model2vec
 import numpy as np
@@ -11,7 +12,8 @@ import sentence_transformers
 import torch
 
 from edge_potion import EdgeModel, InputError, StaticModel, TokenIds, export, progress
-from edge_potion.peer_words import ENCODE, LOAD
+from edge_potion.peer_words import DEFAULTS, ENCODE, LOAD
+from edge_potion.runtime import LOAD_DEFAULTS
 from edge_potion.static_model import Card
 
 TEXTS = ["the cat sat", "", "a dog ran"]
@@ -95,7 +97,9 @@ def test_prompts_are_found_by_name(with_prompts):
         expected = model.encode("the cat sat")
         assert np.array_equal(model.encode("cat sat", prompt_name="query"), expected)
         assert np.array_equal(model.encode_query(["cat sat"])[0], expected)
-        assert np.array_equal(model.encode_document("sat"), model.encode("cat sat"))  # by the name "passage"
+        # The model has no prompt "document"; the other library takes none then, whatever else there is.
+        assert np.array_equal(model.encode_document("sat"), model.encode("sat", prompt=""))
+        assert np.array_equal(model.encode_query(sentences="cat sat"), expected)
         assert np.array_equal(model.encode_query("sat", prompt="cat "), model.encode("cat sat"))
         with pytest.raises(
             InputError, match="prompt_name is 'nothing'; the model's prompts are query, document, passage"
@@ -155,6 +159,45 @@ def test_a_stream_takes_the_same_words():
         model.stream(TEXTS, dim=3)
 
 
+@pytest.mark.parametrize("model_class", [EdgeModel, StaticModel])
+def test_a_subclass_and_a_wrapper_take_the_same_words(model_class, hand_folder, monkeypatch):
+    class Prefixed(model_class):
+        def encode(self, texts, **options):
+            return super().encode([f"cat {text}" for text in texts], **options)
+
+        @classmethod
+        def from_pretrained(cls, name, **options):
+            return super().from_pretrained(name, **options)
+
+    model = Prefixed.from_pretrained(hand_folder, token=None)
+    expected = model_class.from_pretrained(hand_folder).encode(["cat dog"], show_progress_bar=False)
+    assert np.array_equal(model.encode(["dog"], show_progress_bar=False), expected)
+    original = model_class.encode
+    monkeypatch.setattr(
+        model_class, "encode", wraps(original)(lambda self, *texts, **words: original(self, *texts, **words))
+    )
+    assert np.array_equal(model_class.from_pretrained(hand_folder).encode(["cat dog"], convert_to_numpy=True), expected)
+
+
+def test_defaults_are_those_of_the_signatures():
+    for verb in (EdgeModel.encode, EdgeModel.stream, StaticModel.encode):
+        assert verb.__kwdefaults__ == DEFAULTS
+    assert {"model": None, **EdgeModel.from_pretrained.__func__.__kwdefaults__} == LOAD_DEFAULTS
+
+
+def test_what_is_set_on_a_model_is_refused_and_names_ours(hand_bundle):
+    model = EdgeModel.from_pretrained(hand_bundle)
+    for name in ("truncate_dim", "prompts", "max_seq_length"):
+        with pytest.raises(AttributeError, match=f"{name} cannot be set: it is"):
+            setattr(model, name, 4)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        StaticModel.from_pretrained(hand_bundle).truncate_dim = 4
+    with pytest.raises(InputError, match="normalize_embeddings is False"):
+        model.encode(["cat"], truncate_dim=4, normalize_embeddings=False)
+    with pytest.raises(TypeError, match=r"opened by StaticModel\.from_pretrained"):
+        StaticModel("some/folder")
+
+
 def test_every_argument_of_the_other_libraries_has_its_line():
     """Of the versions in constraints.txt; those that are ours too need none."""
     ours = {"texts", *EdgeModel.encode.__kwdefaults__, *EdgeModel.from_pretrained.__func__.__kwdefaults__, "model"}
@@ -175,7 +218,7 @@ def test_names_that_other_libraries_look_for_are_there(model):
     assert model.device == "cpu" and model.to("cpu") is model and model.to(torch.device("cpu")) is model
     with pytest.raises(InputError, match=r"EdgeModel\.from_pretrained\(provider=\.\.\.\)"):
         model.to("cuda:0")
-    with pytest.raises(AttributeError, match="no attribute 'save'; use save_pretrained"):
+    with pytest.raises(AttributeError, match=r"no attribute 'save'; use StaticModel\.save_pretrained"):
         model.save("x")
     assert not hasattr(model, "push_to_hub") and not hasattr(model, "nothing")
 

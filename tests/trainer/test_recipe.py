@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge_potion import RecipeError
+from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 from edge_potion.trainer.contrast import _is_looked_at
 from edge_potion.trainer.explained import explained
 from edge_potion.trainer.postprocess import power_normalized
@@ -50,7 +51,7 @@ def test_toml_overrides_defaults_and_false_means_none(tmp_path):
     ("text", "message"),
     [
         ("[distill]\ndim = 3", r"mine.toml, \[distill\]: there is no 'dim'; did you mean 'dims'\?"),
-        ("[distil]\ndims = 3", r"there is no 'distil'; did you mean 'distill'\?"),
+        ("[distil]\ndims = 3\n[distill]\ndims = 3", r"\[distil\] and \[distill\], which are the same section"),
         ("distill = 3", r"distill is 3; a section \[distill\] was expected"),
         ("[distill]\ndims = '256'", "dims is '256'; a whole number was expected"),
         ("[distill]\ndims = true", "dims is True; a whole number was expected"),
@@ -220,3 +221,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     for name in ("pipe.toml", "folder.toml"):
         with pytest.raises(RecipeError, match="it is no file"):
             load_recipe(tmp_path / name)
+
+
+def test_a_recipe_of_an_earlier_version_is_read(tmp_path):
+    kept = BUILT_IN_FOLDER / BUILT_IN / "recipe.toml"
+    assert "[distil]" in kept.read_text(encoding="utf-8")
+    (tmp_path / "new.toml").write_text(
+        kept.read_text(encoding="utf-8").replace("[distil]", "[distill]"), encoding="utf-8"
+    )
+    assert load_recipe(kept) == load_recipe(tmp_path / "new.toml")
