@@ -1,13 +1,17 @@
-"""The verbs that need an extra, as thin functions: they can be named, listed and looked at in every install.
+"""The verbs that need an extra, as signatures: they can be named, listed and looked at in every install.
 
-Each calls the function of its name, whose room is imported then; a test holds the signatures to each other.
+To call one is to call the function of its name, whose room is imported then; a test holds them to each other.
 """
+
+# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge_potion.errors import require
 
@@ -23,7 +27,26 @@ if TYPE_CHECKING:
 
 __all__ = ["benchmark", "distill", "evaluate", "export", "train", "verify"]
 
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+BENCHMARK = ("pydantic", "jinja2", "markupsafe")  # which its room imports at once
 
+
+def _called_in(home: str, needs: Sequence[str] = ()) -> Callable[[Verb], Verb]:
+    """Have a signature call the function of its name in the module `home`."""
+
+    def of(signature: Verb) -> Verb:
+        @wraps(signature)
+        def verb(*values: Any, **named: Any) -> Any:
+            if needs:
+                require(*needs, extra="benchmark", purpose="the benchmark's report")
+            return getattr(import_module(home), signature.__name__)(*values, **named)
+
+        return cast(Verb, verb)
+
+    return of
+
+
+@_called_in("edge_potion.benchmarks.speed.benchmark", needs=BENCHMARK)
 def benchmark(
     bundles: str | Sequence[str] = (),
     out: str | Path = "benchmark",
@@ -48,25 +71,9 @@ def benchmark(
     Raises:
         MissingExtraError: the extra `benchmark` is not installed; the others are told where the function stands.
     """
-    require("pydantic", "jinja2", "markupsafe", extra="benchmark", purpose="the benchmark's report")
-    from edge_potion.benchmarks.speed.benchmark import benchmark as call
-
-    chosen = {"providers": providers, "peers": peers, "graphs": graphs, "precisions": precisions}
-    return call(
-        bundles,
-        out,
-        **{name: value for name, value in chosen.items() if value is not None},
-        threads=threads,
-        texts=texts,
-        text_column=text_column,
-        pythons=pythons,
-        scores=scores,
-        setup=setup,
-        effort=effort,
-        show_progress=show_progress,
-    )
 
 
+@_called_in("edge_potion.trainer.distill")
 def distill(
     teacher: str | Path | Teacher,
     recipe: DistillRecipe | None = None,
@@ -82,19 +89,9 @@ def distill(
     Raises:
         MissingExtraError: the extra `train` is not installed; the others are told where the function stands.
     """
-    from edge_potion.trainer.distill import distill as call
-
-    return call(
-        teacher,
-        recipe,
-        words=words,
-        revision=revision,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        show_progress=show_progress,
-    )
 
 
+@_called_in("edge_potion.benchmarks.quality.evaluate")
 def evaluate(
     models: str | Sequence[str],
     suite: str | Path | None,
@@ -110,11 +107,9 @@ def evaluate(
     Raises:
         MissingExtraError: the extra `evaluate` is not installed; the others are told where the function stands.
     """
-    from edge_potion.benchmarks.quality.evaluate import evaluate as call
-
-    return call(models, suite, out, show_progress=show_progress, **({} if tasks is None else {"tasks": tasks}))
 
 
+@_called_in("edge_potion.exporters.export")
 def export(
     model: StaticModel | str | Path,
     out: str | Path,
@@ -131,20 +126,9 @@ def export(
     Raises:
         MissingExtraError: the extra `export` is not installed; the others are told where the function stands.
     """
-    from edge_potion.exporters.export import export as call
-
-    return call(
-        model,
-        out,
-        quantize=quantize,
-        graphs=graphs,
-        token_embeddings=token_embeddings,
-        mobile=mobile,
-        max_tokens=max_tokens,
-        revision=revision,
-    )
 
 
+@_called_in("edge_potion.trainer.pipeline")
 def train(
     recipe: str | Path | Recipe,
     out: str | Path,
@@ -164,29 +148,12 @@ def train(
     Raises:
         MissingExtraError: the extra `train` is not installed; the others are told where the function stands.
     """
-    from edge_potion.trainer.pipeline import train as call
-
-    return call(
-        recipe,
-        out,
-        teacher=teacher,
-        corpus=corpus,
-        text_column=text_column,
-        features=features,
-        from_stage=from_stage,
-        device=device,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        show_progress=show_progress,
-    )
 
 
+@_called_in("edge_potion.replay")
 def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[Verdict]:
     """Hold a bundle on this machine to what it gave where it was exported: `edge_potion.replay.verify`.
 
     Raises:
         MissingExtraError: the extra `cpu` is not installed; the others are told where the function stands.
     """
-    from edge_potion.replay import verify as call
-
-    return call(model, provider)
