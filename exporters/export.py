@@ -78,7 +78,7 @@ def export(
     """
     wants_all = graphs == "all"
     words = [quantize] if isinstance(quantize, str) else list(quantize)
-    precisions = list(dict.fromkeys("float32" if word == UNQUANTIZED else word for word in words))
+    precisions = ["float32" if word == UNQUANTIZED else word for word in words]
     names = list(GRAPHS) if wants_all else [graphs] if isinstance(graphs, str) else list(graphs)
     check_count("max_tokens", max_tokens, LONGEST_FIXED)
     _check_choices("precision", precisions, list(PRECISIONS))

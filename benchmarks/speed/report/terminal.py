@@ -25,8 +25,8 @@ def print_report(report: Report, console: Console) -> None:
     """What to ship, then a row a configuration by model: in one table where it fits, else in a few; then the notes."""
     from rich.text import Text
 
-    def say(words: str, style: str = "") -> None:  # a line stays one, so that it can be looked for in a log
-        console.print(Text(terminal(words), style=style), soft_wrap=not console.is_terminal)
+    def say(words: str, style: str = "") -> None:
+        console.print(Text(terminal(words), style=style))
 
     verdict, notes = verdict_of(report), notes_of(report)
     say(verdict.sentence, "bold")
