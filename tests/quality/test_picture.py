@@ -40,7 +40,7 @@ def test_a_picture_of_any_names_stays_inside_its_frame(names, apart, dark):
 def test_names_are_as_long_as_tells_them_apart_and_never_just_model():
     assert distinct_names(["rung/model", "other/model", "x/potion"]) == ["rung/model", "other/model", "potion"]
     assert distinct_names(["a/run/model", "b/run/model"]) == ["a/run/model", "b/run/model"]
-    assert distinct_names(["/tmp/a@int8", "/tmp/a@int8@128"]) == ["a@int8", "a@int8@128"]
+    assert distinct_names(["/runs/a@int8", "/runs/a@int8@128"]) == ["a@int8", "a@int8@128"]
     assert distinct_names(["out/bundle@int8", "model"]) == ["out/bundle@int8", "model"]
     assert distinct_names(["same", "same"]) == ["same", "same"]
     assert distinct_names(["/model", ""]) == ["/model", ""]
