@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from edge_potion.progress import counted
 from edge_potion.tokens import Unset, check_count
 from edge_potion.unit_length import shortened
 
-__all__ = ["Batch", "Encode", "Says", "batches"]
+__all__ = ["Batch", "Encode", "Says", "all_vectors", "batches", "options"]
 
 # Texts are sorted by length within a window, so that those which share a call waste no padding. A window is small
 # enough to hold in memory as `tokenizers` encodings (about 150 bytes a token).
@@ -46,6 +46,29 @@ class Batch(NamedTuple):
 
     texts: list[str]
     vectors: np.ndarray
+
+
+def options(
+    batch_size: int, max_tokens: int | Unset | None, truncate_dim: int | None, prompt: str | None, show_progress: bool
+) -> dict[str, Any]:
+    """What `encode` and `stream` were given beside their texts, by name, as `batches` takes it."""
+    return {
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "truncate_dim": truncate_dim,
+        "prompt": prompt,
+        "show_progress": show_progress,
+    }
+
+
+def all_vectors(
+    texts: str | Iterable[str], stream: Callable[..., Iterator[Batch]], dim: int, asked: Mapping[str, Any]
+) -> np.ndarray:
+    """(D,) float32 of a single text, (B, D) of some: all that `stream` gives for what was asked, in one array."""
+    if isinstance(texts, str):
+        return all_vectors([texts], stream, dim, {**asked, "show_progress": False})[0]
+    parts = [batch.vectors for batch in stream(texts, **asked)]
+    return np.concatenate([np.empty((0, asked["truncate_dim"] or dim), np.float32), *parts])
 
 
 def batches(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from edge_potion.batches import Batch, batches
+from edge_potion.batches import Batch, all_vectors, batches, options
 from edge_potion.bundle import Bundle
 from edge_potion.errors import InputError
 from edge_potion.find import BUILT_IN, find_folder
@@ -193,13 +193,7 @@ class EdgeModel(PeerNames):
         Raises:
             InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
-        ours: dict[str, Any] = {
-            "batch_size": batch_size,
-            "max_tokens": max_tokens,
-            "truncate_dim": truncate_dim,
-            "prompt": prompt,
-            "show_progress": show_progress,
-        }
+        ours = options(batch_size, max_tokens, truncate_dim, prompt, show_progress)
         if words or misplaced or isinstance(texts, Unset):
             from edge_potion.peer_words import encode_in_other_words
 
@@ -207,10 +201,7 @@ class EdgeModel(PeerNames):
         return self._encode(texts, **ours)
 
     def _encode(self, texts: str | Iterable[str], **ours: Any) -> np.ndarray:
-        if isinstance(texts, str):
-            return self._encode([texts], **{**ours, "show_progress": False})[0]
-        parts = [batch.vectors for batch in self._stream(texts, **ours)]
-        return np.concatenate([np.empty((0, ours["truncate_dim"] or self.dim), np.float32), *parts])
+        return all_vectors(texts, self._stream, self.dim, ours)
 
     def encode_ids(self, ids: TokenIds | Sequence[Sequence[int]], *, batch_size: int = 1024) -> np.ndarray:
         """Vectors of texts that are tokens already, by the tokenizer of this model; they are not cut.
@@ -243,13 +234,7 @@ class EdgeModel(PeerNames):
 
         Example: `for texts, vectors in model.stream(open("lines.txt")): ...`
         """
-        ours: dict[str, Any] = {
-            "batch_size": batch_size,
-            "max_tokens": max_tokens,
-            "truncate_dim": truncate_dim,
-            "prompt": prompt,
-            "show_progress": show_progress,
-        }
+        ours = options(batch_size, max_tokens, truncate_dim, prompt, show_progress)
         if words or misplaced or isinstance(texts, Unset):
             from edge_potion.peer_words import stream_in_other_words
 

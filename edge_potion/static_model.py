@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from edge_potion.batches import batches
+from edge_potion.batches import Batch, all_vectors, batches, options
 from edge_potion.errors import ModelFormatError
 from edge_potion.find import BUILT_IN, find_folder
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
@@ -147,13 +147,7 @@ class StaticModel(PeerNames):
         Raises:
             InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
-        ours: dict[str, Any] = {
-            "batch_size": batch_size,
-            "max_tokens": max_tokens,
-            "truncate_dim": truncate_dim,
-            "prompt": prompt,
-            "show_progress": show_progress,
-        }
+        ours = options(batch_size, max_tokens, truncate_dim, prompt, show_progress)
         if words or misplaced or isinstance(texts, Unset):
             from edge_potion.peer_words import encode_in_other_words
 
@@ -161,10 +155,10 @@ class StaticModel(PeerNames):
         return self._encode(texts, **ours)
 
     def _encode(self, texts: str | Iterable[str], **ours: Any) -> np.ndarray:
-        if isinstance(texts, str):
-            return self._encode([texts], **ours)[0]
-        parts = [batch.vectors for batch in batches(texts, self._embedded, self.card, self.dim, **ours)]
-        return np.concatenate([np.empty((0, ours["truncate_dim"] or self.dim), np.float32), *parts])
+        return all_vectors(texts, self._stream, self.dim, ours)
+
+    def _stream(self, texts: Iterable[str], **ours: Any) -> Iterator[Batch]:
+        return batches(texts, self._embedded, self.card, self.dim, **ours)
 
     def _embedded(self, texts: Sequence[str], _: int, max_tokens: int | None) -> np.ndarray:
         return self.pool(tokenize_checked(self.tokenizer, texts, max_tokens))

@@ -32,7 +32,7 @@ from .models import (  # noqa: F401  # fixtures, which tests name as arguments
     teacher_folder,
     tiny_run,
 )
-from .peers import built, peer_distilled_folder  # noqa: F401
+from .peers import built, peer_distilled_folder  # noqa: F401  # fixtures too
 
 
 @pytest.fixture(autouse=True)

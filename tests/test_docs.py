@@ -30,7 +30,7 @@ OURS = re.compile(
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"|(?m:^\s+url: (\S+))")
 FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
 EVERYWHERE = {"-q", "--quiet", "-h", "--help"}  # options of every command
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # of a group, which it is
 
 
 def page(name: str) -> str:
