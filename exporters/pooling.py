@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -31,11 +32,13 @@ class Pooling:
         packed: the table at the precision of this graph, (V, D).
         dropped: ids that count for nothing in a mean ([UNK], [PAD]); their rows are zero.
         normalize: whether vectors get unit length.
+        for_engine: whether the native engine reads the graph's tables, and so finds each by a name.
     """
 
     packed: PackedTable
     dropped: tuple[int, ...]
     normalize: bool
+    for_engine: bool = False
 
     @property
     def pad(self) -> int:
@@ -80,7 +83,7 @@ class Pooling:
         if self.normalize:
             return _unit_length(graph, sums, exact=is_int8)
         means = graph.op("Div", sums, self._known_tokens(graph, grid))
-        return graph.op("Mul", means, graph.constant(self.packed.scale, np.float32))
+        return graph.op("Mul", means, self._factor(graph, "scale", self.packed.scale))
 
     def token_embeddings(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L - 1, D) float32: the row of each token, without the PAD column."""
@@ -111,7 +114,11 @@ class Pooling:
             for place in range(1, self.digits):
                 sums = graph.op("Mul", sums, graph.constant(DIGIT_BASE, np.float32))
                 sums = graph.op("Add", sums, graph.op("Gather", parts, graph.int64(place), axis=1))
-        return graph.op("Mul", sums, graph.constant(self.packed.column_weights, np.float32))
+        return graph.op("Mul", sums, self._factor(graph, "column_weights", self.packed.column_weights))
+
+    def _factor(self, graph: GraphBuilder, name: str, values: Any) -> str:
+        numbers = np.asarray(values, np.float32)
+        return graph.table(name, lambda: np.atleast_1d(numbers)) if self.for_engine else graph.constant(numbers)
 
     def _float_sums(self, graph: GraphBuilder, grid: str) -> str:
         """(B, D) float32. The rows of [UNK] and PAD are zero, so no mask is needed."""

@@ -11,13 +11,14 @@ Shapes: N bytes, W words, M characters of words that are cut, K words, B texts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
+from .engine_facts import engine_facts
 from .graph_builder import GraphBuilder
 from .pooling import Pooling
 from .text_characters import CHANGED, CODES, KINDS, NUL, WORD
@@ -81,6 +82,7 @@ def text_graph(
     writer = _Writer(GraphBuilder(), tables)
     graph = writer.graph
     grid = writer.grid(max_tokens, pooling.pad)
+    pooling = replace(pooling, for_engine=True)
     graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
     outputs: dict[str, list[str | int]] = {"sentence_embedding": ["texts", pooling.dim]}
     types: dict[str, int] = {"text": TensorProto.UINT8}
@@ -94,7 +96,9 @@ def text_graph(
         graph.output(graph.cast(graph.op("Reshape", rows, *flat), TensorProto.INT32), "text_index")
         outputs.update({"input_ids": ["tokens"], "text_index": ["tokens"]})
         types.update({"input_ids": TensorProto.INT32, "text_index": TensorProto.INT32})
-    return graph.finish("edge_potion_text", {"text": ["bytes"]}, outputs, metadata, types)
+    model = graph.finish("edge_potion_text", {"text": ["bytes"]}, outputs, metadata, types)
+    onnx.helper.set_model_props(model, {**metadata, **engine_facts(model, tables.pieces)})
+    return model
 
 
 @dataclass(frozen=True)

@@ -571,7 +571,9 @@ def test_ids_are_outputs_for_tests_only(model):
         made = text_graph(pooling, TextTables.of(model.tokenizer), 512, {"name": "x"}, with_ids=with_ids)
         assert [each.name for each in made.graph.output] == names
         assert [each.name for each in made.graph.input] == ["text"]
-        assert {each.key: each.value for each in made.metadata_props} == {"name": "x"}
+        said = {each.key: each.value for each in made.metadata_props}
+        assert said.pop("name") == "x"
+        assert set(said) == {"text_tables", "longest_piece", "longest_word", "unknown_id", "structure"}
 
 
 def test_bits_are_shifted_in_unsigned_numbers_only(graph):

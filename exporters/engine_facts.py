@@ -1,0 +1,34 @@
+"""What a text graph says of itself for the native engine, which reads its tables and not its nodes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import onnx
+
+from .text_pieces import Pieces
+
+__all__ = ["engine_facts"]
+
+TABLES_FORMAT = 1  # of the tables' layout
+
+
+def engine_facts(model: onnx.ModelProto, pieces: Pieces) -> dict[str, str]:
+    """Of metadata_props, by what the native engine (native/src/model_file.cpp) reads the tables; max_tokens is there.
+
+    `structure` is a digest of the nodes and the small constants: a graph that another program changed is refused there,
+    and not misread.
+    """
+    digest = hashlib.sha256()
+    for node in model.graph.node:
+        digest.update(node.SerializeToString())
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("constant_"):
+            digest.update(tensor.SerializeToString())
+    return {
+        "text_tables": str(TABLES_FORMAT),
+        "longest_piece": str(pieces.longest),
+        "longest_word": str(pieces.longest_word),
+        "unknown_id": str(pieces.unknown),
+        "structure": digest.hexdigest(),
+    }
