@@ -22,7 +22,7 @@ PAGES = sorted(
     for path in CHECKOUT.glob(pattern)
     if "node_modules" not in path.parts
 )
-ROOMS = ("edge_potion", "trainer", "exporters", "benchmarks")
+ROOMS = ("edge_potion", "trainer", "exporters", "benchmarks", "native")
 UNTOLD = ("__init__.py", "py.typed", "ruff.toml")  # of a room; what its header or `Walls` says
 OURS = re.compile(
     r"https://(?:github\.com/edge-potion/edge-potion/(?:blob|tree|raw)|raw\.githubusercontent\.com/edge-potion/edge-potion)/main/"

@@ -1,0 +1,112 @@
+/* edge-potion: embeds text with the model in onnx/text*.onnx, without ONNX Runtime. A plain C interface.
+ *
+ * The .onnx file is the model: its tables are used where they lie (memory-mapped, not copied), and an int8 file gives
+ * the same bits here, on any processor, as in ONNX Runtime. A handle may be used by any number of threads at once.
+ * Nothing here throws, aborts, prints or changes the locale. Functions that can fail return a negative ep_status, or
+ * NULL, and leave a sentence for this thread in ep_last_error().
+ *
+ * Texts are UTF-8. Bytes that are not UTF-8 count as U+FFFD, as in the .onnx file; NUL ends a text where texts are
+ * joined, and is left out where a text is given by its length.
+ */
+#ifndef EDGE_POTION_H
+#define EDGE_POTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) && defined(EP_SHARED)
+#ifdef EP_BUILDING
+#define EP_API __declspec(dllexport)
+#else
+#define EP_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define EP_API __attribute__((visibility("default")))
+#else
+#define EP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ep_model ep_model;
+
+typedef enum ep_status {
+  EP_OK = 0,
+  EP_CANNOT_READ = -1,    /* there is no such file, or it cannot be mapped */
+  EP_DAMAGED = -2,        /* not an ONNX file, truncated, or its tables do not fit each other */
+  EP_NOT_OURS = -3,       /* an ONNX file, but no text graph that this engine knows */
+  EP_BAD_ARGUMENT = -4,   /* NULL, or a number out of range */
+  EP_OUT_OF_MEMORY = -5,
+  EP_STOPPED = -6         /* ep_stop() was called while it worked */
+} ep_status;
+
+/* Where a text is cut, in tokens: any number above 0, or one of these. */
+enum {
+  EP_MODEL_LIMIT = 0,     /* where the model says */
+  EP_NO_LIMIT = -1
+};
+
+/* Of this library, such as "0.2.0". */
+EP_API const char* ep_version(void);
+
+/* The kernels in use: "scalar", "avx2", "avx512-vnni", "neon", "wasm-simd". */
+EP_API const char* ep_kernels(void);
+
+/* What went wrong in this thread's last call that failed: one sentence in UTF-8, never NULL. */
+EP_API const char* ep_last_error(void);
+
+/* Open a text graph. `path` is UTF-8 (on other systems than Windows whatever bytes name the file). The file is mapped:
+ * it must not be written to until ep_close(); to put another in its place by its name is safe. NULL on failure;
+ * ep_close() what it gives. */
+EP_API ep_model* ep_open(const char* path);
+
+/* The same from memory, which must stay as it is until ep_close(). */
+EP_API ep_model* ep_open_memory(const void* data, size_t size);
+
+/* No call may be at work on the model, and none may follow. */
+EP_API void ep_close(ep_model* model);
+
+/* D, the width of a vector in floats. */
+EP_API int32_t ep_dim(const ep_model* model);
+
+/* Where texts are cut, in tokens; -1 for never. */
+EP_API int32_t ep_max_tokens(const ep_model* model);
+
+/* Rows of the table; ids are below it. */
+EP_API int32_t ep_vocabulary_size(const ep_model* model);
+
+/* "int8", "float16" or "float32". */
+EP_API const char* ep_precision(const ep_model* model);
+
+/* A value of the file's metadata_props, or NULL; it lives as long as the model. */
+EP_API const char* ep_metadata(const ep_model* model, const char* key);
+
+/* Embed texts that are joined by NUL: `vectors` gets one row of D floats a text, in order, and must have room for
+ * `most` rows. Returns how many texts there were (NULs + 1), or a negative ep_status; where there were more than
+ * `most`, EP_BAD_ARGUMENT. A text without a known token gets zeros. `threads` workers share a call that is long enough
+ * (1 works alone). */
+EP_API int64_t ep_embed(ep_model* model, const char* joined, size_t bytes, float* vectors, size_t most,
+                        int32_t max_tokens, int32_t threads);
+
+/* Embed `count` texts by pointer and length in bytes. Returns `count`, or a negative ep_status. */
+EP_API int64_t ep_embed_texts(ep_model* model, const char* const* texts, const size_t* lengths, size_t count,
+                              float* vectors, int32_t max_tokens, int32_t threads);
+
+/* Embed `count` texts that are token ids already, `lengths` of them each, one text after another in `ids`; they are not
+ * cut. Returns `count`, or a negative ep_status: EP_BAD_ARGUMENT where an id is not in 0..ep_vocabulary_size() - 1. */
+EP_API int64_t ep_embed_ids(ep_model* model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors,
+                            int32_t threads);
+
+/* The token ids of one text. Writes at most `most` of them, and returns how many there are (cut at max_tokens). */
+EP_API int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t max_tokens, int32_t* ids,
+                            size_t most);
+
+/* Have calls that are at work on this model, in other threads, return EP_STOPPED soon (within milliseconds). */
+EP_API void ep_stop(ep_model* model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,29 @@
+// Which kernels this processor takes; asked once.
+#include "kernels.h"
+
+namespace ep {
+namespace {
+
+const Kernels& chosen() {
+#if defined(__wasm__)
+  const char* wanted = nullptr;
+#else
+  const char* wanted = getenv("EDGE_POTION_KERNELS");
+#endif
+  const Kernels* all[] = {avx512_kernels(), avx2_kernels(), kernels_128(), &scalar_kernels()};
+  if (wanted)
+    for (const Kernels* each : all)
+      if (each && strcmp(each->name, wanted) == 0) return *each;
+  for (const Kernels* each : all)
+    if (each) return *each;
+  return scalar_kernels();
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& best = chosen();
+  return best;
+}
+
+}  // namespace ep

@@ -1,0 +1,85 @@
+// The hot path with AVX-512 and its dot products of bytes (VNNI): compiled for them, and taken where the processor has
+// both.
+#include "kernels.h"
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#include <immintrin.h>
+
+namespace ep {
+namespace {
+
+inline __mmask64 in_set(__m512i bytes, __m512i bits, const uint8_t* set) {
+  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(set)));
+  return _mm512_test_epi8_mask(_mm512_shuffle_epi8(table, bytes), bits);
+}
+
+// A table by the low half of a byte, a bit of it by the high half; a byte that is not ASCII is in a word, and changed.
+inline void classify(const Model& m, const uint8_t* bytes, uint64_t& word, uint64_t& isolated, uint64_t& changed) {
+  const __m512i bit_of = _mm512_broadcast_i32x4(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+  const __m512i some = _mm512_loadu_si512(bytes);
+  const __m512i bits = _mm512_shuffle_epi8(bit_of, _mm512_and_si512(_mm512_srli_epi16(some, 4), _mm512_set1_epi8(15)));
+  const __mmask64 high = _mm512_movepi8_mask(some);
+  word = in_set(some, bits, m.word_set) | high;
+  isolated = in_set(some, bits, m.isolated_set);
+  changed = in_set(some, bits, m.changed_set) | high;
+}
+
+// 64 columns at a time stay in registers over all tokens; four rows at once, whose bytes are interleaved by twos and
+// fours, so that a dot product of four bytes is one column's.
+inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
+  const int8_t* rows = reinterpret_cast<const int8_t*>(m.rows) + column;
+  const size_t dim = size_t(m.dim);
+  __m512i sum[4] = {};
+  for (int64_t t = 0; t < count; t += 4) {
+    __m512i row[4];
+    uint32_t four = 0;
+    for (int k = 0; k < 4; k++) {
+      const bool is_there = t + k < count;
+      const size_t id = size_t(tokens[is_there ? t + k : t]);
+      row[k] = _mm512_loadu_si512(rows + id * dim);
+      four |= is_there ? uint32_t(weights[id]) << (8 * k) : 0;
+    }
+    const __m512i weight = _mm512_set1_epi32(int32_t(four));
+    const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]), high01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]), high23 = _mm512_unpackhi_epi8(row[2], row[3]);
+    sum[0] = _mm512_dpbusd_epi32(sum[0], weight, _mm512_unpacklo_epi16(low01, low23));
+    sum[1] = _mm512_dpbusd_epi32(sum[1], weight, _mm512_unpackhi_epi16(low01, low23));
+    sum[2] = _mm512_dpbusd_epi32(sum[2], weight, _mm512_unpacklo_epi16(high01, high23));
+    sum[3] = _mm512_dpbusd_epi32(sum[3], weight, _mm512_unpackhi_epi16(high01, high23));
+  }
+  for (int quarter = 0; quarter < 4; quarter++) {  // columns 16 * lane + 4 * quarter + 0..3 of each lane
+    alignas(64) int32_t part[16];
+    _mm512_store_si512(part, sum[quarter]);
+    for (size_t lane = 0; lane < 4; lane++) memcpy(sums + column + 16 * lane + 4 * size_t(quarter), part + 4 * lane, 16);
+  }
+}
+
+inline void add_rows(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, int32_t* sums) {
+  const size_t dim = size_t(m.dim), even = dim / 64 * 64;
+  for (size_t column = 0; column < even; column += 64) add_columns(m, weights, tokens, count, column, sums);
+  if (even == dim) return;
+  for (size_t d = even; d < dim; d++) sums[d] = 0;
+  for (int64_t t = 0; t < count; t++) {
+    const int8_t* row = reinterpret_cast<const int8_t*>(m.rows) + size_t(tokens[t]) * dim;
+    const int32_t weight = weights[tokens[t]];
+    for (size_t d = even; d < dim; d++) sums[d] += weight * row[d];
+  }
+}
+
+#include "tokenize.inl"
+
+#include "pool.inl"
+
+const Kernels AVX512 = {"avx512-vnni", tokenize, pool};
+
+}  // namespace
+
+const Kernels* avx512_kernels() { return has_avx512() ? &AVX512 : nullptr; }
+
+}  // namespace ep
+
+#else
+namespace ep {
+const Kernels* avx512_kernels() { return nullptr; }
+}  // namespace ep
+#endif

@@ -1,0 +1,67 @@
+// A text graph's tables, where they lie in its file, and the numbers that it was made with.
+#pragma once
+#include "memory.h"
+
+namespace ep {
+
+// An item is a code point and its class, as exporters/text_tables.py has it.
+constexpr int32_t CODES = (1 << 22) - 1, WORD = 1 << 22, ISOLATED = 2 << 22, KINDS = WORD | ISOLATED;
+constexpr int32_t CHANGED = 4 << 22;  // a byte whose word is decoded and normalized first
+constexpr uint64_t BASE = 0x9E3779B97F4A7C15, SALT = 0xD1B54A32D192ED03;  // of the hash of a piece
+constexpr int MOST_DIGITS = 3, DIGIT_BASE = 128;
+constexpr int32_t LAST_CODE_POINT = 0x10FFFF, REPLACEMENT = 0xFFFD;
+constexpr int PAGE = 256, PAGES_OF = (LAST_CODE_POINT + 1) / PAGE, SLOTS = 3;
+constexpr float NORM_EPS = 1e-12f;
+
+enum class Precision { int8, float16, float32 };
+
+struct Model {
+  // Characters.
+  int32_t items[256];   // of each byte
+  uint32_t codes[256];  // of an ASCII byte, 0 for NUL
+  uint8_t kinds[256];   // of each byte: 1 in a word, 2 apart, 4 changed
+  // Which bytes below 128 are in a word, apart, changed: bit (byte >> 4) of the entry (byte & 15).
+  uint8_t word_set[16], isolated_set[16], changed_set[16];
+  const uint8_t* utf8 = nullptr;     // (4 * 256,) int32
+  const uint8_t* page_of = nullptr;  // (4352,) int32
+  const uint8_t* slots = nullptr;    // (pages * 256, 3) int32
+
+  // Pieces: a perfect hash.
+  const uint8_t* multipliers = nullptr;  // (buckets,) int64
+  const uint8_t* keys = nullptr;         // (2^slot_bits,) int64
+  const uint8_t* ids = nullptr;          // (2^slot_bits,) int32
+  uint64_t bucket_mask = 0;
+  int slot_bits = 0;
+  int longest_piece = 0, longest_word = 0;
+  int32_t unknown = 0;
+  int32_t max_tokens = -1;      // -1 for never
+  uint64_t* up = nullptr;       // BASE^j, j <= longest_word and longest_piece
+  uint64_t* down = nullptr;     // BASE^-j
+
+  // Pooling.
+  Precision precision = Precision::int8;
+  const uint8_t* rows = nullptr;  // (vocabulary + 1, dim)
+  const uint8_t* row_digits[MOST_DIGITS] = {};  // (vocabulary + 1,) u8
+  int digits = 0;
+  const uint8_t* row_factors = nullptr;  // (vocabulary + 1,) float32, of floats whose rows have their own
+  const uint8_t* is_known = nullptr;     // (vocabulary + 1,) int32, where vectors are means
+  float* column_weights = nullptr;       // (dim,), of int8
+  float scale = 1;
+  bool normalize = true;
+  int32_t dim = 0, vocabulary = 0;
+
+  Span metadata_of(const char* key) const;  // its value, a C string in `words`; empty where there is none
+  Buffer<char> words;                       // key, NUL, value, NUL, ... of metadata_props
+  size_t words_size = 0;
+
+  ~Model() {
+    free(up);
+    free(down);
+    free(column_weights);
+  }
+};
+
+// Fills `model` from an ONNX file in memory, which must outlive it. An ep_status, and a sentence in `error`.
+int read_model(Span file, Model& model, char* error, size_t error_size);
+
+}  // namespace ep

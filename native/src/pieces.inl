@@ -1,0 +1,87 @@
+// A word -> the ids of its pieces, by hashes of its letters and the file's perfect hash. Included by tokenize.inl.
+
+inline void prefetch_row(const Model& m, int32_t id) {
+  const size_t bytes = size_t(m.dim) << (m.precision == Precision::int8 ? 0 : m.precision == Precision::float16 ? 1 : 2);
+  const char* row = reinterpret_cast<const char*>(m.rows) + size_t(id) * bytes;
+  for (size_t at = 0; at < bytes; at += 64) prefetch(row + at);
+}
+
+inline uint64_t slot_of(const Model& m, uint64_t key) {
+  return (key * load<uint64_t>(m.multipliers, key & m.bucket_mask)) >> (64 - m.slot_bits);
+}
+
+struct Tokens {
+  const Model& m;
+  Scratch& scratch;
+  Buffer<int32_t>& ids;
+  int64_t limit;  // -1 for none
+  int64_t count = 0;
+
+  bool is_full() const { return limit >= 0 && count >= limit; }
+  bool make_room(size_t more) { return ids.grow(size_t(count) + more); }
+
+  // There is room for it.
+  void emit(int32_t id) {
+    ids[size_t(count++)] = id;
+    prefetch_row(m, id);
+  }
+
+  // WordPiece: from each place the longest piece; a word in which there is none somewhere is unknown.
+  template <class Code>
+  bool cut(Code code, size_t letters) {
+    if (!scratch.sums.grow(letters + 1) || !scratch.pieces.grow(letters)) return false;
+    uint64_t* sums = scratch.sums.data();
+    sums[0] = 0;
+    for (size_t j = 0; j < letters; j++) sums[j + 1] = sums[j] + uint64_t(code(j)) * m.up[j + 1];
+    size_t at = 0, pieces = 0;
+    while (at < letters) {
+      const size_t left = letters - at;
+      const size_t size = left < size_t(m.longest_piece) ? left : size_t(m.longest_piece);
+      const size_t found = longest(sums, at, size, scratch.pieces[pieces]);
+      if (!found) {
+        emit(m.unknown);
+        return true;
+      }
+      pieces++;
+      at += found;
+    }
+    for (size_t j = 0; j < pieces; j++) emit(scratch.pieces[j]);
+    return true;
+  }
+
+  // How long the longest piece from `at` is, of at most `size` letters; 0 for none. Four lookups at a time, as each
+  // waits for memory twice.
+  size_t longest(const uint64_t* sums, size_t at, size_t size, int32_t& id) const {
+    const uint64_t before = sums[at], back = m.down[at], salt = at ? SALT : 0;
+    while (size) {
+      const size_t group = size < 4 ? size : 4;
+      uint64_t keys[4], slots[4];
+      for (size_t k = 0; k < group; k++) {
+        keys[k] = (sums[at + size - k] - before) * back + salt;
+        slots[k] = slot_of(m, keys[k]);
+      }
+      for (size_t k = 0; k < group; k++) {
+        if (load<uint64_t>(m.keys, slots[k]) == keys[k]) {
+          id = load<int32_t>(m.ids, slots[k]);
+          return size - k;
+        }
+      }
+      size -= group;
+    }
+    return 0;
+  }
+
+  // A word by its letters, for whose pieces there is room.
+  template <class Code>
+  bool word(Code code, size_t letters) {
+    uint64_t key = 0;
+    for (size_t k = 0; k < letters; k++) key += uint64_t(code(k)) * m.up[k + 1];
+    return word(code, letters, key, slot_of(m, key));
+  }
+  template <class Code>
+  bool word(Code code, size_t letters, uint64_t key, uint64_t slot) {
+    if (load<uint64_t>(m.keys, slot) != key) return cut(code, letters);
+    emit(load<int32_t>(m.ids, slot));
+    return true;
+  }
+};

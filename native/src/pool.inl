@@ -1,0 +1,90 @@
+// Token ids -> a vector. int8: exact whole sums, rounded once, so every processor gives the same bits. Floats are added
+// token by token, so they do, too. Included once for each kind of processor, after `add_rows`.
+
+constexpr int64_t MOST_AT_ONCE = 131072;  // tokens of which an int32 sum of products of at most 127 * 128 cannot overflow
+
+inline float from_float16(uint16_t half) {
+  const uint32_t sign = uint32_t(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+  uint32_t bits;
+  if (exponent == 31) {
+    bits = sign | 0x7F800000 | fraction << 13;
+  } else if (exponent) {
+    bits = sign | (exponent + 112) << 23 | fraction << 13;
+  } else {
+    const float value = float(fraction) * 5.9604644775390625e-8f;  // 2^-24
+    return sign ? -value : value;
+  }
+  return load<float>(&bits);
+}
+
+inline void float_sums(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
+  const size_t dim = size_t(m.dim);
+  for (size_t d = 0; d < dim; d++) sums[d] = 0;
+  for (int64_t t = 0; t < count; t++) {
+    const size_t row = size_t(tokens[t]);
+    const float factor = m.row_factors ? load<float>(m.row_factors, row) : 1;
+    if (m.precision == Precision::float32) {
+      const uint8_t* values = m.rows + row * dim * 4;
+      for (size_t d = 0; d < dim; d++) sums[d] += load<float>(values, d) * factor;
+    } else {
+      const uint8_t* values = m.rows + row * dim * 2;
+      for (size_t d = 0; d < dim; d++) sums[d] += from_float16(load<uint16_t>(values, d)) * factor;
+    }
+  }
+}
+
+inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
+  const size_t dim = size_t(m.dim);
+  alignas(64) int32_t parts[4096 + 64];
+  for (int place = 0; place < m.digits; place++) {
+    if (count <= MOST_AT_ONCE) {
+      add_rows(m, m.row_digits[place], tokens, count, parts);
+      if (place == 0)
+        for (size_t d = 0; d < dim; d++) sums[d] = float(parts[d]);
+      else
+        for (size_t d = 0; d < dim; d++) sums[d] = sums[d] * float(DIGIT_BASE) + float(parts[d]);
+      continue;
+    }
+    if (!scratch.totals.grow(dim)) return false;
+    int64_t* totals = scratch.totals.data();
+    for (size_t d = 0; d < dim; d++) totals[d] = 0;
+    for (int64_t begin = 0; begin < count; begin += MOST_AT_ONCE) {
+      add_rows(m, m.row_digits[place], tokens + begin, count - begin < MOST_AT_ONCE ? count - begin : MOST_AT_ONCE, parts);
+      for (size_t d = 0; d < dim; d++) totals[d] += parts[d];
+    }
+    for (size_t d = 0; d < dim; d++) sums[d] = (place ? sums[d] * float(DIGIT_BASE) : 0) + float(totals[d]);
+  }
+  for (size_t d = 0; d < dim; d++) sums[d] *= m.column_weights[d];
+  return true;
+}
+
+// A sum of squares is finite where each of its numbers is.
+inline bool is_finite(double value) { return value - value == 0; }
+
+int64_t pool(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* vector) {
+  const size_t dim = size_t(m.dim);
+  if (m.precision == Precision::int8) {
+    if (!int_sums(m, scratch, tokens, count, vector)) return -1;
+  } else {
+    float_sums(m, tokens, count, vector);
+  }
+  if (!m.normalize) {
+    int64_t known = 0;
+    for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(tokens[t]));
+    const float tokens_known = float(known > 1 ? known : 1);
+    for (size_t d = 0; d < dim; d++) vector[d] = vector[d] / tokens_known * m.scale;
+  }
+  // Of whole numbers the squares add up without rounding, in any order.
+  double squares[4] = {};
+  size_t d = 0;
+  for (; d + 4 <= dim; d += 4)
+    for (size_t k = 0; k < 4; k++) squares[k] += double(vector[d + k]) * double(vector[d + k]);
+  for (; d < dim; d++) squares[0] += double(vector[d]) * double(vector[d]);
+  const double all = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+  if (!is_finite(all)) return -3;
+  if (!m.normalize) return 0;
+  float norm = float(square_root(all));
+  if (!(norm > NORM_EPS)) norm = NORM_EPS;
+  for (d = 0; d < dim; d++) vector[d] /= norm;
+  return 0;
+}

@@ -1,0 +1,25 @@
+// What one worker needs while it embeds: grows to the largest text that it met, and is used again.
+#pragma once
+#include <atomic>
+
+#include "memory.h"
+
+namespace ep {
+
+struct Scratch {
+  Buffer<uint32_t> starts, stops;  // of the words of a stretch
+  Buffer<uint64_t> keys, slots;    // of those words: their hashes, and where these lead to
+  Buffer<uint32_t> letters;        // of a word that is normalized
+  Buffer<uint64_t> sums;           // of the hash of a word that is cut
+  Buffer<int32_t> pieces;          // of that word
+  Buffer<int32_t> tokens[2];       // of a text, and of the next one
+  Buffer<int64_t> totals;          // of a text of very many tokens
+  Buffer<uint8_t> text;            // without the NULs that it held
+
+  // Whether the call is to end: someone has counted on since it began.
+  const std::atomic<uint32_t>* halts = nullptr;
+  uint32_t halts_before = 0;
+  EP_INLINE bool stopped() const { return halts && halts->load(std::memory_order_relaxed) != halts_before; }
+};
+
+}  // namespace ep

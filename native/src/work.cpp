@@ -1,0 +1,315 @@
+#include "work.h"
+
+#include <new>
+
+#if defined(__wasm__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#define EP_ALONE 1
+#else
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+#endif
+
+namespace ep {
+namespace {
+
+constexpr size_t TEXTS_A_PART = 64;        // that a worker takes at a time
+constexpr size_t BYTES_A_THREAD = 32768;   // fewer are done before a worker wakes up
+constexpr int MOST_THREADS = 256;
+
+// One worker's run over texts: the rows of a text are fetched while the next one is tokenized.
+class Run {
+ public:
+  Run(const Model& model, Scratch& scratch) : model_(model), scratch_(scratch), kernels_(kernels()) {}
+
+  // `text` holds no NUL.
+  bool add(const Text& text, int64_t limit, float* vector) {
+    if (!text.data && text.size) return fail(-1);
+    const int64_t count = kernels_.tokenize(model_, scratch_, text, which_, limit);
+    if (count < 0) return fail(count);
+    if (!finish()) return false;
+    vector_ = vector;
+    count_ = count;
+    which_ ^= 1;
+    return true;
+  }
+  bool add_ids(const int32_t* ids, size_t count, float* vector) {
+    if (scratch_.stopped()) return fail(-2);
+    for (size_t t = 0; t < count; t++)
+      if (uint32_t(ids[t]) >= uint32_t(model_.vocabulary)) return fail(-4);
+    return pooled(ids, int64_t(count), vector);
+  }
+  bool finish() {
+    if (!vector_) return true;
+    float* vector = vector_;
+    vector_ = nullptr;
+    return pooled(scratch_.tokens[which_ ^ 1].data(), count_, vector);
+  }
+  Outcome outcome() const { return outcome_; }
+
+ private:
+  bool pooled(const int32_t* tokens, int64_t count, float* vector) {
+    const int64_t failed = kernels_.pool(model_, scratch_, tokens, count, vector);
+    return !failed || fail(failed);
+  }
+  bool fail(int64_t why) {
+    outcome_ = why == -2 ? Outcome::stopped : why == -3 ? Outcome::not_finite : why == -4 ? Outcome::bad_id : Outcome::no_memory;
+    return false;
+  }
+  const Model& model_;
+  Scratch& scratch_;
+  const Kernels& kernels_;
+  int which_ = 0;
+  float* vector_ = nullptr;
+  int64_t count_ = 0;
+  Outcome outcome_ = Outcome::done;
+};
+
+}  // namespace
+
+// The text without its NULs, which stands in scratch.text where it has any; nowhere without memory.
+static Text without_nul(Scratch& scratch, const Text& text) {
+  if (!text.size || !memchr(text.data, 0, text.size)) return text;
+  if (!scratch.text.grow(text.size)) return {nullptr, 1, nullptr};
+  Text plain = {scratch.text.data(), 0, nullptr};
+  for (size_t i = 0; i < text.size; i++)
+    if (text.data[i]) scratch.text[plain.size++] = text.data[i];
+  plain.readable = plain.data + plain.size;
+  return plain;
+}
+
+int64_t tokens_of(const Model& model, Scratch& scratch, const Text& text, int64_t limit) {
+  const Text plain = without_nul(scratch, text);
+  return !plain.data && plain.size ? -1 : kernels().tokenize(model, scratch, plain, 0, limit);
+}
+
+#ifndef EP_ALONE
+
+// Threads that wait for a job, and run it together with the thread that brings it. One job at a time.
+class Pool {
+ public:
+  explicit Pool(int helpers) {
+#if !defined(_WIN32)
+    process_ = getpid();
+#endif
+    for (int i = 0; i < helpers; i++) {
+      try {
+        threads_[size_] = std::thread([this] { wait(); });
+        size_++;
+      } catch (...) {  // the system gives no more
+        break;
+      }
+    }
+  }
+  ~Pool() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    for (int i = 0; i < size_; i++) threads_[i].join();
+  }
+
+  // False where the threads are another job's, or of the process that this one was forked from.
+  template <class Job>
+  bool run(Job& job, int helpers) {
+    if (!busy_.try_lock()) return false;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = [](void* at) { (*static_cast<Job*>(at))(); };
+      at_ = &job;
+      left_ = helpers < size_ ? helpers : size_;
+      working_ = left_;
+    }
+    wake_.notify_all();
+    job();
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      working_ -= left_;  // who has not begun need not
+      left_ = 0;
+      ended_.wait(lock, [this] { return working_ == 0; });
+    }
+    busy_.unlock();
+    return true;
+  }
+  bool is_ours() const {
+#if defined(_WIN32)
+    return true;
+#else
+    return process_ == getpid();
+#endif
+  }
+  int size() const { return size_; }
+
+ private:
+  void wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return left_ > 0 || ending_; });
+      if (ending_) return;
+      left_--;
+      void (*job)(void*) = job_;
+      void* at = at_;
+      lock.unlock();
+      job(at);
+      lock.lock();
+      if (--working_ == 0) ended_.notify_one();
+    }
+  }
+  std::mutex busy_, mutex_;
+  std::condition_variable wake_, ended_;
+  std::thread threads_[MOST_THREADS];
+  int size_ = 0, left_ = 0, working_ = 0;
+  bool ending_ = false;
+  void (*job_)(void*) = nullptr;
+  void* at_ = nullptr;
+#if !defined(_WIN32)
+  pid_t process_;
+#endif
+};
+
+Pool* Workers::pool(int helpers) {
+  Pool* there = pool_.load(std::memory_order_acquire);
+  if (there && there->is_ours() && there->size() >= helpers) return there;
+  Pool* made = new (std::nothrow) Pool(helpers);
+  if (!made) return nullptr;
+  if (!pool_.compare_exchange_strong(there, made)) {
+    delete made;
+    return pool_.load(std::memory_order_acquire);
+  }
+  // Of the process that forked us only the memory is here; and a smaller one may be at work.
+  return made;
+}
+
+Workers::~Workers() {
+  delete spare_.load();
+  Pool* there = pool_.load();
+  if (there && there->is_ours()) delete there;
+}
+
+#else
+class Pool {};
+Workers::~Workers() { delete spare_.load(); }
+#endif
+
+Scratch* Workers::take() {
+  Scratch* scratch = spare_.exchange(nullptr);
+  if (!scratch) scratch = new (std::nothrow) Scratch;
+  if (scratch) {
+    scratch->halts = &stops_;
+    scratch->halts_before = stops_.load(std::memory_order_relaxed);
+  }
+  return scratch;
+}
+
+void Workers::give_back(Scratch* scratch) { delete spare_.exchange(scratch); }
+
+// `add(run, scratch, i)` has a run do text i. Workers take some texts at a time, until there are none left or one failed.
+template <class Add>
+Outcome Workers::share(const Model& model, Add add, size_t count, size_t bytes, int threads) {
+  const uint32_t stops_before = stops_.load(std::memory_order_relaxed);
+  std::atomic<size_t> next{0};
+  std::atomic<int> outcome{int(Outcome::done)};
+  auto job = [&] {
+    Scratch* scratch = take();
+    if (!scratch) {
+      outcome.store(int(Outcome::no_memory));
+      return;
+    }
+    scratch->halts_before = stops_before;
+    Run run(model, *scratch);
+    bool good = true;
+    while (good && outcome.load(std::memory_order_relaxed) == int(Outcome::done)) {
+      const size_t begin = next.fetch_add(TEXTS_A_PART, std::memory_order_relaxed);
+      if (begin >= count) break;
+      const size_t end = count - begin < TEXTS_A_PART ? count : begin + TEXTS_A_PART;
+      for (size_t i = begin; good && i < end; i++) good = add(run, *scratch, i);
+    }
+    if (!good || !run.finish()) outcome.store(int(run.outcome()));
+    give_back(scratch);
+  };
+#ifndef EP_ALONE
+  size_t helpers = threads > 1 ? size_t(threads) - 1 : 0;
+  if (helpers > bytes / BYTES_A_THREAD) helpers = bytes / BYTES_A_THREAD;
+  if (helpers > (count - 1) / TEXTS_A_PART) helpers = (count - 1) / TEXTS_A_PART;
+  if (helpers >= size_t(MOST_THREADS)) helpers = MOST_THREADS - 1;
+  Pool* workers = helpers ? pool(int(helpers)) : nullptr;
+  if (!workers || !workers->run(job, int(helpers))) job();
+#else
+  (void)bytes, (void)threads;
+  job();
+#endif
+  return Outcome(outcome.load());
+}
+
+Outcome Workers::embed(const Model& model, Joined texts, float* vectors, size_t most, int64_t limit, int threads, size_t& count) {
+  const size_t dim = size_t(model.dim);
+  const uint8_t* end = texts.data + texts.size;
+  const auto stop_of = [end](const uint8_t* at) {
+    const void* nul = at < end ? memchr(at, 0, size_t(end - at)) : nullptr;
+    return nul ? static_cast<const uint8_t*>(nul) : end;
+  };
+  count = 0;
+  if (threads <= 1 || texts.size < BYTES_A_THREAD) {
+    Scratch* scratch = take();
+    if (!scratch) return Outcome::no_memory;
+    Run run(model, *scratch);
+    bool good = true;
+    for (const uint8_t* at = texts.data; good;) {
+      if (count == most) {
+        give_back(scratch);
+        return Outcome::too_many;
+      }
+      const uint8_t* stop = stop_of(at);
+      good = run.add({at, size_t(stop - at), end}, limit, vectors + count++ * dim);
+      if (stop == end) break;
+      at = stop + 1;
+    }
+    if (good) run.finish();
+    give_back(scratch);
+    return run.outcome();
+  }
+  Buffer<size_t> begins;
+  for (const uint8_t* at = texts.data;;) {
+    if (count == most) return Outcome::too_many;
+    if (!begins.grow(count + 2)) return Outcome::no_memory;
+    begins[count++] = size_t(at - texts.data);
+    const uint8_t* stop = stop_of(at);
+    if (stop == end) break;
+    at = stop + 1;
+  }
+  begins[count] = texts.size + 1;
+  const auto add = [&](Run& run, Scratch&, size_t i) {
+    return run.add({texts.data + begins[i], begins[i + 1] - begins[i] - 1, end}, limit, vectors + i * dim);
+  };
+  return share(model, add, count, texts.size, threads);
+}
+
+Outcome Workers::embed(const Model& model, const char* const* texts, const size_t* lengths, size_t count, float* vectors,
+                       int64_t limit, int threads) {
+  if (!count) return Outcome::done;
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) bytes += lengths[i];
+  const auto add = [&](Run& run, Scratch& scratch, size_t i) {
+    const uint8_t* data = reinterpret_cast<const uint8_t*>(texts[i]);
+    return run.add(without_nul(scratch, {data, lengths[i], data + lengths[i]}), limit, vectors + i * size_t(model.dim));
+  };
+  return share(model, add, count, bytes, threads);
+}
+
+Outcome Workers::embed_ids(const Model& model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors, int threads) {
+  if (!count) return Outcome::done;
+  Buffer<size_t> begins;
+  if (!begins.grow(count)) return Outcome::no_memory;
+  size_t all = 0;
+  for (size_t i = 0; i < count; i++) begins[i] = all, all += lengths[i];
+  const auto add = [&](Run& run, Scratch&, size_t i) {
+    return run.add_ids(ids + begins[i], lengths[i], vectors + i * size_t(model.dim));
+  };
+  return share(model, add, count, all * sizeof(int32_t), threads);
+}
+
+}  // namespace ep
