@@ -1,22 +1,44 @@
-// The file reader and what it lets through: any bytes are a model or an error, and a model embeds any text.
-#include <cstdint>
-#include <cstring>
-#include <cstdlib>
-
+// The file reader and what it lets through: any bytes are a model or an error that says why, and a model embeds any text to
+// numbers, or says that its table has none.
+#include "agreement.h"
 #include "edge_potion.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  // A copy of just that size, so that what is read beyond it is found.
-  uint8_t* file = static_cast<uint8_t*>(malloc(size ? size : 1));
-  memcpy(file, data, size);
-  if (ep_model* model = ep_open_memory(file, size)) {
-    const char texts[] = "The cat's naïve façade, 日本語 \x01\x7f unbelievable\0\xff\xfe\0x";
-    const size_t dim = size_t(ep_dim(model));
-    float* vectors = static_cast<float*>(malloc(3 * dim * sizeof(float)));
-    ep_embed(model, texts, sizeof texts - 1, vectors, 3, EP_MODEL_LIMIT, 1);
-    free(vectors);
-    ep_close(model);
+namespace {
+
+const char TEXTS[] = "The cat's naïve façade, 日本語 \x01\x7f unbelievable\0\xff\xfe\0x";
+constexpr size_t COUNT = 3;
+constexpr int32_t LIMITS[] = {EP_MODEL_LIMIT, EP_NO_LIMIT, 1};
+
+void embed(ep_model* model) {
+  const size_t dim = size_t(ep_dim(model));
+  std::vector<float> vectors(COUNT * dim);
+  for (int32_t limit : LIMITS) {
+    const int64_t answer = ep_embed(model, TEXTS, sizeof TEXTS - 1, vectors.data(), COUNT, limit, 1);
+    REQUIRE(answer == int64_t(COUNT) || (answer == EP_DAMAGED && *ep_last_error()));
+    for (float value : vectors) REQUIRE(answer < 0 || value - value == 0);
   }
-  free(file);
+  const int32_t ids[] = {0, ep_vocabulary_size(model) - 1, ep_vocabulary_size(model)};
+  const size_t lengths[] = {2, 1};
+  REQUIRE(ep_embed_ids(model, ids, lengths, 2, vectors.data(), 1) < 0);  // the last id is none
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (!size) return 0;
+  const std::vector<uint8_t> file(data, data + size);  // so that what is read beyond its end is found
+  if (ep_model* model = ep_open_memory(file.data(), size)) {
+    embed(model);
+    ep_close(model);
+  } else {
+    REQUIRE(*ep_last_error());
+  }
+  ep::Model model;
+  char error[512];
+  if (ep::read_model({file.data(), size}, model, error, sizeof error) == EP_OK) {
+    const uint8_t* text = reinterpret_cast<const uint8_t*>(TEXTS);
+    ep::require_agreement(model, text, strlen(TEXTS));
+    ep::require_agreement(model, text + strlen(TEXTS) + 1, 2);
+  }
   return 0;
 }

@@ -1,42 +1,40 @@
-// Texts of any bytes: joined, by pointer and as ids they give the same, with every kind of kernel.
+// Texts of any bytes: joined, by pointer and as ids they give the same, with every kind of kernel and wherever they are cut.
 // The model is named by EDGE_POTION_MODEL.
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
-
+#include "agreement.h"
 #include "edge_potion.h"
-#include "kernels.h"
+#include "mapping.h"
 
 namespace {
 
-ep_model* model() {
-  static ep_model* opened = [] {
+constexpr int32_t LIMITS[] = {EP_MODEL_LIMIT, EP_NO_LIMIT, 1, 2, 7, 1000};
+
+// The model twice: by the interface, and for the kernels below it.
+struct Opened {
+  ep_model* handle;
+  ep::Mapping file;
+  ep::Model model;
+
+  Opened() {
     const char* path = getenv("EDGE_POTION_MODEL");
-    ep_model* made = path ? ep_open(path) : nullptr;
-    if (!made) {
-      fprintf(stderr, "EDGE_POTION_MODEL: %s\n", path ? ep_last_error() : "name a text graph");
+    handle = path ? ep_open(path) : nullptr;
+    char error[512] = "";
+    if (!handle || !file.open(path) || ep::read_model(file.bytes(), model, error, sizeof error) != EP_OK) {
+      fprintf(stderr, "EDGE_POTION_MODEL: %s %s\n", path ? ep_last_error() : "name a text graph", error);
       exit(2);
     }
-    return made;
-  }();
-  return opened;
-}
+  }
+};
 
-void require(bool holds) {
-  if (!holds) abort();
+Opened& opened() {
+  static Opened* model = new Opened;
+  return *model;
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  std::vector<char> text(reinterpret_cast<const char*>(data), reinterpret_cast<const char*>(data) + size);
-  size_t count = 1;
-  for (char letter : text) count += letter == 0;
-  const size_t dim = size_t(ep_dim(model()));
-  std::vector<float> joined(count * dim), apart(count * dim);
-  require(ep_embed(model(), text.data(), size, joined.data(), count, EP_MODEL_LIMIT, 1) == int64_t(count));
+  ep_model* const handle = opened().handle;
+  const std::vector<char> text(data, data + size);
   std::vector<const char*> places;
   std::vector<size_t> lengths;
   for (size_t begin = 0, at = 0; at <= size; at++) {
@@ -45,13 +43,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     lengths.push_back(at - begin);
     begin = at + 1;
   }
-  require(ep_embed_texts(model(), places.data(), lengths.data(), count, apart.data(), EP_MODEL_LIMIT, 2) == int64_t(count));
-  require(memcmp(joined.data(), apart.data(), joined.size() * sizeof(float)) == 0);
-  std::vector<int32_t> ids(16);
+  const size_t count = places.size(), dim = size_t(ep_dim(handle));
+  std::vector<float> joined(count * dim), apart(count * dim), from_ids(count * dim);
+  const int32_t limit = LIMITS[size % 6];
+  REQUIRE(ep_embed(handle, text.data(), size, joined.data(), count, limit, 1) == int64_t(count));
+  REQUIRE(ep_embed_texts(handle, places.data(), lengths.data(), count, apart.data(), limit, 2) == int64_t(count));
+  REQUIRE(ep::same(joined, apart));
+  std::vector<int32_t> ids;
+  std::vector<size_t> tokens;
   for (size_t i = 0; i < count; i++) {
-    const int64_t found = ep_token_ids(model(), places[i], lengths[i], EP_MODEL_LIMIT, ids.data(), ids.size());
-    require(found >= 0 && (ep_max_tokens(model()) < 0 || found <= ep_max_tokens(model())));
-    for (size_t k = 0; k < ids.size() && k < size_t(found); k++) require(ids[k] >= 0 && ids[k] < ep_vocabulary_size(model()));
+    const size_t before = ids.size(), most = 3 * lengths[i];  // a character is three tokens at most
+    ids.resize(before + most);
+    const int64_t found = ep_token_ids(handle, places[i], lengths[i], limit, ids.data() + before, most);
+    REQUIRE(found >= 0 && size_t(found) <= most);
+    ids.resize(before + size_t(found));
+    tokens.push_back(size_t(found));
   }
+  REQUIRE(ep_embed_ids(handle, ids.data(), tokens.data(), count, from_ids.data(), 1) == int64_t(count));
+  REQUIRE(ep::same(joined, from_ids));
+  for (size_t i = 0; i < count; i++)
+    ep::require_agreement(opened().model, reinterpret_cast<const uint8_t*>(places[i]), lengths[i]);
   return 0;
 }

@@ -1,4 +1,4 @@
-"""Writes small models, whole and true to the format, for the fuzzer of the file reader: seeds.py FOLDER."""
+"""Writes what the fuzzers begin with: seeds.py FOLDER makes FOLDER/file, small models true to the format, and texts."""
 
 from __future__ import annotations
 
@@ -39,9 +39,20 @@ def tables(precision: str) -> dict[str, np.ndarray]:
     return made
 
 
+def texts() -> list[bytes]:
+    """Sentences in many scripts, and what lies around the sizes in which the engine looks at a text."""
+    sentences = (Path(__file__).parents[2] / "tests" / "data" / "sentences.txt").read_bytes().splitlines()
+    joined = [b"\0".join(sentences[place : place + 3]) for place in range(0, len(sentences), 40)]
+    edges = [(part * 4200)[:size] for part in (b"a", b"a b. ", "日".encode(), b"\xc3") for size in (63, 65, 4095, 4200)]
+    return [*joined, *edges, b"x" * 99 + "é".encode() + b"x" * 3 + b"\0" + b"y" * 100, b"\xff\xfe \xed\xa0\x80\0\0"]
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "texts").mkdir(parents=True, exist_ok=True)
+    for number, text in enumerate(texts()):
+        (folder / "texts" / f"{number}").write_bytes(text)
+    (folder / "file").mkdir(exist_ok=True)
     for precision in ("int8", "float16", "float32"):
         for normalize in ("true", "false"):
             tensors = [numpy_helper.from_array(array, name) for name, array in tables(precision).items()]
@@ -50,7 +61,7 @@ def main() -> None:
             model = helper.make_model(helper.make_graph([node], "seed", [], [], tensors))
             said = {"text_tables": "1", "longest_piece": "18", "longest_word": "100", "unknown_id": "1"}
             helper.set_model_props(model, {**said, "max_tokens": "512", "normalize": normalize, "structure": ""})
-            onnx.save(model, folder / f"{precision}-{normalize}.onnx")
+            onnx.save(model, folder / "file" / f"{precision}-{normalize}.onnx")
 
 
 if __name__ == "__main__":

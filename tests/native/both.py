@@ -1,0 +1,76 @@
+"""One text graph's file in ONNX Runtime and in the engine, held to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edge_potion import StaticModel
+from edge_potion.exporters.pooling import Pooling
+from edge_potion.exporters.quantize import PackedTable, pack
+from edge_potion.exporters.text_graph import text_graph
+from edge_potion.exporters.text_tables import TextTables
+from edge_potion.golden import TOLERANCES
+
+from .c_interface import Native
+
+BATCH = 1000  # texts a call
+# What golden.json allows float32, of up to 128 tokens a text: the two add up floats in another order.
+FLOAT_DIFFERENCE = TOLERANCES["float32"].max_abs_diff
+
+
+@dataclass(frozen=True)
+class Both:
+    """A file, open twice, and what it was made from."""
+
+    model: StaticModel
+    packed: PackedTable
+    file: bytes
+    session: onnxruntime.InferenceSession
+    native: Native
+
+    @classmethod
+    def of(cls, model: StaticModel, precision: str = "int8", tables: TextTables | None = None) -> Self:
+        """`tables` are of the model's tokenizer, where they were made before."""
+        card = model.card
+        packed = pack(model.table, precision, normalize=card.normalize)
+        pooling = Pooling(packed, model.dropped_ids, card.normalize)
+        says = {"normalize": json.dumps(card.normalize), "max_tokens": json.dumps(card.max_tokens)}
+        graph = text_graph(pooling, tables or TextTables.of(model.tokenizer), card.max_tokens, says)
+        file = graph.SerializeToString()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return cls(model, packed, file, session, Native(file))
+
+    def by_onnxruntime(self, joined: bytes) -> np.ndarray:
+        """(texts, D) float32."""
+        return self.session.run(["sentence_embedding"], {"text": np.frombuffer(joined, np.uint8)})[0]
+
+    def check(self, texts: Sequence[str | bytes], batch: int = BATCH, told: object = "") -> int:
+        """The number of texts; fails with the shortest that differs. What is no UTF-8 comes as bytes."""
+        content = [text if isinstance(text, bytes) else text.replace("\0", "").encode() for text in texts]
+        for begin in range(0, len(content), batch):
+            some = content[begin : begin + batch]
+            if wrong := self.strays(some):
+                shortest = min((some[place] for place in wrong), key=len)
+                pytest.fail(f"{told} {begin=}: {len(wrong)} of {len(some)} texts differ, such as {shortest[:1000]!r}")
+        return len(content)
+
+    def strays(self, texts: Sequence[bytes]) -> list[int]:
+        """Which of some texts, in one call, have other bits; at float16 and float32, which are farther apart."""
+        joined = b"\0".join(texts)
+        wanted, found = self.by_onnxruntime(joined), self.native.embed(joined)
+        assert wanted.shape == found.shape and wanted.dtype == found.dtype == np.float32
+        if self.packed.precision == "int8":
+            differs = wanted.view(np.uint32) != found.view(np.uint32)
+        else:
+            largest = 1 if self.model.card.normalize else np.abs(wanted).max(initial=np.finfo(np.float32).tiny)
+            differs = ~(np.abs(wanted - found) <= FLOAT_DIFFERENCE * largest)
+        return np.flatnonzero(differs.any(axis=1)).tolist()

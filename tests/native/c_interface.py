@@ -1,0 +1,125 @@
+"""The C interface by ctypes, as any program calls it: bytes and addresses in, vectors or a sentence out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import edge_potion
+
+MODEL_LIMIT, NO_LIMIT = 0, -1
+DAMAGED, NOT_OURS, BAD_ARGUMENT, STOPPED = -2, -3, -4, -6
+FUNCTIONS = {
+    "ep_version": (c_char_p, []),
+    "ep_kernels": (c_char_p, []),
+    "ep_last_error": (c_char_p, []),
+    "ep_open": (c_void_p, [c_char_p]),
+    "ep_open_memory": (c_void_p, [c_void_p, c_size_t]),
+    "ep_close": (None, [c_void_p]),
+    "ep_dim": (c_int32, [c_void_p]),
+    "ep_max_tokens": (c_int32, [c_void_p]),
+    "ep_vocabulary_size": (c_int32, [c_void_p]),
+    "ep_embed": (c_int64, [c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_int32, c_int32]),
+    "ep_embed_texts": (c_int64, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_int32, c_int32]),
+    "ep_embed_ids": (c_int64, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_int32]),
+    "ep_token_ids": (c_int64, [c_void_p, c_void_p, c_size_t, c_int32, c_void_p, c_size_t]),
+    "ep_stop": (None, [c_void_p]),
+}
+
+
+class Refused(Exception):
+    """What the engine said no with: ep_status, and its sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(f"{status}: {sentence}")
+        self.status, self.sentence = status, sentence
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """That of this install; None where it was built without."""
+    for folder in edge_potion.__path__:
+        for file in (Path(folder) / "native").glob("*edge_potion.*"):
+            opened = ctypes.CDLL(str(file))
+            for name, (result, arguments) in FUNCTIONS.items():
+                function = getattr(opened, name)
+                function.restype, function.argtypes = result, arguments
+            return opened
+    return None
+
+
+class Native:
+    """An open model."""
+
+    def __init__(self, file: Path | bytes | tuple[int, int]) -> None:
+        """A file by its path, by its bytes, or by the address of these and their number."""
+        there = library()
+        assert there is not None
+        self.library, self.file = there, file
+        if isinstance(file, Path):
+            self.handle = there.ep_open(bytes(file))
+        else:
+            address, size = (address_of(file), len(file)) if isinstance(file, bytes) else file
+            self.handle = there.ep_open_memory(address, size)
+        if not self.handle:
+            raise Refused(0, there.ep_last_error().decode())
+        self.dim: int = there.ep_dim(self.handle)
+        self.vocabulary_size: int = there.ep_vocabulary_size(self.handle)
+        self.max_tokens: int = there.ep_max_tokens(self.handle)
+
+    def close(self) -> None:
+        self.library.ep_close(self.handle)
+
+    def embed(self, joined: bytes, max_tokens: int = MODEL_LIMIT, threads: int = 1) -> np.ndarray:
+        """(texts, D) float32 of texts with NUL between them."""
+        return self.embed_at(address_of(joined), len(joined), joined.count(b"\0") + 1, max_tokens, threads)
+
+    def embed_at(
+        self, address: int, size: int, count: int, max_tokens: int = MODEL_LIMIT, threads: int = 1
+    ) -> np.ndarray:
+        vectors = np.full((count, self.dim), np.nan, np.float32)
+        answer = self.library.ep_embed(self.handle, address, size, vectors.ctypes.data, count, max_tokens, threads)
+        assert self._checked(answer) == count
+        return vectors
+
+    def embed_texts(self, texts: Sequence[bytes], max_tokens: int = MODEL_LIMIT, threads: int = 1) -> np.ndarray:
+        places = (c_char_p * len(texts))(*texts)
+        lengths = np.array([len(text) for text in texts], np.uintp)
+        vectors = np.full((len(texts), self.dim), np.nan, np.float32)
+        answer = self.library.ep_embed_texts(
+            self.handle, places, lengths.ctypes.data, len(texts), vectors.ctypes.data, max_tokens, threads
+        )
+        assert self._checked(answer) == len(texts)
+        return vectors
+
+    def embed_ids(self, flat: np.ndarray, lengths: np.ndarray, threads: int = 1) -> np.ndarray:
+        flat, lengths = np.ascontiguousarray(flat, np.int32), np.ascontiguousarray(lengths, np.uintp)
+        vectors = np.full((len(lengths), self.dim), np.nan, np.float32)
+        answer = self.library.ep_embed_ids(
+            self.handle, flat.ctypes.data, lengths.ctypes.data, len(lengths), vectors.ctypes.data, threads
+        )
+        assert self._checked(answer) == len(lengths)
+        return vectors
+
+    def token_ids(self, text: bytes, max_tokens: int = MODEL_LIMIT) -> np.ndarray:
+        """(tokens,) int32."""
+        return self.token_ids_at(address_of(text), len(text), max_tokens)
+
+    def token_ids_at(self, address: int, size: int, max_tokens: int = MODEL_LIMIT) -> np.ndarray:
+        ids = np.full(3 * size + 1, -1, np.int32)  # a character is three tokens at most
+        answer = self.library.ep_token_ids(self.handle, address, size, max_tokens, ids.ctypes.data, len(ids))
+        return ids[: self._checked(answer)]
+
+    def _checked(self, answer: int) -> int:
+        if answer < 0:
+            raise Refused(answer, self.library.ep_last_error().decode())
+        return answer
+
+
+def address_of(content: bytes) -> int:
+    return ctypes.cast(content, c_void_p).value or 0
