@@ -5,10 +5,8 @@ from __future__ import annotations
 import ctypes
 import json
 import lzma
-import mmap
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import count, cycle, islice, product
 
 import numpy as np
@@ -35,6 +33,7 @@ from ..exporters.test_text_graph import (
 )
 from .both import Both
 from .c_interface import NO_LIMIT, Native, address_of
+from .guarded import PAGE, guarded
 
 PLAIN = {"lowercase": True, "strip_accents": None, "clean_text": True, "handle_chinese_chars": True}
 RAW = {"lowercase": False, "strip_accents": None, "clean_text": False, "handle_chinese_chars": False}
@@ -42,7 +41,6 @@ DIMS = (1, 3, 8, 63, 64, 65, 100, 256, 300, 1024)
 FACTORS = (1, 1e-4, 1e-6)  # of some rows: an int8 table then needs row weights of so many digits, from 1 on
 KINDS_OF_TABLE = [*(("int8", factor) for factor in FACTORS), ("float16", 1), ("float16", 1e-4), ("float32", 1)]
 MOST_AT_ONCE = 131_072  # tokens whose products an int32 holds: of more, sums are added up in parts
-PAGE = mmap.PAGESIZE
 
 
 @pytest.fixture(scope="module")
@@ -386,11 +384,12 @@ def test_nothing_is_read_beyond_a_text_and_what_stands_there_counts_for_nothing(
         *(b"the cat sat on the mat. " * 9, b"a" * 200, "naïve façade ".encode() * 15, "日本語".encode() * 23),
         *(b"\xf0\x9f\x98\x80" * 50, b"\xff" * 200, b"a.b c\x01" * 40, b"unbelievable" * 17, b"\xe6\x97 " * 70),
     ]
-    with guarded(PAGE) as begin:
+    with guarded(PAGE) as end:
+        begin = end - PAGE
         for content, size in product(contents, range(201)):
             text = content[:size]
             wanted, ids = native.embed(text + b"\0the")[:1], native.token_ids(text)
-            for place in (begin, begin + PAGE - size):
+            for place in (begin, end - size):
                 ctypes.memset(begin, ord("x"), PAGE)
                 ctypes.memmove(place, text, size)
                 assert np.array_equal(bits(native.embed_at(place, size, 1)), bits(wanted))
@@ -399,39 +398,16 @@ def test_nothing_is_read_beyond_a_text_and_what_stands_there_counts_for_nothing(
 
 def test_nothing_is_read_beyond_the_file_nor_written_beyond_the_vectors(both, sentences):
     text = joined(sentences[:50])
-    size = len(both.file)
-    room = -(-size // PAGE) * PAGE
-    with guarded(room) as begin:
-        ctypes.memmove(begin + room - size, both.file, size)
-        native = Native((begin + room - size, size))
+    with guarded(len(both.file)) as end:
+        ctypes.memmove(end - len(both.file), both.file, len(both.file))
+        native = Native((end - len(both.file), len(both.file)))
         wanted = native.embed(text)
         assert np.array_equal(bits(wanted), bits(both.native.embed(text)))
         native.close()
-    bytes_of_vectors = wanted.nbytes
-    room = -(-bytes_of_vectors // PAGE) * PAGE
-    with guarded(room) as begin:
-        place = begin + room - bytes_of_vectors
+    with guarded(wanted.nbytes) as end:
+        place = end - wanted.nbytes
         assert both.native.library.ep_embed(both.native.handle, address_of(text), len(text), place, 50, 0, 1) == 50
-        assert ctypes.string_at(place, bytes_of_vectors) == wanted.tobytes()
-
-
-@contextmanager
-def guarded(size: int) -> Iterator[int]:
-    """The address of whole pages with one that cannot be read before and after them."""
-    pages = mmap.mmap(-1, size + 2 * PAGE)
-    view = ctypes.c_char.from_buffer(pages)
-    address = ctypes.addressof(view)
-    protect = ctypes.CDLL(None, use_errno=True).mprotect
-    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for guard in (address, address + PAGE + size):
-        assert protect(guard, PAGE, 0) == 0  # PROT_NONE
-    try:
-        yield address + PAGE
-    finally:
-        for guard in (address, address + PAGE + size):
-            protect(guard, PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
-        del view
-        pages.close()
+        assert ctypes.string_at(place, wanted.nbytes) == wanted.tobytes()
 
 
 def joined(texts: Sequence[str]) -> bytes:
