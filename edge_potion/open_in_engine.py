@@ -87,6 +87,6 @@ def _check(opened: InEngine) -> None:
     if (engine.dim, engine.precision) != (bundle.dim, opened.precision):
         raise ModelFormatError(
             f"{bundle.folder}: the graph is for {engine.tokens} tokens and {engine.dim} dimensions, at "
-            f"{engine.precision}; its name says {opened.precision}, and config.json {bundle.dim} dimensions; export the "
-            "bundle again"
+            f"{engine.precision}; its name says {opened.precision}, and config.json {bundle.dim} dimensions; export "
+            "the bundle again"
         )
