@@ -141,13 +141,10 @@ int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t ma
   if (!model || (!text && bytes) || (!ids && most)) return fail(EP_BAD_ARGUMENT, "an argument is NULL");
   const int64_t limit = limit_of(model, max_tokens);
   if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
-  Scratch scratch;
   const uint8_t* data = reinterpret_cast<const uint8_t*>(text);
-  const int64_t count = tokens_of(model->model, scratch, {data, bytes, data + bytes}, limit);
-  if (count < 0) return fail(EP_OUT_OF_MEMORY, "there is not enough memory to tokenize this text");
-  const size_t kept = size_t(count) < most ? size_t(count) : most;
-  if (kept) memcpy(ids, scratch.tokens[0].data(), kept * sizeof(int32_t));
-  return count;
+  size_t count;
+  const Outcome outcome = model->workers.token_ids(model->model, {data, bytes, data + bytes}, limit, ids, most, count);
+  return done(outcome, count);
 }
 
 void ep_stop(ep_model* model) {
