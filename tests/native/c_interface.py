@@ -13,11 +13,12 @@ import numpy as np
 import edge_potion
 
 MODEL_LIMIT, NO_LIMIT = 0, -1
-DAMAGED, NOT_OURS, BAD_ARGUMENT, STOPPED = -2, -3, -4, -6
+CANNOT_READ, DAMAGED, NOT_OURS, BAD_ARGUMENT, STOPPED = -1, -2, -3, -4, -6
 FUNCTIONS = {
     "ep_version": (c_char_p, []),
     "ep_kernels": (c_char_p, []),
     "ep_last_error": (c_char_p, []),
+    "ep_last_status": (c_int32, []),
     "ep_open": (c_void_p, [c_char_p]),
     "ep_open_memory": (c_void_p, [c_void_p, c_size_t]),
     "ep_close": (None, [c_void_p]),
@@ -67,7 +68,7 @@ class Native:
             address, size = (address_of(file), len(file)) if isinstance(file, bytes) else file
             self.handle = there.ep_open_memory(address, size)
         if not self.handle:
-            raise Refused(0, there.ep_last_error().decode())
+            raise Refused(there.ep_last_status(), there.ep_last_error().decode())
         self.dim: int = there.ep_dim(self.handle)
         self.vocabulary_size: int = there.ep_vocabulary_size(self.handle)
         self.max_tokens: int = there.ep_max_tokens(self.handle)
