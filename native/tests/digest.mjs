@@ -1,4 +1,4 @@
-// digest.cpp for WebAssembly, without files in it: node digest.mjs LIBRARY.wasm MODEL.onnx TEXTS
+// What digest.cpp does, of the library as WebAssembly: node digest.mjs LIBRARY.wasm MODEL.onnx TEXTS, joined by NUL
 import { readFileSync } from "node:fs";
 
 const [library, model, file] = process.argv.slice(2);
