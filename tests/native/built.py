@@ -14,7 +14,7 @@ from ..models import CHECKOUT, made_once
 
 NATIVE = CHECKOUT / "native"
 MODEL = find_folder(None) / "onnx" / "text_quantized.onnx"
-SOURCES = ("CMakeLists.txt", "include/*.h", "src/*", "tests/*.cpp")
+SOURCES = ("CMakeLists.txt", "exports.map", "include/*.h", "src/*", "tests/*.cpp")
 
 
 def engine_built(name: str, *options: str) -> Path:

@@ -70,6 +70,13 @@ def old_processor() -> tuple[str, ...]:
     return ("qemu-x86_64", "-cpu", "Nehalem")
 
 
+def test_the_library_shows_its_c_interface_alone(symbols):
+    (library,) = engine_built("plain").glob("libedge_potion.*")
+    shown = [line.split()[-1] for line in run("nm", "--dynamic", "--defined-only", library).splitlines()]
+    header = (NATIVE / "include" / "edge_potion.h").read_text(encoding="utf-8")
+    assert sorted(shown) == sorted(re.findall(r"(?m)^EP_API .*?\b(ep_\w+)\(", header))
+
+
 def test_python_embeds_on_a_processor_without_avx(old_processor):
     engine = pytest.importorskip("edge_potion.engine")
     if engine.absent():
