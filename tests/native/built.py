@@ -26,7 +26,8 @@ def engine_built(name: str, *options: str) -> Path:
 
     def build(folder: Path) -> None:
         run("cmake", "-S", NATIVE, "-B", folder, "-DEP_TESTS=ON", *options)
-        run("cmake", "--build", folder, "--parallel", "2")
+        run("cmake", "--build", folder, "--parallel", "2", "--target", "edge_potion", "test_engine")
+        run("cmake", "--install", folder, "--prefix", folder / "installed")
 
     return made_once(f"engine-{name}", sources, build)
 

@@ -10,8 +10,10 @@ import sys
 import pytest
 from filelock import FileLock
 
+from edge_potion.engine import absent
+
 from ..models import MODELS
-from .built import MODEL, NATIVE, engine_built, run
+from .built import NATIVE, engine_built, run
 
 CORE = (
     "api",
@@ -78,18 +80,17 @@ def test_the_library_shows_its_c_interface_alone(symbols):
 
 
 def test_python_embeds_on_a_processor_without_avx(old_processor):
-    engine = pytest.importorskip("edge_potion.engine")
-    if engine.absent():
-        pytest.skip(f"there is no engine: {engine.absent()}")
+    if reason := absent():
+        pytest.skip(f"there is no engine here: {reason}")
     script = """
-import hashlib, sys
-from edge_potion.engine import Engine, version
-vectors = Engine(sys.argv[1]).encode(["It is raining.", "naïve façade 日本語", ""] * 100)
-print(version().split()[-1], vectors.shape, hashlib.sha256(vectors.tobytes()).hexdigest())
+import hashlib
+from edge_potion import EdgeModel
+from edge_potion.engine import kernels
+vectors = EdgeModel.from_pretrained(engine="native").encode(["It is raining.", "naïve façade 日本語", ""] * 100)
+print(kernels(), vectors.shape, hashlib.sha256(vectors.tobytes()).hexdigest())
 """
-    command = [sys.executable, "-c", script, str(MODEL)]
-    kernels, *vectors = run(*old_processor, *command).split()
-    assert kernels == "scalar" and vectors == run(*command).split()[1:]
+    kernels, *vectors = run(*old_processor, sys.executable, "-c", script).split()
+    assert kernels == "scalar" and vectors == run(sys.executable, "-c", script).split()[1:]
 
 
 def test_every_kind_of_kernels_gives_the_bits_of_plain_loops(old_processor):
