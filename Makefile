@@ -8,6 +8,7 @@
 # make built-in   train the model that comes with the package, score it, and replace it
 # make check  lint, and the tests that need no other environment than .venv: minutes
 # make test   set up everything the tests need, lint, and run the test suite
+# make fuzz  fuzz the engine's file reader, then what it does with texts, for MINUTES each (30)
 # make native-everywhere  build the engine for other processors and systems, run it there, and compare the bits
 # make wheel      build the wheel of this system into dist/
 # make browser   install headless Chromium, without which the tests of pages are skipped
@@ -21,7 +22,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -52,6 +53,26 @@ browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium; }
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+# Needs clang. What is found ends the run and lies in build/fuzz; what was learned there, the next run begins with.
+MINUTES ?= 30
+FUZZ := build/fuzz
+fuzz: fuzz-file fuzz-texts
+# No fuzzer finds a digest, so that of the nodes is not compared.
+fuzz-file: FUZZ_FLAGS := -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+fuzz-file: LONGEST := 65536
+# Tracing what is compared takes a third of the time, and texts are compared with little.
+fuzz-texts: FUZZ_FLAGS := -fno-sanitize-coverage=trace-cmp
+fuzz-texts: LONGEST := 9000
+fuzz-file fuzz-texts: fuzz-%: setup
+	$(BIN)/python native/fuzz/seeds.py $(FUZZ)/seeds
+	cmake -S native -B $(FUZZ)/$* -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=$(FUZZ_FLAGS) \
+		-DEP_FUZZ=ON -DEP_SANITIZE=address,undefined,fuzzer-no-link
+	cmake --build $(FUZZ)/$* --parallel --target fuzz_$*
+	mkdir -p $(FUZZ)/learned/$*
+	EDGE_POTION_MODEL=edge_potion/models/potion-256d-minilm/onnx/text_quantized.onnx $(FUZZ)/$*/fuzz_$* \
+		$(FUZZ)/learned/$* $(FUZZ)/seeds/$* -max_total_time=$$((60 * $(MINUTES))) -max_len=$(LONGEST) \
+		-artifact_prefix=$(FUZZ)/ -print_final_stats=1
 
 # Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
 CROSS := cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu g++-mingw-w64-x86-64 qemu-user wine wine64

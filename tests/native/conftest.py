@@ -1,4 +1,4 @@
-"""The engine as this install has it, and models of every kind."""
+"""What tests of the engine as it is installed ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from .c_interface import library
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _engine() -> None:
+@pytest.fixture(scope="session")
+def installed_engine() -> None:
     if library() is None:
         pytest.skip("this install has no native engine: no C++ compiler was found when it was made")

@@ -35,6 +35,8 @@ from .both import Both
 from .c_interface import NO_LIMIT, Native, address_of
 from .guarded import PAGE, guarded
 
+pytestmark = pytest.mark.usefixtures("installed_engine")
+
 PLAIN = {"lowercase": True, "strip_accents": None, "clean_text": True, "handle_chinese_chars": True}
 RAW = {"lowercase": False, "strip_accents": None, "clean_text": False, "handle_chinese_chars": False}
 DIMS = (1, 3, 8, 63, 64, 65, 100, 256, 300, 1024)

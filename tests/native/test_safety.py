@@ -26,6 +26,8 @@ from .both import Both
 from .c_interface import BAD_ARGUMENT, CANNOT_READ, DAMAGED, NOT_OURS, STOPPED, Native, Refused
 from .guarded import PAGE
 
+pytestmark = pytest.mark.usefixtures("installed_engine")
+
 TEXTS = b"the cat sat on the mat.\0a dog\0\0\xe6\x97\xa5 \xc3\xa9 [PAD] running 0 1"
 OPENS = 200
 MOST_GROWN_BYTES = 8 << 20  # over OPENS openings: what they need once, and not each
