@@ -76,7 +76,7 @@ def run(program: Path, *words: str | Path, cwd: Path | None = None) -> subproces
 
 
 def test_its_cosines_are_those_of_python(similar):
-    model = EdgeModel.from_pretrained()
+    model = EdgeModel.from_pretrained(engine="onnxruntime")
     for one, other in PAIRS:
         done = run(similar, MODEL, one, other)
         expected = float(model.encode(one) @ model.encode(other))

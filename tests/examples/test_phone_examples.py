@@ -132,7 +132,7 @@ def bits(lines: Sequence[str]) -> np.ndarray:
 
 
 def expected_bits(texts: Sequence[str]) -> np.ndarray:
-    vectors = EdgeModel.from_pretrained().encode([text.replace("\0", "") for text in texts])
+    vectors = EdgeModel.from_pretrained(engine="onnxruntime").encode([text.replace("\0", "") for text in texts])
     return np.asarray(vectors, np.float32).view(np.uint32).ravel()
 
 
