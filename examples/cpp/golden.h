@@ -57,7 +57,7 @@ class Golden {
   template <typename Number>
   Number number(size_t at) const {
     Number value;
-    if (at + sizeof value > bytes_.size()) throw std::runtime_error("golden.bin is damaged");
+    if (at > bytes_.size() - sizeof value) throw std::runtime_error("golden.bin is damaged");
     std::memcpy(&value, bytes_.data() + at, sizeof value);
     return value;
   }
