@@ -56,7 +56,11 @@ def absent() -> str | None:
     """Why there is no engine here; None where there is one."""
     if os.environ.get(SWITCH) == "0":
         return f"it is switched off by {SWITCH}=0"
-    return None if _library() else "it was not built, as there was no C++ compiler when edge-potion was installed"
+    if _library():
+        return None
+    if _files():
+        return f"{_files()[0]} cannot be loaded: it is of another system or version; install edge-potion again"
+    return "it was not built, as there was no C++ compiler when edge-potion was installed"
 
 
 def kernels() -> str:
@@ -66,20 +70,24 @@ def kernels() -> str:
     return str(library.ep_kernels().decode())
 
 
-@cache
-def _library() -> ctypes.CDLL | None:
+def _files() -> list[Path]:
+    """Where the library lies, in the order in which it is looked for."""
     import edge_potion
 
-    for place in edge_potion.__path__:  # of an editable install, two
-        file = Path(place) / FOLDER / NAMES.get(sys.platform, "libedge_potion.so")
-        if not file.is_file():
-            continue
+    name = NAMES.get(sys.platform, "libedge_potion.so")
+    places = (Path(place) / FOLDER / name for place in edge_potion.__path__)  # of an editable install, two
+    return [file for file in places if file.is_file()]
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    for file in _files():
         try:
             library = ctypes.CDLL(str(file))
             for name, (result, arguments) in FUNCTIONS.items():
                 function = getattr(library, name)
                 function.restype, function.argtypes = result, arguments
-        except (OSError, AttributeError):  # of another system or version, or damaged
+        except (OSError, AttributeError):  # damaged, or a function is not there
             continue
         return library
     return None

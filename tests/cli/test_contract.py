@@ -40,7 +40,10 @@ SUCCEEDS = {
     "search texts.txt cat --top 2": [r"-?\d\.\d{3}\t\d+\t\S.*"],
     "search texts.txt 🙂": [],
     "verify {bundle}": [r"(ok|-) +\S+.*"],
-    "info {bundle}": [FOLDER, rf"{SIZE}|version: .*|providers here: cpu.*|edge-potion \d.*"],
+    "info {bundle}": [
+        FOLDER,
+        rf"{SIZE}|version: .*|the text graph runs in the native engine \(.*|providers here: cpu.*|edge-potion \d.*",
+    ],
     "info {model}": [r"\S+: a static model of 32 tokens, 8 dimensions.*", r"it holds no graph.*|providers.*|edge-.*"],
     "evaluate {model} --suite suite --out new": ["report half", "model .*", r"\S+/hand .*", r"new: report\.json.*"],
 }
