@@ -147,14 +147,3 @@ def test_the_page_server_names_a_port_that_it_cannot_have(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1 and done.stderr.startswith(f"error: port {port} cannot be had (")
     assert done.stderr.endswith("name another with --port\n") and done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("file", ["android/EdgePotion.kt", "ios/EdgePotion.swift"])
-def test_what_cannot_run_here_says_so_and_names_what_the_graph_and_golden_json_have(file):
-    text = (CHECKOUT / "examples" / file).read_text(encoding="utf-8")
-    assert "Not run by us" in text.splitlines()[0]
-    for name in ("sentence_embedding", "text_quantized.onnx", "known_tokens", "short_text", "short_cosine"):
-        assert name in text or (name == "sentence_embedding" and "result[0]" in text)
-    golden = json.loads((BUILT_IN_FOLDER / BUILT_IN / "golden.json").read_text())
-    assert {"texts", "known_tokens", "vectors", "short_text"} <= set(golden)
-    assert {"cosine", "short_cosine"} <= set(golden["tolerance"]["int8"])
