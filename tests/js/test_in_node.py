@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_potion import StaticModel, export
+
 from ..models import DATA
 from .hard_texts import GOLDEN, HARD_TEXTS, MODEL, by_onnxruntime
 from .packed import install_package, run
@@ -115,7 +117,7 @@ def test_the_check_passes_here_and_fails_on_other_vectors_and_on_nan(node):
     assert path == url
     assert path["passed"] and path["why"] == "" and path["texts"] > 200 and path["leastCosine"] > 0.995
     assert not turned["passed"] and "cosine is -0.99" in turned["why"]
-    assert not longer["passed"] and "a vector's length is 1.00000" in longer["why"]
+    assert not longer["passed"] and "a length is off by 2.0, above 0.001" in longer["why"]
     assert not nan["passed"]
     assert other_format == "golden.json is damaged or of another format than 1"
     assert precision == "golden.json belongs to another model: it says nothing of int8"
@@ -164,3 +166,24 @@ def test_what_cannot_be_is_said_in_one_sentence(node, call, sentence):
     said = node(f"print(await said(() => {call}));", str(GOLDEN))
     assert said.startswith(sentence)
     assert "\n" not in said
+
+
+def test_a_model_of_any_precision_is_held_to_its_own_bounds(node, tmp_path):
+    bundle = export(
+        StaticModel.from_pretrained(), tmp_path / "bundle", quantize=["float32", "float16"], graphs=["text"]
+    )
+    code = """
+        const golden = JSON.parse(readFileSync(`${given}/golden.json`, "utf8"));
+        const checked = [];
+        for (const file of ["text.onnx", "text_fp16.onnx"]) {
+          const other = await load(`${given}/onnx/${file}`);
+          checked.push((await other.check(golden)).why);
+          const vectors = golden.vectors.map((vector, at) => (at % 2 ? vector : vector.map((value) => value * 1.002)));
+          checked.push((await other.check({ ...golden, vectors })).why);
+        }
+        print(checked);
+    """
+    full, full_strays, half, half_strays = node(code, str(bundle.folder))
+    assert full == half == ""
+    assert "a number is off by 0.00" in full_strays and full_strays.endswith("above 0.000001")
+    assert "a length is off by 0.002" in half_strays
