@@ -62,8 +62,9 @@ function showProgress({ done, all, share }) {
   at("file-note").textContent = `${number(done)} of ${lines(all)} read`;
 }
 
-/** Has the worker open the model by an engine; how the page begins. */
+/** How the page begins: by the engine that its address names, as in ?engine=onnxruntime-web. */
 async function load() {
+  at("engine").value = new URLSearchParams(location.search).get("engine") ?? at("engine").value;
   try {
     await use(at("engine").value);
     at("check").disabled = at("engine").disabled = false;

@@ -10,7 +10,7 @@ export async function compile(wasm = OURS) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   const bytes = asBytes(wasm) ?? (await read(wasm)).bytes;
   if (!MAGIC.every((byte, at) => bytes[at] === byte)) {
-    throw new Error(`the engine is not at ${asBytes(wasm) ? "the bytes given" : wasm}: give load() the place of edge_potion.wasm as \`wasm\` (README: Bundlers)`);
+    throw new Error(`the engine is not at ${asBytes(wasm) ? "the bytes given" : wasm}: name the place of edge_potion.wasm as \`wasm\`, or see Bundlers in edge-potion's README`);
   }
   return WebAssembly.compile(bytes).catch((error) => {
     const why = error.message.split("\n")[0];

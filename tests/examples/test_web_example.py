@@ -25,6 +25,7 @@ pytestmark = pytest.mark.browser
 PAGE = CHECKOUT / "examples" / "web"
 SERVE = PAGE / "serve.py"
 BUNDLE = CHECKOUT / "edge_potion" / "models" / "potion-256d-minilm"
+MOST_BYTES = 150_000  # that a first visit downloads, beside the model
 BREAD = "dough"  # in the line that answers "my bread did not rise"
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `make browser`")
 
@@ -115,7 +116,7 @@ def test_vectors_of_both_engines_are_those_of_python_bit_for_bit(scene, texts, e
 
 def test_the_switch_shows_the_same_lines_by_the_other_engine_which_is_fetched_when_it_is_asked_for(scene):
     found = scene("engines")
-    assert found["at"] == ["edge-potion", "onnxruntime-web"]
+    assert found["at"] == ["edge-potion", "onnxruntime-web", "onnxruntime-web"]  # at first, by hand, by address
     assert found["askedBefore"] == 0 < found["askedAfter"]
     assert found["first"] == found["second"] == found["third"]
     assert found["ideas"] == 4
@@ -333,6 +334,10 @@ def test_a_copy_is_the_whole_page_under_a_version_of_its_own(copied):
         BUNDLE / "onnx" / "text_quantized.onnx"
     ).read_bytes()
     assert (copied / "sample.txt").read_bytes() == (CHECKOUT / "edge_potion" / "samples" / "sentences.txt").read_bytes()
+    first = [
+        file for file in copied.rglob("*.*") if file.parent.name not in ("model", "vendor") and file.suffix != ".txt"
+    ]
+    assert sum(file.stat().st_size for file in first) < MOST_BYTES
     assert "by hand" not in (copied / "sw.js").read_text(encoding="utf-8").split("const VERSION", 1)[1].splitlines()[0]
     assert [entry.name for entry in copied.parent.iterdir()] == ["copied"]
 

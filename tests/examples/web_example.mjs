@@ -154,6 +154,9 @@ const SCENES = {
       found.at.push(await page.inputValue("#engine"));
       await runBy(page, "edge-potion");
       found.third = await results();
+      await page.goto(`${url}?engine=${OTHER}`);
+      await page.evaluate(() => window.edgePotion.ready);
+      found.at.push(await page.inputValue("#engine"));
       return found;
     });
   },

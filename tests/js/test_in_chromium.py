@@ -111,5 +111,5 @@ def test_what_goes_wrong_is_said_in_one_sentence(seen):
     assert found["missing"].startswith("/nowhere.onnx cannot be fetched (404 ")
     assert found["broken"].startswith("/broken.onnx cannot be opened: the file is damaged")
     assert found["brokenInWorker"] == found["broken"]
-    assert found["page"].startswith("the engine is not at /index.html: give load() the place of edge_potion.wasm")
+    assert found["page"].startswith("the engine is not at /index.html: name the place of edge_potion.wasm")
     assert found["workerless"].startswith("/model.onnx cannot be opened: the worker failed (")
