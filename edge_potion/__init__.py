@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edge_potion.errors import (
         AccessError,
         EdgePotionError,
+        EngineError,
         FallBackError,
         InputError,
         MissingExtraError,
@@ -35,8 +36,8 @@ _HOME_OF = {
     **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
     **dict.fromkeys(
         (
-            *("AccessError", "EdgePotionError", "FallBackError", "InputError", "MissingExtraError"),
-            *("ModelFormatError", "ParityError", "ProviderError", "RecipeError"),
+            *("AccessError", "EdgePotionError", "EngineError", "FallBackError", "InputError"),
+            *("MissingExtraError", "ModelFormatError", "ParityError", "ProviderError", "RecipeError"),
         ),
         "edge_potion.errors",
     ),
@@ -48,6 +49,7 @@ __all__ = [
     "AccessError",
     "EdgeModel",
     "EdgePotionError",
+    "EngineError",
     "FallBackError",
     "InputError",
     "MissingExtraError",

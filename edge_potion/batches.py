@@ -68,6 +68,8 @@ def all_vectors(
     if isinstance(texts, str):
         return all_vectors([texts], stream, dim, {**asked, "show_progress": False})[0]
     parts = [batch.vectors for batch in stream(texts, **asked)]
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate([np.empty((0, asked["truncate_dim"] or dim), np.float32), *parts])
 
 
@@ -97,7 +99,7 @@ def batches(
         raise InputError("batch_size is None; a whole number of at least 1 expected")
     check_count("batch_size", batch_size)
     try:
-        items = iter(texts)
+        items = texts if isinstance(texts, list | tuple) else iter(texts)
     except TypeError as failure:
         raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected") from failure
     if not isinstance(prompt, str | None):
@@ -113,7 +115,7 @@ def batches(
     return counted(found, show_progress, lambda batch: len(batch.texts), desc="encode", unit=" texts")
 
 
-def _embedded(texts: Iterator[str], vectors_of: Callable[[list[str]], np.ndarray]) -> Iterator[Batch]:
+def _embedded(texts: Iterable[str], vectors_of: Callable[[list[str]], np.ndarray]) -> Iterator[Batch]:
     before = 0  # texts that were done
     for window in _windows(texts):
         try:
@@ -124,8 +126,20 @@ def _embedded(texts: Iterator[str], vectors_of: Callable[[list[str]], np.ndarray
         yield Batch(window, vectors)
 
 
-def _windows(texts: Iterator[str]) -> Iterator[list[str]]:
-    """Texts in lists of bounded size, in their order."""
+def _windows(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in lists of bounded size, in their order; of an iterator no more is read than the next list needs."""
+    if not isinstance(texts, list | tuple):
+        yield from _windows_of_any(texts)
+        return
+    for begin in range(0, len(texts), WINDOW_TEXTS):
+        window = list(texts[begin : begin + WINDOW_TEXTS])
+        if set(map(type, window)) == {str} and sum(map(len, window)) < WINDOW_CHARACTERS:  # no loop over the texts
+            yield window
+        else:
+            yield from _windows_of_any(window)
+
+
+def _windows_of_any(texts: Iterable[str]) -> Iterator[list[str]]:
     window: list[str] = []
     characters = 0
     for text in texts:

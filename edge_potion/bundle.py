@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.find import read_json
@@ -21,6 +22,7 @@ __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bu
 GRAPHS = {"text": "text", "bag": "bag", "tokens": "model"}
 CPU_GRAPHS = ("text",)
 LARGEST_FILE = 2**31  # bytes: protobuf takes no larger graph
+Content = TypeVar("Content", bytes, mmap.mmap)
 PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
 
 
@@ -68,12 +70,23 @@ class Bundle:
         Raises:
             ModelFormatError: it is missing, damaged, no plain file or larger than any of ours.
         """
+        return self._held_to_manifest(file, Path.read_bytes)
+
+    def mapped(self, file: Path) -> mmap.mmap:
+        """The same, mapped: for a file that nobody writes into, as what is written there would be seen.
+
+        Raises:
+            ModelFormatError: as `read`.
+        """
+        return self._held_to_manifest(file, _mapped)
+
+    def _held_to_manifest(self, file: Path, read: Callable[[Path], Content]) -> Content:
         try:
             found = file.stat()
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
                 raise ModelFormatError(f"{file} is no file, or larger than {LARGEST_FILE:,} bytes")
-            content = file.read_bytes()
-        except OSError as failure:
+            content = read(file)
+        except (OSError, ValueError) as failure:  # ValueError: an empty file cannot be mapped
             raise ModelFormatError(f"{file} is missing or cannot be read ({failure})") from failure
         check_content(file, content, self.sums.get(file.relative_to(self.folder).as_posix()))
         return content
@@ -101,6 +114,11 @@ class Bundle:
         raise InputError(
             f"{self.folder} holds no {'graph' if graph == 'auto' else graph} at {precision}; it holds {held}"
         )
+
+
+def _mapped(file: Path) -> mmap.mmap:
+    with file.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def graph_file(graph: str, precision: str) -> str:

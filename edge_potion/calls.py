@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ __all__ = [
     "FEEDS",
     "beginning",
     "calls_of",
+    "cores",
     "grid_feed",
     "joined",
     "side_by_side",
@@ -91,6 +93,11 @@ def side_by_side(run: Callable[[np.ndarray], None], calls: Sequence[np.ndarray],
             helper.join()
     if failures:
         raise failures[0]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def tokens_per_call(dim: int, precision: str) -> int:

@@ -6,6 +6,7 @@
     ├── RecipeError            a recipe holds an unknown key or an impossible value
     ├── ModelFormatError       a model folder or a bundle is missing, truncated, foreign or inconsistent
     ├── ProviderError          an execution provider is absent, or cannot run the precision asked for
+    │   ├── EngineError        the native engine is not here, or does not run what was asked for
     │   └── FallBackError      it is there, and left the work to another; holds what ran where
     ├── ParityError            an exported bundle strays from the numpy oracle
     └── MissingExtraError      an optional dependency is not installed; holds the pip line that installs it
@@ -22,6 +23,7 @@ from importlib.util import find_spec
 __all__ = [
     "AccessError",
     "EdgePotionError",
+    "EngineError",
     "FallBackError",
     "InputError",
     "MissingExtraError",
@@ -55,6 +57,10 @@ class ModelFormatError(EdgePotionError):
 
 class ProviderError(EdgePotionError):
     """An execution provider is absent, fell back to another, or cannot run the precision asked for."""
+
+
+class EngineError(ProviderError):
+    """The native engine is not here, or does not run what was asked for."""
 
 
 class FallBackError(ProviderError):

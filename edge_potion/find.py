@@ -14,6 +14,8 @@ from edge_potion.progress import unfailing_stderr
 
 __all__ = [
     "BUILT_IN",
+    "BUILT_IN_FOLDER",
+    "COMMIT",
     "HUB_ID",
     "MODEL_FILES",
     "files_of",
@@ -28,6 +30,7 @@ __all__ = [
 BUILT_IN = "potion-256d-minilm"  # the model that comes with the package, where none is named
 BUILT_IN_FOLDER = Path(__file__).with_name("models")
 REFUSED = (401, 403, 404)  # what the hub answers where it has no such model for us
+COMMIT = re.compile(r"[0-9a-f]{40}")  # what the hub's own cache names the folder of a revision, in "snapshots"
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 # What a model folder may hold; graphs are fetched only when the folder turns out to be a bundle of ours.
 MODEL_FILES = (

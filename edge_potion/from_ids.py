@@ -14,7 +14,7 @@ import numpy as np
 from edge_potion import providers
 from edge_potion.calls import FEEDS, calls_of, grid_feed, tokens_per_call
 from edge_potion.open_graph import OpenGraph
-from edge_potion.open_model import Opened
+from edge_potion.open_on_provider import OnProvider
 from edge_potion.tokens import TokenIds, pad_id, tokenize_checked, unk_id
 from edge_potion.unit_length import NORM_EPS
 
@@ -27,7 +27,7 @@ LONGEST_IN_GRAPH = 131_072
 class FromIds:
     """The way through token ids of an open model."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OnProvider) -> None:
         self._opened = opened
         self._tokens_per_call = tokens_per_call(opened.bundle.dim, opened.precision)
 
@@ -99,5 +99,5 @@ class FromIds:
         opened, cpu = self._opened, providers.candidates("cpu")[0]
         name = opened.open_graph.name
         half = second_half(opened.parts, name, as_sums=as_sums)
-        session = providers.open_session(half, opened.parts.tensors, name, cpu, opened.threads)
+        session = providers.open_session(half, opened.parts.tensors, name, cpu, opened.asked.threads)
         return OpenGraph(session, name, opened.bundle.dim)

@@ -5,15 +5,14 @@ What it does not take goes through token ids: another limit, and texts too long 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from edge_potion.calls import beginning, calls_of, joined, side_by_side, tokens_per_call
+from edge_potion.calls import beginning, calls_of, cores, joined, side_by_side, tokens_per_call
 from edge_potion.checked_texts import refuse_surrogates
 from edge_potion.from_ids import LONGEST_IN_GRAPH, FromIds
-from edge_potion.open_model import Opened
+from edge_potion.open_on_provider import OnProvider
 from edge_potion.tokens import room
 
 __all__ = ["FromText"]
@@ -26,12 +25,12 @@ CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 class FromText:
     """The way through the text graph of an open model; `other` is taken for what that graph does not take."""
 
-    def __init__(self, opened: Opened, other: FromIds) -> None:
+    def __init__(self, opened: OnProvider, other: FromIds) -> None:
         self._other = other
         self._graph = opened.open_graph
         self._max_tokens = opened.bundle.max_tokens
         # Much of the text graph runs on one thread whatever it is given, so calls run side by side instead.
-        self._workers = opened.threads or _cores()
+        self._workers = opened.asked.threads or cores()
         self._tokens_per_call = tokens_per_call(opened.bundle.dim, opened.precision)
         self._whole = min(room(self._max_tokens), LONGEST_IN_TEXT_GRAPH)  # characters of a text that is never cut here
 
@@ -78,8 +77,3 @@ class FromText:
     def _run(self, texts: Sequence[str]) -> np.ndarray:
         """(b, D) float32 by one call."""
         return self._graph.run({"text": joined(texts)}, len(texts))
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

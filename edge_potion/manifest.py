@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path, PurePosixPath
 
 from edge_potion.errors import ModelFormatError
@@ -135,7 +136,7 @@ def check_files(folder: Path, sums: Mapping[str, FileSum], names: Iterable[str])
             raise _not_exported(file, size, wanted)
 
 
-def check_content(file: Path, content: bytes, wanted: FileSum | None) -> None:
+def check_content(file: Path, content: bytes | mmap, wanted: FileSum | None) -> None:
     """Hold what was read of a file to the manifest; None, where that does not name it, asks for nothing.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_potion.bundle import PRECISIONS, Bundle, open_bundle
-from edge_potion.errors import ModelFormatError, ParityError, ProviderError
+from edge_potion.errors import MissingExtraError, ModelFormatError, ParityError, ProviderError
 from edge_potion.find import find_folder
 from edge_potion.golden import Golden, check_parity, cosines, read_golden
 from edge_potion.manifest import check_files
@@ -29,7 +29,8 @@ class Verdict:
     """The outcome of one check.
 
     Attributes:
-        what: "files", or graph and precision, with ".ort" where it is a file of mobile/.
+        what: "files", or graph and precision, with "native" where that engine ran it, and ".ort" where it is a file of
+            mobile/.
         passed: None where it could not be tried here.
         message: one line.
     """
@@ -40,8 +41,8 @@ class Verdict:
 
 
 def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[Verdict]:
-    """Check the files, then replay golden.json through every graph and precision on `provider`, one after another, and
-    through the .ort files of mobile/, where there are any, on the CPU.
+    """Check the files, then replay golden.json through every graph and precision on `provider`, one after another; on
+    the CPU also the text graph through the native engine, and the .ort files of mobile/, where there are any.
 
     Args:
         model: a bundle's folder or hub id; by default the model that comes with edge-potion.
@@ -53,13 +54,16 @@ def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[V
         ProviderError: there is no such provider here.
     """
     folder = find_folder(model)
-    candidates(provider)  # one that is not here at all is an error, and no check that was left out
+    if provider != "cpu":
+        candidates(provider)  # one that is not here at all is an error, and no check that was left out
     bundle = open_bundle(folder)
     yield _files(bundle)
     golden = read_golden(folder)
     for graph, precision in sorted(bundle.graphs, key=lambda item: list(PRECISIONS).index(item[1])):
         run = partial(_graph_vectors, folder, golden, graph, precision, provider)
-        yield _replayed(f"{graph} {precision}", precision, run)
+        if graph == "text" and provider == "cpu":
+            yield _replayed(f"{graph} {precision} native", precision, partial(run, "native"))
+        yield _replayed(f"{graph} {precision}", precision, partial(run, "onnxruntime"))
     for held in ort_files(folder):
         what = f"{held.graph} {held.precision} .ort"
         if provider != "cpu":
@@ -77,8 +81,8 @@ class _Replayed:
     provider: str
 
 
-def _graph_vectors(folder: Path, golden: Golden, graph: str, precision: str, provider: str) -> _Replayed:
-    model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph)
+def _graph_vectors(folder: Path, golden: Golden, graph: str, precision: str, provider: str, engine: str) -> _Replayed:
+    model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph, engine=engine)
     return _Replayed(golden, model.encode(golden.texts, prompt=""), model.provider)
 
 
@@ -95,7 +99,7 @@ def _replayed(what: str, precision: str, run: Callable[[], _Replayed]) -> Verdic
         if precision not in replayed.golden.tolerance:
             raise ModelFormatError(f"golden.json tells no tolerance for {precision}")
         check_parity(replayed.golden, replayed.vectors, precision, what)
-    except ProviderError as reason:
+    except (ProviderError, MissingExtraError) as reason:
         return Verdict(what, None, f"not tried: {reason}")
     except (ParityError, ModelFormatError) as reason:
         return Verdict(what, False, str(reason))

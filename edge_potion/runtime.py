@@ -1,8 +1,8 @@
-"""EdgeModel: texts -> vectors through ONNX Runtime, from a bundle or any static model folder."""
+"""EdgeModel: texts -> vectors by the native engine or ONNX Runtime, from a bundle or any static model folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
@@ -13,9 +13,9 @@ from edge_potion.batches import Batch, all_vectors, batches, options
 from edge_potion.bundle import Bundle
 from edge_potion.errors import InputError
 from edge_potion.find import BUILT_IN, find_folder
-from edge_potion.from_ids import FromIds
-from edge_potion.from_text import FromText
-from edge_potion.open_model import GraphName, Opened, PrecisionName, ProviderName, open_model
+from edge_potion.open_in_engine import InEngine
+from edge_potion.open_model import open_model
+from edge_potion.opened import Asked, EngineName, GraphName, Opened, PrecisionName, ProviderName
 from edge_potion.peer_names import PeerNames
 from edge_potion.sent_model import name_elsewhere, opened_again
 from edge_potion.tokens import UNSET, TokenIds, Unset, check_count, checked_ids, open_tokenizer
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from edge_potion.directions import Comparable
+    from edge_potion.engine import Engine
+    from edge_potion.from_ids import FromIds
+    from edge_potion.from_text import FromText
 
 __all__ = ["Batch", "EdgeModel"]
 
@@ -35,12 +38,14 @@ LOAD_DEFAULTS: Mapping[str, Any] = {
     "graph": "auto",
     "threads": None,
     "revision": None,
+    "engine": "auto",
 }
+BATCH_SIZE = 1024
 _opened_again = opened_again  # by this name pickles of 0.1 ask for it
 
 
 class EdgeModel(PeerNames):
-    """A static embedding model that runs in ONNX Runtime. Make one with `EdgeModel.from_pretrained`.
+    """A static embedding model. Make one with `EdgeModel.from_pretrained`.
 
     Safe to use from many threads at once. Once it is open it needs its folder no more: whatever becomes of that, the
     vectors stay those of the model that was loaded.
@@ -52,6 +57,7 @@ class EdgeModel(PeerNames):
         bundle: the folder it was loaded from.
         graph: which graph runs, "text", "bag" or "tokens".
         precision: "int8", "float16" or "float32".
+        engine: what runs it, "native" or "onnxruntime".
         provider: short name of the provider that runs the table lookup and the pooling.
         ran_on: names of the nodes by the provider that runs them; empty on the CPU, where there is no other.
         elsewhere: those that run on another provider than `provider`.
@@ -64,19 +70,32 @@ class EdgeModel(PeerNames):
         self.bundle = opened.bundle
         self.graph = opened.graph
         self.precision = opened.precision
-        session = opened.open_graph.session
-        self.provider = session.provider
-        self.ran_on = session.ran_on
-        self.elsewhere = {name: nodes for name, nodes in session.ran_on.items() if name != session.provider}
         self._opened = opened
         self._found_by: tuple[str | None, str | None] = found_by
-        self._ids = FromIds(opened)
-        self._way: FromText | FromIds = FromText(opened, self._ids) if self.graph == "text" else self._ids
+        self._one: Callable[[str], np.ndarray] | None = None  # for a search box: a text by itself
+        self._ids: Engine | FromIds
+        self._way: Engine | FromIds | FromText
+        if isinstance(opened, InEngine):
+            self.engine, self.provider = "native", "cpu"
+            self.ran_on: Mapping[str, Sequence[str]] = {}
+            self._way = self._ids = opened.engine
+            self._one = None if opened.bundle.prompt else opened.engine.encode_one
+        else:
+            from edge_potion.from_ids import FromIds
+            from edge_potion.from_text import FromText
+            from edge_potion.open_on_provider import OnProvider
+
+            assert isinstance(opened, OnProvider)
+            session = opened.open_graph.session
+            self.engine, self.provider, self.ran_on = "onnxruntime", session.provider, session.ran_on
+            self._ids = FromIds(opened)
+            self._way = FromText(opened, self._ids) if self.graph == "text" else self._ids
+        self.elsewhere = {name: nodes for name, nodes in self.ran_on.items() if name != self.provider}
 
     def __repr__(self) -> str:
         return (
             f"EdgeModel({self._found_by[0] or BUILT_IN!r}, graph={self.graph!r}, precision={self.precision!r}, "
-            f"provider={self.provider!r}, dim={self.dim})"
+            f"engine={self.engine!r}, provider={self.provider!r}, dim={self.dim})"
         )
 
     def __copy__(self) -> EdgeModel:
@@ -86,9 +105,10 @@ class EdgeModel(PeerNames):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        provider = self._opened.provider
-        asked = (*self._found_by, provider.name, tuple(provider.options.items()), self._opened.threads)
-        return opened_again, (*asked, self.graph, self.precision, self.fingerprint)
+        asked = self._opened.asked
+        options = {} if isinstance(asked.provider, str) else asked.provider[1]
+        where = (*self._found_by, self.provider, tuple(options.items()), asked.threads)
+        return opened_again, (*where, self.graph, self.precision, self.fingerprint, asked.engine)
 
     @classmethod
     def from_pretrained(
@@ -100,6 +120,7 @@ class EdgeModel(PeerNames):
         graph: GraphName = "auto",
         threads: int | None = None,
         revision: str | None = None,
+        engine: EngineName = "auto",
         **words: Any,
     ) -> EdgeModel:
         """Load a bundle, or any Model2Vec or StaticEmbedding model (exported once into the user's cache).
@@ -113,30 +134,41 @@ class EdgeModel(PeerNames):
                 holds for the provider.
             threads: most threads at work; None means one a core.
             revision: branch, tag or commit, for hub ids.
+            engine: "native", which needs no onnxruntime and runs the text graph on the CPU; "onnxruntime"; "auto" takes
+                the native one where it is built and runs what is asked for. Both give the same bits at int8.
             words: arguments of other libraries; see `edge_potion.peer_words`.
 
         Raises:
             InputError: no such model, graph or precision.
             ModelFormatError: a file is missing, truncated or foreign.
             ProviderError: the provider is absent, fell back, or has no kernels for the precision.
-            MissingExtraError: onnxruntime is not installed; or onnx is not, and the model has no graphs yet.
+            EngineError: the native engine was asked for, and is not here or does not run this.
+            MissingExtraError: onnxruntime is not installed, and the native engine does not run this; or onnx is not,
+                and the model has no graphs yet.
         """
         if words:
             from edge_potion.peer_words import options_at_load, refuse_other_lengths
 
             ours: dict[str, Any] = {"model": model, "provider": provider, "precision": precision, "graph": graph}
-            ours |= {"threads": threads, "revision": revision}
+            ours |= {"threads": threads, "revision": revision, "engine": engine}
             opened_model = cls._open(**options_at_load(ours, LOAD_DEFAULTS, words))
             refuse_other_lengths(opened_model.says, words)
             return opened_model
-        return cls._open(model, provider, precision, graph, threads, revision)
+        return cls._open(model, provider, precision, graph, threads, revision, engine)
 
     @classmethod
     def _open(
-        cls, model: Any, provider: Any, precision: str | None, graph: str, threads: int | None, revision: str | None
+        cls,
+        model: Any,
+        provider: Any,
+        precision: str | None,
+        graph: str,
+        threads: int | None,
+        revision: str | None,
+        engine: str,
     ) -> EdgeModel:
         folder = find_folder(model, revision)
-        opened = open_model(folder, provider, precision, graph, threads)
+        opened = open_model(folder, Asked(provider, precision, graph, threads, engine))
         return cls(opened, name_elsewhere(model, revision, folder))
 
     @property
@@ -168,7 +200,7 @@ class EdgeModel(PeerNames):
         self,
         texts: str | Iterable[str] | Unset = UNSET,
         *misplaced: Never,
-        batch_size: int = 1024,
+        batch_size: int = BATCH_SIZE,
         max_tokens: int | Unset | None = UNSET,
         truncate_dim: int | None = None,
         prompt: str | None = None,
@@ -179,7 +211,7 @@ class EdgeModel(PeerNames):
 
         Args:
             texts: one text, or any iterable of texts.
-            batch_size: most texts that share one ONNX Runtime call.
+            batch_size: most texts that share one ONNX Runtime call; the native engine takes them as they come.
             max_tokens: where to cut a text; the model's own limit unless given; None means never.
             truncate_dim: keep the first values of each vector, and scale to unit length again where the model does.
             prompt: what stands before every text; the model's default prompt unless given, "" for nothing.
@@ -193,6 +225,16 @@ class EdgeModel(PeerNames):
         Raises:
             InputError: an item is not a str or holds a lone surrogate, or an argument is out of range.
         """
+        if (
+            type(texts) is str
+            and self._one is not None
+            and max_tokens is UNSET
+            and truncate_dim is None
+            and prompt is None
+            and batch_size == BATCH_SIZE
+            and not (words or misplaced)
+        ):
+            return self._one(texts)
         ours = options(batch_size, max_tokens, truncate_dim, prompt, show_progress)
         if words or misplaced or isinstance(texts, Unset):
             from edge_potion.peer_words import encode_in_other_words
@@ -203,7 +245,7 @@ class EdgeModel(PeerNames):
     def _encode(self, texts: str | Iterable[str], **ours: Any) -> np.ndarray:
         return all_vectors(texts, self._stream, self.dim, ours)
 
-    def encode_ids(self, ids: TokenIds | Sequence[Sequence[int]], *, batch_size: int = 1024) -> np.ndarray:
+    def encode_ids(self, ids: TokenIds | Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Vectors of texts that are tokens already, by the tokenizer of this model; they are not cut.
 
         Args:
@@ -223,7 +265,7 @@ class EdgeModel(PeerNames):
         self,
         texts: Iterable[str] | Unset = UNSET,
         *misplaced: Never,
-        batch_size: int = 1024,
+        batch_size: int = BATCH_SIZE,
         max_tokens: int | Unset | None = UNSET,
         truncate_dim: int | None = None,
         prompt: str | None = None,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_potion.errors import EdgePotionError, ModelFormatError
-from edge_potion.find import BUILT_IN, find_folder
+from edge_potion.find import BUILT_IN, COMMIT, find_folder
 
 if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
 __all__ = ["name_elsewhere", "opened_again"]
 
-COMMIT = re.compile(r"[0-9a-f]{40}")  # what the hub's own cache names the folder of a revision
 SENT = "an EdgeModel travels to other processes as the name of its folder, which must hold the same files there"
 
 
@@ -41,6 +39,7 @@ def opened_again(
     graph: Any,
     precision: Any,
     fingerprint: str,
+    engine: str = "auto",  # which pickles of 0.1 do not tell
 ) -> EdgeModel:
     """A model that was sent, in the process that it was sent to."""
     from edge_potion.runtime import EdgeModel
@@ -53,6 +52,7 @@ def opened_again(
             graph=graph,
             threads=threads,
             revision=revision,
+            engine=engine,
         )
     except EdgePotionError as reason:
         raise ModelFormatError(f"{name or BUILT_IN} cannot be opened again: {reason} ({SENT})") from reason

@@ -16,15 +16,13 @@ TABLES_FORMAT = 1  # of the tables' layout
 def engine_facts(model: onnx.ModelProto, pieces: Pieces) -> dict[str, str]:
     """Of metadata_props, by what the native engine (native/src/model_file.cpp) reads the tables; max_tokens is there.
 
-    `structure` is a digest of the nodes and the small constants: a graph that another program changed is refused there,
-    and not misread.
+    `structure` is a digest of the nodes, the small constants, inputs and outputs: a graph that another program changed
+    is refused there, and not misread.
     """
-    digest = hashlib.sha256()
-    for node in model.graph.node:
-        digest.update(node.SerializeToString())
-    for tensor in model.graph.initializer:
-        if tensor.name.startswith("constant_"):
-            digest.update(tensor.SerializeToString())
+    graph, digest = model.graph, hashlib.sha256()
+    constants = (tensor for tensor in graph.initializer if tensor.name.startswith("constant_"))
+    for part in (*graph.node, *constants, *graph.input, *graph.output):  # in the order of a file
+        digest.update(part.SerializeToString())
     return {
         "text_tables": str(TABLES_FORMAT),
         "longest_piece": str(pieces.longest),

@@ -13,9 +13,11 @@ import numpy as np
 import onnx
 
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
+from edge_potion.engine import absent
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
+from edge_potion.open_model import ENGINES
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
 from edge_potion.progress import unfailing_stderr
 from edge_potion.runtime import EdgeModel
@@ -218,5 +220,9 @@ def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequen
     """Run every graph over the golden texts, on the CPU, and hold it to the oracle."""
     for graph in graphs:
         for precision in precisions:
-            runner = EdgeModel.from_pretrained(folder, provider="cpu", precision=precision, graph=graph)
-            check_parity(golden, runner.encode(golden.texts, prompt=""), precision, f"{graph} at {precision}")
+            for engine in ENGINES if graph == "text" and not absent() else ["onnxruntime"]:
+                runner = EdgeModel.from_pretrained(
+                    folder, provider="cpu", precision=precision, graph=graph, engine=engine
+                )
+                vectors = runner.encode(golden.texts, prompt="")
+                check_parity(golden, vectors, precision, f"{graph} at {precision} in {engine}")

@@ -146,7 +146,11 @@ def _is_type_checking(node: ast.AST) -> bool:
 @pytest.mark.parametrize(
     ("module", "call", "hint"),
     [
-        ("onnxruntime", "edge_potion.EdgeModel.from_pretrained(sys.argv[1])", "pip install 'edge-potion[cpu]'"),
+        (
+            "onnxruntime",
+            "edge_potion.EdgeModel.from_pretrained(sys.argv[1], graph='bag')",
+            "pip install 'edge-potion[cpu]'",
+        ),
         ("onnx", "edge_potion.export(sys.argv[1], 'out')", "pip install 'edge-potion[export]'"),
         ("torch", "edge_potion.distill('teacher')", "pip install 'edge-potion[train]'"),
     ],
@@ -194,7 +198,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 import edge_potion
 try:
-    edge_potion.EdgeModel.from_pretrained(sys.argv[1])
+    edge_potion.EdgeModel.from_pretrained(sys.argv[1], engine="onnxruntime")
 except edge_potion.ProviderError as error:
     print(error)
 """

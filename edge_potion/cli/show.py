@@ -23,12 +23,31 @@ def print_bundle(bundle: Bundle) -> None:
     for dims, scores in scores_of(bundle.config).items():
         points = ", ".join(f"{kind} {score}" for kind, score in scores.items())
         print(terminal(f"scores at {dims} dimensions: {points}"))
+    if line := _engine_of(bundle):
+        print(terminal(line))
     for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
         print(f"{file.stat().st_size / 1e6:8.2f} MB  {precision:8}  {graph:7} {file.relative_to(bundle.folder)}")
     tables = bundle.folder / "model.safetensors"
     if tables.is_file():
         dtype = terminal(bundle.config.get("embedding_dtype", ""))
         print(f"{tables.stat().st_size / 1e6:8.2f} MB  {dtype:8}  table   {tables.name}")
+
+
+def _engine_of(bundle: Bundle) -> str:
+    """What runs its text graph here, and why that is not the native engine; "" where it holds none."""
+    from edge_potion.engine import Engine, absent, kernels
+
+    file = next((bundle.graphs["text", each] for each in PRECISIONS if ("text", each) in bundle.graphs), None)
+    if file is None:
+        return ""
+    reason = absent()
+    try:
+        if reason is None:
+            Engine(file)
+            return f"the text graph runs in the native engine ({kernels()})"
+    except EdgePotionError as refusal:
+        reason = str(refusal)
+    return f"the text graph runs in ONNX Runtime, and not in the native engine: {reason}"
 
 
 def print_other(folder: Path) -> None:

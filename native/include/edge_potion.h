@@ -57,6 +57,9 @@ EP_API const char* ep_kernels(void);
 /* What went wrong in this thread's last call that failed: one sentence in UTF-8, never NULL. */
 EP_API const char* ep_last_error(void);
 
+/* Which ep_status that was; EP_OK where none has failed. */
+EP_API int32_t ep_last_status(void);
+
 /* Open a text graph. `path` is UTF-8 (on other systems than Windows whatever bytes name the file). The file is mapped:
  * it must not be written to until ep_close(); to put another in its place by its name is safe. NULL on failure;
  * ep_close() what it gives. */

@@ -26,14 +26,18 @@ struct ep_model {
 namespace {
 
 thread_local char last_error[512] = "";
+thread_local int32_t last_status = EP_OK;
 
 int64_t fail(ep_status status, const char* sentence) {
   join_words(last_error, sizeof last_error, sentence);
+  last_status = status;
   return status;
 }
 
 ep_model* opened(ep_model* model, Span file) {
-  if (read_model(file, model->model, last_error, sizeof last_error) == EP_OK) return model;
+  const int status = read_model(file, model->model, last_error, sizeof last_error);
+  if (status == EP_OK) return model;
+  last_status = status;
   delete model;
   return nullptr;
 }
@@ -60,6 +64,7 @@ int64_t limit_of(const ep_model* model, int32_t max_tokens) {
 const char* ep_version(void) { return EP_STRING(EP_VERSION); }
 const char* ep_kernels(void) { return kernels().name; }
 const char* ep_last_error(void) { return last_error; }
+int32_t ep_last_status(void) { return last_status; }
 
 ep_model* ep_open(const char* path) {
   if (!path) return fail(EP_BAD_ARGUMENT, "the path is NULL"), nullptr;
@@ -69,6 +74,7 @@ ep_model* ep_open(const char* path) {
   if (!model->mapping.open(path)) {
     char names[400];
     join_words(names, sizeof names, path, " cannot be read: ");
+    last_status = EP_CANNOT_READ;
     join_words(last_error, sizeof last_error, names, errno ? strerror(errno) : "it is no file, or empty");
     delete model;
     return nullptr;
@@ -135,13 +141,10 @@ int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t ma
   if (!model || (!text && bytes) || (!ids && most)) return fail(EP_BAD_ARGUMENT, "an argument is NULL");
   const int64_t limit = limit_of(model, max_tokens);
   if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
-  Scratch scratch;
   const uint8_t* data = reinterpret_cast<const uint8_t*>(text);
-  const int64_t count = tokens_of(model->model, scratch, {data, bytes, data + bytes}, limit);
-  if (count < 0) return fail(EP_OUT_OF_MEMORY, "there is not enough memory to tokenize this text");
-  const size_t kept = size_t(count) < most ? size_t(count) : most;
-  if (kept) memcpy(ids, scratch.tokens[0].data(), kept * sizeof(int32_t));
-  return count;
+  size_t count;
+  const Outcome outcome = model->workers.token_ids(model->model, {data, bytes, data + bytes}, limit, ids, most, count);
+  return done(outcome, count);
 }
 
 void ep_stop(ep_model* model) {

@@ -89,9 +89,8 @@ class Reader {
       if (field.number == 2 && !field.is_varint) value = field.bytes;
     }
     if (message.damaged()) return damaged("its metadata cannot be read");
-    if (memchr(key.data ? key.data : reinterpret_cast<const uint8_t*>(""), 0, key.size) ||
-        memchr(value.data ? value.data : reinterpret_cast<const uint8_t*>(""), 0, value.size))
-      return damaged("its metadata holds NUL");
+    if ((key.size && memchr(key.data, 0, key.size)) || (value.size && memchr(value.data, 0, value.size)))
+      return EP_OK;  // no C string, and none of ours
     const size_t size = model_.words_size;
     if (!model_.words.grow(size + key.size + value.size + 2)) return no_memory();
     char* to = model_.words.data() + size;
@@ -143,7 +142,7 @@ class Reader {
     Field field;
     while (message.next(field)) {
       if (field.is_varint) continue;
-      if (field.number == 1) digest.add(field.bytes);  // a node
+      if (field.number == 1 || field.number == 11 || field.number == 12) digest.add(field.bytes);  // node, input, output
       if (field.number == 5) {                         // an initializer
         Tensor tensor;
         if (int status = read_tensor(field.bytes, tensor)) return status;

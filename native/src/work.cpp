@@ -81,11 +81,6 @@ static Text without_nul(Scratch& scratch, const Text& text) {
   return plain;
 }
 
-int64_t tokens_of(const Model& model, Scratch& scratch, const Text& text, int64_t limit) {
-  const Text plain = without_nul(scratch, text);
-  return !plain.data && plain.size ? -1 : kernels().tokenize(model, scratch, plain, 0, limit);
-}
-
 #ifndef EP_ALONE
 
 // Threads that wait for a job, and run it together with the thread that brings it. One job at a time.
@@ -310,6 +305,18 @@ Outcome Workers::embed_ids(const Model& model, const int32_t* ids, const size_t*
     return run.add_ids(ids + begins[i], lengths[i], vectors + i * size_t(model.dim));
   };
   return share(model, add, count, all * sizeof(int32_t), threads);
+}
+
+Outcome Workers::token_ids(const Model& model, const Text& text, int64_t limit, int32_t* ids, size_t most, size_t& count) {
+  Scratch* scratch = take();
+  if (!scratch) return Outcome::no_memory;
+  const Text plain = without_nul(*scratch, text);
+  const int64_t found = !plain.data && plain.size ? -1 : kernels().tokenize(model, *scratch, plain, 0, limit);
+  count = found < 0 ? 0 : size_t(found);
+  const size_t kept = count < most ? count : most;
+  if (kept) memcpy(ids, scratch->tokens[0].data(), kept * sizeof(int32_t));
+  give_back(scratch);
+  return found >= 0 ? Outcome::done : found == -2 ? Outcome::stopped : Outcome::no_memory;
 }
 
 }  // namespace ep

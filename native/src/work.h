@@ -29,6 +29,9 @@ class Workers {
                 int64_t limit, int threads);
   Outcome embed_ids(const Model& model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors, int threads);
 
+  // Token ids of one text, which may hold NUL: the first `most` of them into `ids`; `count` is how many there are.
+  Outcome token_ids(const Model& model, const Text& text, int64_t limit, int32_t* ids, size_t most, size_t& count);
+
   // Calls that are at work return Outcome::stopped soon.
   void stop() { stops_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -43,8 +46,5 @@ class Workers {
   std::atomic<Scratch*> spare_{nullptr};  // so that a single text allocates nothing
   std::atomic<Pool*> pool_{nullptr};
 };
-
-// Token ids of one text, which may hold NUL, into scratch.tokens[0]; how many, -1 without memory, -2 when stopped.
-int64_t tokens_of(const Model& model, Scratch& scratch, const Text& text, int64_t limit);
 
 }  // namespace ep

@@ -170,10 +170,10 @@ def test_a_dtype_that_numpy_does_not_have(hand_folder):
 
 
 def test_a_truncated_graph(hand_bundle):
-    for name, graph in (("text", "auto"), ("bag", "bag")):
+    for name, engine in (("text", "native"), ("text", "onnxruntime"), ("bag", "onnxruntime")):
         truncate(hand_bundle / "onnx" / f"{name}_quantized.onnx")
         with pytest.raises(ModelFormatError, match=rf"{name}_quantized.onnx is no graph of ours"):
-            EdgeModel.from_pretrained(hand_bundle, graph=graph)
+            EdgeModel.from_pretrained(hand_bundle, graph=name, engine=engine)
 
 
 def test_a_bundle_whose_parts_are_missing(hand_bundle):
@@ -225,25 +225,28 @@ def test_a_tokenizer_that_lacks_its_unknown_token(hand_table):
         model.encode("bird")
 
 
-def test_a_bundle_whose_files_are_of_different_models(hand_bundle, distilled_folder):
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_a_bundle_whose_files_are_of_different_models(hand_bundle, distilled_folder, engine):
     config = json.loads((hand_bundle / "config.json").read_text())
     (hand_bundle / "config.json").write_text(json.dumps({**config, "hidden_dim": 9}))
     with pytest.raises(
         ModelFormatError, match=r"the graph is for 32 tokens and 8 dimensions, .* config.json 9 dimensions"
     ):
-        EdgeModel.from_pretrained(hand_bundle)
+        EdgeModel.from_pretrained(hand_bundle, engine=engine)
     (hand_bundle / "config.json").write_text(json.dumps(config))
     shutil.copy(distilled_folder / "tokenizer.json", hand_bundle / "tokenizer.json")
     with pytest.raises(ModelFormatError, match=r"tokenizer.json has 29528 tokens"):
         EdgeModel.from_pretrained(hand_bundle, graph="bag")
-    assert EdgeModel.from_pretrained(hand_bundle).encode("the cat").any()  # the text graph does not read it
+    assert (
+        EdgeModel.from_pretrained(hand_bundle, engine=engine).encode("the cat").any()
+    )  # the text graph does not read it
     (hand_bundle / "config.json").write_text(json.dumps({**config, "max_length": 3}))
     with pytest.raises(ModelFormatError, match=r"the text graph cuts at 16 tokens, and config.json says 3"):
-        EdgeModel.from_pretrained(hand_bundle)
+        EdgeModel.from_pretrained(hand_bundle, engine=engine)
     (hand_bundle / "config.json").write_text(json.dumps(config))
     shutil.copy(hand_bundle / "onnx" / "bag_quantized.onnx", hand_bundle / "onnx" / "text_quantized.onnx")
     with pytest.raises(ModelFormatError, match=r"the file of the graph 'text' holds 'bag'"):
-        EdgeModel.from_pretrained(hand_bundle)
+        EdgeModel.from_pretrained(hand_bundle, engine=engine)
 
 
 def test_an_origin_that_is_none_does_no_harm(hand_folder, tmp_path):

@@ -98,7 +98,7 @@ FROM_US = f"""
 vectors = model.encode({SENTENCES!r})
 np.testing.assert_array_equal(vectors, np.load(sys.argv[1]))
 """
-IMPORT, LOAD = "\nfrom edge_potion import EdgeModel\n", "\nmodel = EdgeModel.from_pretrained()\n"
+IMPORT, LOAD = "\nfrom edge_potion import EdgeModel\n", "\nmodel = EdgeModel.from_pretrained(engine='onnxruntime')\n"
 ORDERS = {
     "library first": lambda library: library + IMPORT + LOAD + FROM_US + library,
     "edge-potion first": lambda library: IMPORT + LOAD + FROM_US + library + FROM_US,
@@ -119,7 +119,8 @@ def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]
 def alone(tmp_path_factory) -> Path:
     """The vectors of a process without any other library."""
     file = tmp_path_factory.mktemp("alone") / "vectors.npy"
-    done = run(f"{IMPORT}{LOAD}\nnp.save(sys.argv[1], model.encode({SENTENCES!r}))", file)
+    native = "\nmodel = EdgeModel.from_pretrained()\n"
+    done = run(f"{IMPORT}{native}np.save(sys.argv[1], model.encode({SENTENCES!r}))", file)
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     assert found.shape == (6, 256) and np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
@@ -200,7 +201,7 @@ ctypes.CDLL(sys.argv[2])  # uses libstdc++ at once, as pandas or torch do
 {IMPORT}
 import edge_potion
 try:
-    EdgeModel.from_pretrained()
+    EdgeModel.from_pretrained(engine="onnxruntime")
 except edge_potion.ProviderError as error:
     print(error)
 print(edge_potion.StaticModel.from_pretrained().encode("rain").shape)  # needs no onnxruntime

@@ -27,6 +27,8 @@ from edge_potion.static_model import Card
 from ..models import exported_once
 
 GRAPHS = ["text", "bag", "tokens"]
+# What runs them: the text graph runs in the native engine too.
+WAYS = {**{graph: {"graph": graph, "engine": "onnxruntime"} for graph in GRAPHS}, "native": {"engine": "native"}}
 PRECISIONS = ["int8", "float16", "float32"]
 ASKS: list[tuple[str, dict]] = [
     ("the cat sat", {}),
@@ -84,10 +86,10 @@ def unsealed(folder) -> Path:
 
 
 @pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_an_open_model_answers_whatever_becomes_of_its_folder(event, graph, folder, hand_model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("way", WAYS)
+def test_an_open_model_answers_whatever_becomes_of_its_folder(event, way, folder, hand_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = EdgeModel.from_pretrained("bundle", graph=graph, precision="float32")
+    model = EdgeModel.from_pretrained("bundle", **WAYS[way], precision="float32")
     EVENTS[event](folder)
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
@@ -96,7 +98,7 @@ def test_an_open_model_answers_whatever_becomes_of_its_folder(event, graph, fold
 
 
 def test_an_open_model_is_not_the_one_that_took_its_folder(folder, hand_model, new):
-    models = [EdgeModel.from_pretrained(folder, graph=graph, precision="float32") for graph in GRAPHS]
+    models = [EdgeModel.from_pretrained(folder, **way, precision="float32") for way in WAYS.values()]
     export(new, folder, quantize=["float32"])
     for model in models:
         for text, options in ASKS:
@@ -105,13 +107,13 @@ def test_an_open_model_is_not_the_one_that_took_its_folder(folder, hand_model, n
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_every_way_through_a_model_has_its_own_precision(precision, normalize, graph, hand_model, tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_through_a_model_has_its_own_precision(precision, normalize, way, hand_model, tmp_path):
     """Beside a first precision that is coarser: nothing is taken from model.safetensors."""
     oracle = replace(hand_model, card=Card("hand", normalize=normalize, max_tokens=16))
     exported_once(oracle, tmp_path / "bundle", "int8", "float16", "float32")
     (tmp_path / "bundle" / "model.safetensors").unlink()
-    model = EdgeModel.from_pretrained(tmp_path / "bundle", precision=precision, graph=graph)
+    model = EdgeModel.from_pretrained(tmp_path / "bundle", precision=precision, **WAYS[way])
     close = {"int8": 1e-2, "float16": 1e-3, "float32": 5e-6}[precision]
     for text, options in ASKS:
         expected = oracle.encode(text, **options)
@@ -125,7 +127,7 @@ def test_every_way_through_a_model_has_its_own_precision(precision, normalize, g
 def test_the_half_that_starts_from_ids_has_the_bits_of_the_whole(bundle, sentences):
     texts = sentences[:200]
     for precision in PRECISIONS:
-        text = EdgeModel.from_pretrained(bundle.folder, graph="text", precision=precision)
+        text = EdgeModel.from_pretrained(bundle.folder, **WAYS["text"], precision=precision)
         padded = EdgeModel.from_pretrained(bundle.folder, graph="tokens", precision=precision)
         assert np.array_equal(text.encode(texts, max_tokens=9), padded.encode(texts, max_tokens=9))
 
@@ -158,16 +160,16 @@ def test_a_graph_without_our_table_runs_and_says_what_it_cannot(unsealed):
 
 def test_what_is_checked_is_what_is_read(folder, hand_model, monkeypatch):
     """The file changes between the look at it and ONNX Runtime's: the model is still the one that was looked at."""
-    from edge_potion import open_model
+    from edge_potion import open_on_provider
 
-    look = open_model.check_onnx
+    look = open_on_provider.check_onnx
 
     def look_and_change(file: Path, content: bytes) -> None:
         look(file, content)
         file.write_bytes(b"")
 
-    monkeypatch.setattr(open_model, "check_onnx", look_and_change)
-    model = EdgeModel.from_pretrained(folder, precision="float32")
+    monkeypatch.setattr(open_on_provider, "check_onnx", look_and_change)
+    model = EdgeModel.from_pretrained(folder, precision="float32", engine="onnxruntime")
     np.testing.assert_allclose(model.encode("the cat"), hand_model.encode("the cat"), atol=1e-6)
     with pytest.raises(ModelFormatError, match=r"is not the file that was exported \(0 bytes"):
         EdgeModel.from_pretrained(folder, precision="float32")
@@ -182,16 +184,17 @@ def test_a_copy_is_the_model_itself(folder):
     assert copy.copy(model) is model and copy.deepcopy({"model": [model]})["model"][0] is model
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_a_pickled_model_is_opened_as_it_was(graph, folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_pickled_model_is_opened_as_it_was(way, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = EdgeModel.from_pretrained("bundle", graph=graph, precision="float32", provider=("cpu", {}), threads=1)
+    model = EdgeModel.from_pretrained("bundle", **WAYS[way], precision="float32", provider="cpu", threads=1)
     sent = pickle.dumps(model)
     assert len(sent) < 1000  # a name, not a table
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     found = pickle.loads(sent)
-    assert (found.graph, found.precision, found.provider, found._opened.threads) == (graph, "float32", "cpu", 1)
+    assert (found.graph, found.engine, found.precision) == (model.graph, model.engine, "float32")
+    assert (found.provider, found._opened.asked.threads) == ("cpu", 1)
     assert np.array_equal(found.encode("the cat"), model.encode("the cat"))
     assert pickle.loads(pickle.dumps(found)) is found  # in a pool, each task brings the same
 
@@ -261,12 +264,11 @@ def test_models_travel_to_other_processes(how, folder, tmp_path):
 
 def test_a_model_tells_what_it_is(folder):
     assert repr(EdgeModel.from_pretrained()) == (
-        f"EdgeModel({BUILT_IN!r}, graph='text', precision='int8', provider='cpu', dim=256)"
+        f"EdgeModel({BUILT_IN!r}, graph='text', precision='int8', engine='native', provider='cpu', dim=256)"
     )
     model = EdgeModel.from_pretrained(folder, graph="bag", precision="float32")
-    assert re.fullmatch(
-        r"EdgeModel\('.*bundle', graph='bag', precision='float32', provider='cpu', dim=8\)", repr(model)
-    )
+    said = r"EdgeModel\('.*bundle', graph='bag', precision='float32', engine='onnxruntime', provider='cpu', dim=8\)"
+    assert re.fullmatch(said, repr(model))
 
 
 @pytest.mark.parametrize("arguments", [("some/model",), (), (Path("x"), "int8")])

@@ -54,10 +54,10 @@ def test_looking_at_the_names_needs_no_extra(look):
         ("train('tiny', 'out')", "train"),
         ("distill('teacher')", "train"),
         ("export('model', 'out')", "export"),
-        ("EdgeModel.from_pretrained()", "cpu"),
+        ("EdgeModel.from_pretrained(graph='bag')", "cpu"),
         ("evaluate(['a'], None, 'out')", "evaluate"),
         ("benchmark(['a'], 'out')", "cpu,export,benchmark"),
-        ("list(edge_potion.verify())", "cpu"),
+        ("list(edge_potion.verify(provider='openvino'))", "cpu"),
     ],
 )
 def test_calling_one_names_its_extra(call, extra):

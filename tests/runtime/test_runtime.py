@@ -282,7 +282,7 @@ def test_under_auto_a_provider_that_falls_back_is_passed_over_with_a_warning(bun
     monkeypatch.setitem(providers.PROVIDERS, "azure", azure_or_skip())
     monkeypatch.setattr(providers, "AUTO_ORDER", ("azure", "cpu"))
     with pytest.warns(RuntimeWarning, match=r"runs on cpu; .*trying the next provider"):
-        model = EdgeModel.from_pretrained(bundle.folder)
+        model = EdgeModel.from_pretrained(bundle.folder, engine="onnxruntime")
     assert (model.provider, model.precision) == ("cpu", "int8")
 
 
@@ -292,7 +292,7 @@ def test_under_auto_an_int8_bundle_runs_where_it_can(hand_model, tmp_path, monke
     export(hand_model, tmp_path / "only int8", quantize="int8")
     for precision in (None, "int8"):
         with pytest.warns(RuntimeWarning, match="float16"):
-            model = EdgeModel.from_pretrained(tmp_path / "only int8", precision=precision)
+            model = EdgeModel.from_pretrained(tmp_path / "only int8", precision=precision, engine="onnxruntime")
         assert (model.provider, model.precision) == ("cpu", "int8")
 
 

@@ -1,0 +1,239 @@
+"""The native engine (native/): texts -> vectors by the text graph's own file, with the bits of ONNX Runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_potion.calls import cores
+from edge_potion.checked_texts import refuse_surrogates
+from edge_potion.errors import EngineError, InputError, ModelFormatError
+from edge_potion.tokens import TokenIds
+
+__all__ = ["Engine", "absent", "kernels"]
+
+SWITCH = "EDGE_POTION_NATIVE"  # "0" leaves the engine out
+FOLDER = "native"  # inside the package
+NAMES = {"win32": "edge_potion.dll", "darwin": "libedge_potion.dylib"}
+CANNOT_READ, DAMAGED, NOT_OURS, OUT_OF_MEMORY = -1, -2, -3, -5  # ep_status
+MODEL_LIMIT, NO_LIMIT = 0, -1
+# A call on more takes some milliseconds, and is made in a thread beside, so that this one hears Ctrl-C.
+BYTES_AT_ONCE = 1 << 20
+SECONDS_BETWEEN_LOOKS = 0.02
+
+handle, text, size, int32, int64 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_int64
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "ep_version": (text, []),
+    "ep_kernels": (text, []),
+    "ep_last_error": (text, []),
+    "ep_open": (handle, [text]),
+    "ep_open_memory": (handle, [handle, size]),
+    "ep_last_status": (int32, []),
+    "ep_close": (None, [handle]),
+    "ep_dim": (int32, [handle]),
+    "ep_max_tokens": (int32, [handle]),
+    "ep_vocabulary_size": (int32, [handle]),
+    "ep_precision": (text, [handle]),
+    "ep_embed": (int64, [handle, text, size, handle, size, int32, int32]),
+    "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
+    "ep_token_ids": (int64, [handle, text, size, int32, handle, size]),
+    "ep_stop": (None, [handle]),
+}
+# The cheapest way to an array's address.
+first_of: Callable[[Any], Any] = ctypes.byref
+char: Callable[[Any], Any] = ctypes.c_char.from_buffer
+
+
+def absent() -> str | None:
+    """Why there is no engine here; None where there is one."""
+    if os.environ.get(SWITCH) == "0":
+        return f"it is switched off by {SWITCH}=0"
+    return None if _library() else "it was not built, as there was no C++ compiler when edge-potion was installed"
+
+
+def kernels() -> str:
+    """The kernels that it takes on this processor: "avx2", "neon", ...; only where it is not `absent`."""
+    library = _library()
+    assert library is not None
+    return str(library.ep_kernels().decode())
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    import edge_potion
+
+    for place in edge_potion.__path__:  # of an editable install, two
+        file = Path(place) / FOLDER / NAMES.get(sys.platform, "libedge_potion.so")
+        if not file.is_file():
+            continue
+        try:
+            library = ctypes.CDLL(str(file))
+            for name, (result, arguments) in FUNCTIONS.items():
+                function = getattr(library, name)
+                function.restype, function.argtypes = result, arguments
+        except (OSError, AttributeError):  # of another system or version, or damaged
+            continue
+        return library
+    return None
+
+
+class Engine:
+    """An open text graph. Safe to use from many threads at once.
+
+    Args:
+        graph: its file, which is mapped and must not be written into; or what it holds, which is used where it lies.
+        threads: most that share a call; None means one a core.
+        told: what errors call the graph.
+
+    Attributes:
+        dim: D, the width of a vector.
+        max_tokens: where a text is cut; None means never.
+        tokens: V: ids of tokens are 0..V-1.
+        precision: "int8", "float16" or "float32".
+
+    Raises:
+        EngineError: there is no engine here, or the graph is of another making than the engine knows.
+        ModelFormatError: the file is missing or damaged.
+    """
+
+    def __init__(self, graph: Path | bytes | mmap, threads: int | None = None, told: str = "the graph") -> None:
+        library = _library()
+        if library is None or absent():
+            raise EngineError(f"there is no native engine here: {absent()}")
+        self._library, self._embed = library, library.ep_embed
+        self._graph = graph  # kept, as it is not copied
+        self._told = told
+        self._threads = threads or cores()
+        if isinstance(graph, Path):
+            self._model = library.ep_open(os.fsencode(graph))
+        else:
+            held = np.frombuffer(graph, np.uint8)
+            self._model = library.ep_open_memory(held.ctypes.data, len(held))
+        if not self._model:
+            raise self._failure(library.ep_last_status())
+        self.dim: int = library.ep_dim(self._model)
+        limit = library.ep_max_tokens(self._model)
+        self.max_tokens: int | None = None if limit == NO_LIMIT else limit
+        self.tokens: int = library.ep_vocabulary_size(self._model)
+        self.precision: str = library.ep_precision(self._model).decode()
+
+    def __del__(self) -> None:
+        if getattr(self, "_model", None):
+            self._library.ep_close(self._model)
+            self._model = None
+
+    def encode_one(self, text: str) -> np.ndarray:
+        """(D,) float32 of a text, cut where the model cuts; `encode` without what one text does not need."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            refuse_surrogates([text])
+            raise
+        if b"\0" in data:
+            data = data.replace(b"\0", b"")
+        if len(data) > BYTES_AT_ONCE:
+            return self.encode([text], 1, self.max_tokens)[0]
+        vector = np.empty(self.dim, np.float32)
+        answer = self._embed(self._model, data, len(data), first_of(char(vector)), 1, MODEL_LIMIT, 1)
+        if answer < 0:
+            raise self._failure(answer)
+        return vector
+
+    def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:
+        """(b, D) float32 of texts that were checked, each cut at `max_tokens` (None: never), in one call.
+
+        Raises:
+            InputError: a text holds a lone surrogate.
+            ModelFormatError: the table gives NaN or inf.
+        """
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        if not len(texts):
+            return vectors
+        joined = "\0".join(texts)
+        if joined.count("\0") >= len(texts):
+            joined = "\0".join([text.replace("\0", "") for text in texts])
+        try:
+            data = joined.encode()
+        except UnicodeEncodeError:
+            refuse_surrogates(texts)
+            raise
+        del joined
+        limit = NO_LIMIT if max_tokens is None else min(max_tokens, 2**31 - 1)
+        room = first_of(char(vectors))
+
+        def call() -> int:
+            return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
+
+        self._run(call, len(data))
+        return vectors
+
+    def encode_ids(self, ids: TokenIds, batch_size: int) -> np.ndarray:
+        """(b, D) float32 of ids in 0..V-1, in one call."""
+        flat, lengths = ids.flat.astype(np.int32), ids.lengths.astype(np.uintp)
+        vectors = np.empty((len(lengths), self.dim), np.float32)
+
+        def call() -> int:
+            places = (flat.ctypes.data, lengths.ctypes.data, len(lengths), vectors.ctypes.data)
+            return int(self._library.ep_embed_ids(self._model, *places, self._threads))
+
+        self._run(call, flat.nbytes)
+        return vectors
+
+    def token_ids(self, text: str) -> np.ndarray:
+        """(T,) int32: the tokens of a text, cut where the model cuts."""
+        data = text.encode().replace(b"\0", b"")
+        ids = np.empty(max(3 * len(data), 1), np.int32)
+        most = self._library.ep_token_ids(self._model, data, len(data), MODEL_LIMIT, ids.ctypes.data, len(ids))
+        if most < 0:
+            raise self._failure(most)
+        return ids[:most].copy()
+
+    def _run(self, call: Callable[[], int], size_bytes: int) -> None:
+        if size_bytes < BYTES_AT_ONCE:
+            if (answer := call()) < 0:
+                raise self._failure(answer)
+            return
+        from threading import Thread, current_thread, main_thread
+
+        failures: list[Exception] = []
+
+        def work() -> None:
+            if (answer := call()) < 0:  # looked at here, as the engine keeps a sentence for each thread
+                failures.append(self._failure(answer))
+
+        worker = Thread(target=work, daemon=True)
+        try:
+            if current_thread() is not main_thread():  # which alone hears Ctrl-C
+                raise RuntimeError
+            worker.start()
+        except RuntimeError:  # or the system gives no thread, or the interpreter is about to end
+            work()
+        else:
+            try:
+                while worker.is_alive():
+                    worker.join(SECONDS_BETWEEN_LOOKS)
+            except BaseException:
+                while worker.is_alive():  # it writes into arrays that end with this call
+                    self._library.ep_stop(self._model)
+                    worker.join(SECONDS_BETWEEN_LOOKS)
+                raise
+        if failures:
+            raise failures[0]
+
+    def _failure(self, status: int) -> Exception:
+        sentence = self._library.ep_last_error().decode("utf-8", "replace")
+        if status == OUT_OF_MEMORY:
+            return MemoryError(sentence)
+        if status == NOT_OURS:
+            return EngineError(f"{self._told}: {sentence}")
+        if status in (CANNOT_READ, DAMAGED):
+            return ModelFormatError(f"{self._told} is no graph of ours: {sentence}; download or export it again")
+        return InputError(sentence)
