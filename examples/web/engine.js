@@ -6,8 +6,10 @@ import { Told } from "./errors.js";
 export async function open(bytes, file) {
   const model = await load(bytes).catch(({ message }) => {
     const [why] = message.split("\n");
-    if (/^the model cannot be opened/.test(why)) throw new Told(`${file}: ${why}. Copy it again from the model's folder, and reload.`);
-    throw new Told(`The engine cannot start: ${why}. Copy all files of the page again, or update the browser, and reload.`);
+    if (/^the model cannot be opened/.test(why)) {
+      throw new Told(`${file}: ${why}. Copy it again from the model's folder, and reload.`);
+    }
+    throw new Told(`The engine cannot start: ${why}. Copy all of the page again, or update the browser, and reload.`);
   });
   return { columns: model.dim, embed: (texts) => model.embed(texts) };
 }

@@ -9,8 +9,9 @@ const OTHER_ENGINE = `${self.registration.scope}vendor/`;
 const FILES = [
   ...["./", "app.js", "check.js", "engine.js", "errors.js", "lines.js", "model.js", "offline.js", "onnxruntime.js"],
   ...["results.js", "worker.js", "style.css", "icon.svg", "manifest.webmanifest", "sample.txt"],
-  ...["check", "compile", "engine", "index", "read", "start_worker", "worker"].map((name) => `edge-potion/src/${name}.js`),
-  "edge-potion/dist/edge_potion.wasm",
+  ...["edge-potion/src/check.js", "edge-potion/src/compile.js", "edge-potion/src/engine.js"],
+  ...["edge-potion/src/index.js", "edge-potion/src/read.js", "edge-potion/src/start_worker.js"],
+  ...["edge-potion/src/worker.js", "edge-potion/dist/edge_potion.wasm"],
   ...["model/text_quantized.onnx", "model/golden.json"],
 ];
 

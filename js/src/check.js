@@ -10,7 +10,9 @@ export async function compare(golden, engine) {
   const bounds = golden.tolerance[engine.precision];
   if (!bounds) throw new Error(`golden.json belongs to another model: it says nothing of ${engine.precision}`);
   const width = golden.vectors[0].length;
-  if (width !== engine.dim) throw new Error(`golden.json belongs to another model: its vectors have ${width} numbers, not ${engine.dim}`);
+  if (width !== engine.dim) {
+    throw new Error(`golden.json belongs to another model: its vectors have ${width} numbers, not ${engine.dim}`);
+  }
   // Older files hold texts with NUL, which parts texts; every check leaves them out.
   const places = golden.texts.flatMap((text, place) => (text.includes("\0") ? [] : [place]));
   const vectors = await engine.embed(places.map((place) => golden.texts[place]));
@@ -27,8 +29,9 @@ export async function compare(golden, engine) {
     ["a cosine", least(cosines(({ tokens }) => tokens >= golden.short_text)), bounds.cosine],
     ["a short text's cosine", least(cosines(({ tokens }) => tokens < golden.short_text)), bounds.short_cosine],
   ].filter(([, value, bound]) => bound != null && !(value >= bound));
+  const lengthBound = golden.normalize ? (golden.unit_length ?? UNIT_LENGTH) : bounds.norm;
   const highest = [
-    ["a length", most(lengthStrays(pairs, golden)), golden.normalize ? (golden.unit_length ?? UNIT_LENGTH) : bounds.norm],
+    ["a length", most(lengthStrays(pairs, golden)), lengthBound],
     ["a number", most(differences(pairs, golden)), bounds.max_abs_diff],
   ].filter(([, value, bound]) => bound != null && !(value <= bound));
   const why = [
@@ -38,7 +41,7 @@ export async function compare(golden, engine) {
   return { passed: !why, texts: pairs.length, leastCosine: least(cosines(() => true)), why };
 }
 
-/** By how much each length is off; of vectors without unit length as a share of what it is, or of much of the longest. */
+/** By how much each length is off; without unit length as a share of what it should be, or of the longest. */
 function lengthStrays(pairs, golden) {
   const floor = golden.short_length * Math.max(...pairs.map(({ wantedLength }) => wantedLength));
   const share = ({ wantedLength }) => (golden.normalize ? 1 : Math.max(wantedLength, floor));

@@ -1,4 +1,4 @@
-/** Opens a model: the URL of its `onnx/text_quantized.onnx` (in Node, Deno and Bun a path too), or the bytes of that file. */
+/** Opens a model: the URL of its `onnx/text_quantized.onnx`, in Node, Deno and Bun a path too, or that file's bytes. */
 export function load(model: string | URL | ArrayBuffer | Uint8Array, options?: Options): Promise<Model>;
 
 export interface Options {

@@ -8,7 +8,8 @@ import { startWorker } from "./start_worker.js";
 /** Opens a model; index.d.ts tells its options. */
 export async function load(model, { onProgress = () => {}, cache = true, worker = false, wasm } = {}) {
   const given = asBytes(model);
-  const [{ bytes, keep }, module] = await Promise.all([given ? { bytes: given } : read(model, { cache, onProgress }), compile(wasm)]);
+  const reading = given ? { bytes: given } : read(model, { cache, onProgress });
+  const [{ bytes, keep }, module] = await Promise.all([reading, compile(wasm)]);
   const engine = await (worker ? startWorker : Engine.open)(module, bytes).catch((error) => {
     throw new Error(`${given ? "the model" : model} cannot be opened: ${error.message}`, { cause: error });
   });
@@ -33,7 +34,9 @@ class Model {
 
   async embed(texts) {
     if (typeof texts === "string") return this.#engine.embed([texts]);
-    if (!Array.isArray(texts)) throw new TypeError(`embed takes a string or an array of strings, and was given ${kindOf(texts)}`);
+    if (!Array.isArray(texts)) {
+      throw new TypeError(`embed takes a string or an array of strings, and was given ${kindOf(texts)}`);
+    }
     const other = texts.findIndex((text) => typeof text !== "string");
     if (other >= 0) throw new TypeError(`embed takes strings, and item ${other} is ${kindOf(texts[other])}`);
     const all = await this.#engine.embed(texts); // (N, D)
@@ -41,7 +44,7 @@ class Model {
   }
 
   async similarity(one, other) {
-    if (Array.isArray(one)) throw new TypeError("similarity takes one text or vector first; an array of them comes second");
+    if (Array.isArray(one)) throw new TypeError("similarity takes one text or vector first; an array comes second");
     const [vector] = await this.#vectorsOf([one]);
     const others = await this.#vectorsOf(Array.isArray(other) ? other : [other]);
     const cosines = others.map((each) => cosine(vector, each));
@@ -49,9 +52,9 @@ class Model {
   }
 
   async check(golden) {
-    const isPlace = typeof golden === "string" || golden instanceof URL;
-    const content = isPlace ? JSON.parse(new TextDecoder().decode((await read(golden)).bytes)) : golden;
-    return compare(content, this.#engine);
+    if (typeof golden !== "string" && !(golden instanceof URL)) return compare(golden, this.#engine);
+    const text = new TextDecoder().decode((await read(golden)).bytes);
+    return compare(parsed(text, golden), this.#engine);
   }
 
   close() {
@@ -64,10 +67,20 @@ class Model {
   }
 }
 
-const kindOf = (value) => (value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`);
+const kindOf = (value) => (value == null ? String(value) : Array.isArray(value) ? "an array" : `a ${typeof value}`);
+
+function parsed(text, place) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${place} is no golden.json: it is not JSON`, { cause: error });
+  }
+}
 
 export function cosine(one, other) {
-  if (one.length !== other.length) throw new RangeError(`vectors of ${one.length} and ${other.length} numbers cannot be compared`);
+  if (one.length !== other.length) {
+    throw new RangeError(`vectors of ${one.length} and ${other.length} numbers cannot be compared`);
+  }
   let [product, ones, others] = [0, 0, 0];
   for (let at = 0; at < one.length; at++) {
     product += one[at] * other[at];

@@ -55,9 +55,13 @@ async function bodyOf(answer, place, onProgress) {
   for (let part = await next(); !part.done; part = await next()) {
     parts.push(part.value);
     loaded += part.value.length;
-    onProgress({ loaded, total: loaded <= total ? total : 0 }); // of what comes compressed the server tells another length
+    // Of what comes compressed the server tells another length.
+    onProgress({ loaded, total: loaded <= total ? total : 0 });
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-const responseOf = (bytes) => new Response(bytes, { headers: { "content-type": "application/octet-stream", "content-length": bytes.length } });
+function responseOf(bytes) {
+  const headers = { "content-type": "application/octet-stream", "content-length": bytes.length };
+  return new Response(bytes, { headers });
+}

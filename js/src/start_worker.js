@@ -42,6 +42,7 @@ function started() {
   try {
     return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   } catch (error) {
-    throw new Error(`the worker cannot start (${error.message}): serve edge-potion from the page's own host, or load without \`worker\``, { cause: error });
+    const otherwise = "serve edge-potion from the page's own host, or load without `worker`";
+    throw new Error(`the worker cannot start (${error.message}): ${otherwise}`, { cause: error });
   }
 }

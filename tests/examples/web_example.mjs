@@ -1,5 +1,6 @@
 // Uses examples/web as people do, in headless Chromium: node web_example.mjs JOB.json
-// The job names {python, serve, package, ort, altered, copied, texts, pictures}; the last line of stdout is what each scene saw.
+// The job names {python, serve, package, ort, altered, copied, texts, pictures}. The last line of stdout is what each
+// scene saw.
 import { spawn } from "node:child_process";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -64,7 +64,8 @@ const SCENES = {
             const model = await load("/model.onnx", { ...options, onProgress: (told) => (progress = told) });
             await load("/broken.onnx").catch(() => {});
             // The page goes on without waiting for what is being kept.
-            while (options.cache !== false && !(await caches.match("/model.onnx"))) await new Promise((next) => setTimeout(next, 20));
+            const isKept = async () => options.cache === false || Boolean(await caches.match("/model.onnx"));
+            while (!(await isKept())) await new Promise((next) => setTimeout(next, 20));
             return { ...progress, vector: [...(await model.embed("a cat"))] };
           }, options);
           return { ...seen, fetched };
@@ -90,7 +91,9 @@ const SCENES = {
 
   async wrong(browser) {
     const said = (address, ...words) =>
-      visit(browser, address, (page) => page.evaluate((words) => load(...words).then(() => null, (error) => error.message), words));
+      visit(browser, address, (page) =>
+        page.evaluate((words) => load(...words).then(() => null, (error) => error.message), words),
+      );
     return {
       missing: await said(url, "/nowhere.onnx"),
       broken: await said(url, "/broken.onnx"),

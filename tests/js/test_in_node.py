@@ -151,6 +151,8 @@ def test_a_model_is_opened_by_path_url_and_bytes_and_the_engine_too(node):
         ("load(null)", "a URL, a path or bytes were expected, not null"),
         ("load(given)", f"{GOLDEN} cannot be opened: the file is damaged"),
         ("load(readFileSync(file).subarray(0, 1000))", "the model cannot be opened: the file is damaged"),
+        ("model.check(file)", f"{MODEL} is no golden.json: it is not JSON"),
+        ("load(file, { wasm: new Uint8Array(9) })", "the bytes given are not the engine: name the place of"),
         ("load(file, { wasm: given })", f"the engine is not at {GOLDEN}: name the place of edge_potion.wasm"),
         ("load(file, { wasm: Uint8Array.of(0, 97, 115, 109, 9) })", "the engine cannot be compiled ("),
         ("load(file, { worker: true })", f"{MODEL} cannot be opened: there are no Web Workers here: load without"),
