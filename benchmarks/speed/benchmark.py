@@ -42,9 +42,10 @@ from .report.values import Status
 from .rows import Row, cosine_of, outcomes_of, ratios_of, round_of
 from .scores import read_scores
 
-__all__ = ["Effort", "benchmark"]
+__all__ = ["Effort", "benchmark", "first_texts"]
 
-TEXTS = 4096
+TEXTS = 16_384  # at most
+FEWEST = 4096  # texts: a file that has fewer is taken as often as that needs
 MOST_CHARACTERS = 2**26  # of all: every runner holds them, and they are written down for it
 PROCESS_SECONDS = 120  # what takes longer hangs
 SHOWING_SECONDS = 3  # kept back for writing the report
@@ -115,7 +116,7 @@ def benchmark(
         raise InputError(f"no interpreter is needed for {', '.join(sorted(unknown))}; one may be named for {known}")
     names = [bundles] if isinstance(bundles, str | Path) else bundles
     opened = [open_bundle(find_folder(name)) for name in names] or [open_bundle(find_folder(None))]
-    sentences = _sentences(texts, text_column)
+    sentences = first_texts(texts, text_column)
     plotted = read_scores(scores) if scores else []
     make_folder(out)
     if setup:
@@ -145,8 +146,8 @@ def benchmark(
         return report
 
 
-def _sentences(file: str | None, column: str = "text") -> list[str]:
-    """TEXTS texts, the first of a file or as often as needed.
+def first_texts(file: str | None, column: str = "text") -> list[str]:
+    """The first TEXTS of a file, each once: some libraries remember words, and texts. Fewer than FEWEST are repeated.
 
     Raises:
         InputError: it holds none, or they are longer than what is embedded.
@@ -154,23 +155,25 @@ def _sentences(file: str | None, column: str = "text") -> list[str]:
     from importlib.resources import files
 
     source = file or str(files("edge_potion").joinpath("samples/sentences.txt"))
-    sentences: list[str] = []
+    sentences: dict[str, None] = {}
     characters = 0
     for text in read_texts(source, column):
-        if text.strip():
-            sentences.append(text.replace("\0", ""))
-            characters += len(text)
+        if text.strip() and (clean := text.replace("\0", "")) not in sentences:
+            sentences[clean] = None
+            characters += len(clean)
         if len(sentences) == TEXTS or characters > MOST_CHARACTERS:
             break
     if not sentences:
         raise InputError(f"{source} holds no text")
-    if characters * (TEXTS // len(sentences)) > MOST_CHARACTERS:
+    if characters * (FEWEST // len(sentences)) > MOST_CHARACTERS:
         mean = characters // len(sentences)
         raise InputError(
-            f"the texts of {source} have {mean:,} characters on average; {TEXTS:,} texts of at most "
-            f"{MOST_CHARACTERS // TEXTS:,} were expected"
+            f"the texts of {source} have {mean:,} characters on average; {FEWEST:,} texts of at most "
+            f"{MOST_CHARACTERS // FEWEST:,} were expected"
         )
-    return (sentences * (TEXTS // len(sentences) + 1))[:TEXTS]
+    if len(sentences) >= FEWEST:
+        return list(sentences)
+    return (list(sentences) * (FEWEST // len(sentences) + 1))[:FEWEST]
 
 
 def _known(what: str, asked: str | Sequence[str], known: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a benchmark measures of ours: each graph and precision of the bundles, by provider and number of threads."""
+"""What a benchmark measures of ours: each graph and precision of the bundles, by engine, provider and threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edge_potion.providers import PROVIDERS as ORT_PROVIDERS
 from edge_potion.providers import available
 
 from .environments import JAVASCRIPT, RUNNERS, Missing, javascript_folder, script_command
+from .report.values import Engine
 
 __all__ = [
     "KNOWN_PROVIDERS",
@@ -59,6 +61,7 @@ class Configuration:
         runner: what runs it: "edge-potion", "onnxruntime-node", "onnxruntime-web" or a peer's.
         peer: whether it is a peer.
         graph, precision, provider, threads: as asked for.
+        engine: of ours, what runs the graph: "native" or "onnxruntime".
         command: what is started, with a job as its last argument; empty where it cannot be.
         job: what the job holds beyond what all jobs hold.
         size_bytes: of the file that holds the table.
@@ -74,6 +77,7 @@ class Configuration:
     precision: str | None
     provider: str
     threads: int
+    engine: Engine | None = None
     command: Sequence[str] = ()
     job: Mapping[str, Any] = field(default_factory=dict)
     size_bytes: int | None = None
@@ -113,7 +117,7 @@ def bundles_configurations(
     precisions: Sequence[str],
     setting: Setting,
 ) -> Iterator[Configuration]:
-    """Each graph and precision that a bundle holds, on each provider, at each number of threads.
+    """Each graph and precision that a bundle holds, in each engine that runs it, on each provider, by threads.
 
     Raises:
         InputError: a bundle holds none of them, or two bundles have one name.
@@ -158,18 +162,29 @@ def _on_provider(
             "provider": script.provider if script else provider,
             "package": str(package_alone(setting.scratch)),
         }
-        for threads in setting.threads if provider in BY_THREADS else setting.threads[:1]:
+        counts = setting.threads if provider in BY_THREADS else setting.threads[:1]
+        for engine, threads in product(_engines(graph, provider), counts):
+            on = f"{provider} {engine}" if engine == "native" else provider
             yield replace(
                 configuration,
-                name=f"{name} {graph} {precision} {provider} x{threads}",
+                name=f"{name} {graph} {precision} {on} x{threads}",
                 graph=graph,
                 precision=precision,
+                engine=engine,
                 threads=threads,
                 command=command,
-                job=job,
+                job={**job, "engine": engine},
                 size_bytes=file.stat().st_size,
                 golden=bundle,
             )
+
+
+def _engines(graph: str, provider: str) -> Sequence[Engine]:
+    """What can run a graph, first what EdgeModel takes by itself.
+
+    ONNX Runtime stands in no row's name: so a row is compared with that of a time when there was no other.
+    """
+    return ("native", "onnxruntime") if (graph, provider) == ("text", "cpu") else ("onnxruntime",)
 
 
 def _python(provider: str, setting: Setting) -> list[str]:

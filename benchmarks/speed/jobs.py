@@ -41,7 +41,7 @@ class Effort:
     warmup_seconds: float = 2.0
     batch_seconds: float = 0.3
     most_seconds: float = 5.0
-    batches: Sequence[int] = (32, 256, 1024)
+    batches: Sequence[int] = (1, 32, 256, 1024)
 
 
 QUICK = Effort(minutes=0.9, rounds=1, latency_calls=100, warmup_calls=10, batch_seconds=0.05, most_seconds=0.6)
@@ -52,7 +52,7 @@ class Jobs:
 
     def __init__(self, scratch: Path, sentences: Sequence[str], bundles: Sequence[Bundle], effort: Effort) -> None:
         self.scratch = scratch
-        self.common = {
+        self.common: dict[str, Any] = {
             "first": sentences[0],
             "texts": self._file("texts.json", list(sentences)),
             "batches": list(effort.batches),

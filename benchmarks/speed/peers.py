@@ -120,6 +120,17 @@ def _table(model: Model, precision: str, setting: Setting) -> Prepared:
     return Prepared(folder / "model.safetensors")
 
 
+def _uncut_table(model: Model, precision: str, setting: Setting) -> Prepared:
+    """The same folder with a tokenizer that cuts no text, for libraries that do so themselves; and where to cut."""
+    folder = setting.scratch / f"uncut-table-{precision}"
+    if not folder.exists():
+        shutil.copytree(_table(model, precision, setting).file.parent, folder)
+        model.static.tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer = str(folder / "tokenizer.json")
+    most = model.bundle.max_tokens or NEVER_CUT
+    return Prepared(folder / "model.safetensors", {"tokenizer": tokenizer, "max_tokens": most})
+
+
 def _our_tokens(model: Model, precision: str, setting: Setting) -> Prepared:
     """The bundle's tokens graph, or one that is exported for the occasion."""
     folder = model.bundle.folder
@@ -181,6 +192,10 @@ PEERS: Mapping[str, Peer] = {
         Peer("model2vec ONNX", "float32", "onnx", _model2vec_onnx, writer=WRITER),
         Peer("sentence-transformers", "float32", "sentence-transformers", _table),
         Peer("fastembed", "int8", "fastembed", _our_tokens),
+        Peer("fastembed static", "float32", "fastembed", _table),
+        Peer("laghu", "float32", "laghu", _uncut_table),
+        Peer("static-embed-runner", "float32", "static-embed-runner", _table),
+        Peer("tokie and numpy", "float32", "tokie", _uncut_table),
         Peer("all-MiniLM-L6-v2 ONNX", "float32", "onnx", _transformer_onnx, same_model=False, writer=WRITER),
     )
 }

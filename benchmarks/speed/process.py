@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["answer_of", "without_folders"]
+__all__ = ["answer_of", "pinned", "without_folders"]
 
 STOP_SECONDS = 5  # for a process that was asked to stop, before it is killed
 

@@ -129,6 +129,7 @@ def _outcome(row: Row) -> Outcome:
         precision=asked.precision,
         provider=asked.provider,
         threads=asked.threads,
+        engine=asked.engine,
         status=row.status,
         reason=None if row.status == "measured" else row.reason or "its runner gave no reason",
         size_bytes=asked.size_bytes,

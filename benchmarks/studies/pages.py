@@ -15,6 +15,7 @@ from typing import Any
 
 from edge_potion.errors import InputError
 
+from .engine_page import engine_page
 from .help_page import help_page
 from .quality_page import quality_page
 from .runtimes_page import runtimes_page
@@ -47,8 +48,14 @@ def generated(results: Path) -> dict[str, str]:
         **speed_page(*_newest(results, "benchmark", "make bench"), results),
         **training_page(*_newest(results, "training", "make bench-training")),
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
+        **(engine_page(*_newest(results, "engine", "benchmarks/studies/engine.py")) if _measured(results) else {}),
         **help_page(),
     }
+
+
+def _measured(results: Path) -> bool:
+    """Whether the study of the engine has been run, which asks for a quiet machine."""
+    return any(results.glob("*_engine.json"))
 
 
 def stale(docs: Path, contents: dict[str, str]) -> list[str]:

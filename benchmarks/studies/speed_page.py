@@ -12,6 +12,7 @@ from edge_potion.escaping import markdown
 
 from ..speed.compare import read_report
 from ..speed.report import plots
+from ..speed.report.columns import as_microseconds
 from ..speed.report.markdown import as_markdown
 from .page_parts import Report, folded, pictures, shown, source, table
 
@@ -24,10 +25,15 @@ METRIC = f"texts_per_s_{BATCH}"
 BARS = (
     ({"graph": "text", "precision": "int8", "provider": "node"}, "edge-potion, Node"),
     ({"graph": "text", "precision": "int8", "provider": "cpu"}, "edge-potion, Python"),
+    ({"graph": "text", "precision": "int8", "provider": "cpu", "engine": "onnxruntime"}, "edge-potion, ONNX Runtime"),
     ({"graph": "text", "precision": "int8", "provider": "wasm"}, "edge-potion, browser (WebAssembly)"),
     ({"model": "model2vec", "precision": "float32"}, "Model2Vec"),
     ({"model": "sentence-transformers"}, "sentence-transformers, the same table"),
     ({"model": "fastembed"}, "fastembed, the same table"),
+    ({"model": "fastembed static"}, "fastembed, its static models"),
+    ({"model": "laghu"}, "laghu, in Rust"),
+    ({"model": "static-embed-runner"}, "static-embed-runner"),
+    ({"model": "tokie and numpy"}, "tokie, and a table in numpy"),
     ({"model": "all-MiniLM-L6-v2 ONNX"}, "all-MiniLM-L6-v2, the transformer"),
 )
 TYPE = "[model.py](../../benchmarks/speed/report/model.py)"
@@ -36,6 +42,7 @@ TITLE = "Texts a second on one core"
 LIBRARIES = (
     *("onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-openvino"),
     *("model2vec", "fastembed", "sentence-transformers", "tokenizers"),
+    *("laghu", "laghu-rs", "static-embed-runner", "tokie"),
 )
 
 
@@ -79,7 +86,8 @@ def _bars(report: Report) -> list[tuple[Configuration, str]]:
 def _named(report: Report) -> Iterator[tuple[Configuration, str]]:
     for facts, called in BARS:
         for configuration in _measured(report):
-            if all(configuration[key] == fact for key, fact in facts.items()) and METRIC in configuration["summary"]:
+            alike = all(configuration.get(key) == fact for key, fact in facts.items())
+            if alike and METRIC in configuration["summary"]:
                 yield configuration, called
                 break
 
@@ -99,14 +107,14 @@ def _setting(report: Report) -> str:
 
 def _table(report: Report, configurations: Sequence[Configuration]) -> str:
     batches = report["settings"]["batches"]
-    heads = ["", *(f"texts/s at {batch}" for batch in batches), f"times Model2Vec at {BATCH}", "p50 ms", "p99 ms"]
+    heads = ["", *(f"texts/s at {batch}" for batch in batches), f"times Model2Vec at {BATCH}", "p50 µs", "p99 µs"]
     rows = []
     for row in configurations:
         medians = {metric: value["median"] for metric, value in row["summary"].items()}
         if f"texts_per_s_{batches[0]}" in medians:
             cells = [_count(medians.get(f"texts_per_s_{batch}")) for batch in batches]
-            cells += [_ratio(report, row, METRIC), f"{medians['p50_ms']:.2f}"]
-            cells += [f"{medians['p99_ms']:.2f}" if "p99_ms" in medians else ""]
+            cells += [_ratio(report, row, METRIC), as_microseconds(medians["p50_ms"])]
+            cells += [as_microseconds(medians["p99_ms"]) if "p99_ms" in medians else ""]
             cells += [f"{1000 * medians['first_vector_s']:.0f}", f"{medians['rss_peak_bytes'] / 1e6:.0f}"]
             rows.append([_called(row), *cells, f"{row['size_bytes'] / 1e6:.1f}"])
     return table([*heads, "cold start ms", "peak MB", "file MB"], rows)
@@ -145,7 +153,9 @@ def _called(row: Configuration) -> str:
     """A configuration in few words: our graph, precision and provider, or the peer's name."""
     if row["peer"]:
         return markdown(row["name"].removesuffix(" x1"))
-    return f"**{markdown(' '.join(word for word in (row['graph'], row['precision'], row['provider']) if word))}**"
+    engine = row.get("engine") if row.get("engine") == "native" else None
+    words = (row["graph"], row["precision"], row["provider"], engine)
+    return f"**{markdown(' '.join(word for word in words if word))}**"
 
 
 def _count(number: float | None) -> str:

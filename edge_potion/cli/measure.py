@@ -127,7 +127,8 @@ def benchmark(
 ) -> None:
     """Measure which graph, precision and provider to ship on this machine, with peers beside.
 
-    Every configuration runs in a process of its own, in interleaved rounds. Ctrl-C leaves a report of what was
+    Every configuration runs in a process of its own, in interleaved rounds; the text graph on the CPU in the native
+    engine and in ONNX Runtime. Ctrl-C leaves a report of what was
     measured until then. What is not installed is a row that says so; --setup installs it.
 
     Exit codes: 0 done; 1 an error; 2 a command line that is wrong; 130 stopped by Ctrl-C, with the report written.

@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_M_X64)
 #include <immintrin.h>
+#endif
 #include <intrin.h>
 // Kernels are compiled for processors of which this one may be none: what they share with other files must not be made
 // a function of its own, as the linker keeps only one of each name.

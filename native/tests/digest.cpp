@@ -1,5 +1,5 @@
-// Embeds the lines of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors: the same
-// on every machine at int8.   digest MODEL.onnx LINES.txt [THREADS]
+// Embeds the texts of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors: the same
+// on every machine.   digest MODEL.onnx TEXTS [THREADS]   Texts are joined by NUL; where there is none, they are lines.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include "edge_potion.h"
 
 int main(int count, char** words) {
-  if (count < 3) return fprintf(stderr, "digest MODEL.onnx LINES.txt [THREADS]\n"), 2;
+  if (count < 3) return fprintf(stderr, "digest MODEL.onnx TEXTS [THREADS]\n"), 2;
   ep_model* model = ep_open(words[1]);
   if (!model) return fprintf(stderr, "%s\n", ep_last_error()), 1;
   FILE* file = fopen(words[2], "rb");
@@ -17,16 +17,18 @@ int main(int count, char** words) {
   char part[65536];
   for (size_t size; (size = fread(part, 1, sizeof part, file)) > 0;) text.insert(text.end(), part, part + size);
   fclose(file);
-  if (!text.empty() && text.back() == '\n') text.pop_back();
-  for (char& letter : text)
-    if (letter == '\n') letter = 0;
+  if (text.empty() || !memchr(text.data(), 0, text.size())) {
+    if (!text.empty() && text.back() == '\n') text.pop_back();
+    for (char& letter : text)
+      if (letter == '\n') letter = 0;
+  }
   uint64_t digest = 0xcbf29ce484222325;
   int64_t texts = 0;
   const size_t dim = size_t(ep_dim(model));
   std::vector<float> vectors(1024 * dim);
-  for (size_t begin = 0; begin <= text.size();) {  // 1,024 lines a call
-    size_t end = begin, lines = 1;
-    while (end < text.size() && (text[end] || lines++ < 1024)) end++;
+  for (size_t begin = 0; begin <= text.size();) {  // 1,024 texts a call
+    size_t end = begin, taken = 1;
+    while (end < text.size() && (text[end] || taken++ < 1024)) end++;
     const int64_t found = ep_embed(model, text.data() + begin, end - begin, vectors.data(), 1024, EP_MODEL_LIMIT, count > 3 ? atoi(words[3]) : 1);
     if (found < 0) return fprintf(stderr, "%s\n", ep_last_error()), 1;
     const unsigned char* bytes = reinterpret_cast<const unsigned char*>(vectors.data());

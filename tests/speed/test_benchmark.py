@@ -31,6 +31,7 @@ from edge_potion.benchmarks.speed.process import answer_of
 from edge_potion.benchmarks.speed.report.json_file import json_schema, read_report
 from edge_potion.benchmarks.speed.report.model import Outcome, Report, Round
 from edge_potion.benchmarks.speed.rows import Row, cosine_of, outcomes_of, ratios_of, round_of
+from edge_potion.engine import absent, kernels
 from edge_potion.golden import Golden
 
 BRIEF = Effort(
@@ -80,6 +81,29 @@ def test_every_graph_and_precision_is_a_row_with_every_number(on_cpu, bundle):
             assert row.summary["first_vector_s"].median > row.summary["load_s"].median
             assert row.versions["onnxruntime"]
     assert report.complete and report.stopped is None
+
+
+def test_the_text_graph_has_a_row_in_each_engine(on_cpu, bundle):
+    if reason := absent():
+        pytest.skip(f"there is no native engine here: {reason}")
+    report = read_report(on_cpu / "report.json")
+    rows = rows_of(report)
+    for precision in PRECISIONS:
+        native = rows[f"{bundle.folder.name} text {precision} cpu native x1"]
+        other = rows[f"{bundle.folder.name} text {precision} cpu x1"]
+        assert (native.status, native.engine, other.engine) == ("measured", "native", "onnxruntime")
+        assert set(native.summary) == set(other.summary) and native.size_bytes == other.size_bytes
+        assert native.versions["kernels"] == kernels() and "onnxruntime" not in native.versions
+        assert native.cosine.mean == pytest.approx(other.cosine.mean, abs=1e-6)
+    assert {row.engine for row in report.configurations if row.graph in ("bag", "tokens")} == {"onnxruntime"}
+
+
+def test_an_engine_that_is_not_here_is_a_row_that_says_so(bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGE_POTION_NATIVE", "0")
+    options = {"providers": ["cpu"], "graphs": ["text"], "precisions": ["int8"], "peers": [], "effort": BRIEF}
+    native, other = benchmark([str(bundle.folder)], tmp_path, **options).configurations
+    assert (native.status, other.status) == ("absent", "measured")
+    assert native.reason == "there is no native engine here: it is switched off by EDGE_POTION_NATIVE=0"
 
 
 def test_a_report_follows_its_schema_and_is_shown_three_ways(on_cpu, bundle):

@@ -22,8 +22,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from edge_potion import InputError
-from edge_potion.benchmarks.speed.benchmark import _sentences
+from edge_potion.benchmarks.speed.benchmark import first_texts
 from edge_potion.benchmarks.speed.compare import Change, as_text, compare
+from edge_potion.benchmarks.speed.report.columns import METRICS, as_number
 from edge_potion.benchmarks.speed.report.files import write_report
 from edge_potion.benchmarks.speed.report.json_file import as_json, json_schema, read_report, report_of
 from edge_potion.benchmarks.speed.report.markdown import as_markdown
@@ -368,7 +369,7 @@ def test_the_terminal_shows_everything_at_any_width(width):
     for each in report.configurations:
         words = [each.label, each.reason or ""]
         if each.measured:
-            words.append(f"{each.summary['p99_ms'].median:.3f}")
+            words.append(as_number(1000 * each.summary["p99_ms"].median))
             words.append(f"{each.summary['rss_peak_bytes'].median / 1e6:,.1f}")
             words += [f"{rate.median:,.0f}" for metric, rate in each.summary.items() if "_per_s_" in metric]
         assert [word for word in words if word not in shown] == []
@@ -388,11 +389,17 @@ def test_a_wide_terminal_shows_one_table_and_a_narrow_one_several():
 
 def test_names_stand_beside_their_numbers():
     first = example().configurations[0]
-    line = rf"^  {first.label} +{first.summary['p50_ms'].median:.3f} "
+    middle = as_number(1000 * first.summary["p50_ms"].median)
+    line = rf"^  {first.label} +{middle} "
     one = report_with([first])
     assert all(re.search(line, printed(one, width), re.MULTILINE) for width in (80, 100, 120, 200))
     long = printed(report_with([replace(first, name=f"{MODEL} {'long ' * 30}text")]), 80)
-    assert max(map(len, long.splitlines())) <= 80 and f"{first.summary['p50_ms'].median:.3f}" in long
+    assert max(map(len, long.splitlines())) <= 80 and middle in long
+
+
+@pytest.mark.parametrize(("milliseconds", "shown"), [(0.003, "3.00"), (0.01234, "12.3"), (0.2, "200"), (12, "12,000")])
+def test_latencies_are_microseconds_of_three_digits(milliseconds, shown):
+    assert (METRICS["p50_ms"].show(milliseconds), METRICS["p50_ms"].unit) == (shown, "µs")
 
 
 def test_names_of_models_are_not_read_as_markup():
@@ -467,6 +474,41 @@ def test_every_view_begins_with_what_to_ship_and_what_it_costs(report, sentence,
     if view is as_page:
         first = next(line for line in shown.splitlines() if line.startswith("Ship"))
     assert first.replace("\\", "").strip("*").startswith(sentence)
+
+
+def in_native_engine(rate: float) -> Outcome:
+    made = configuration(random.Random(7), "text", "int8", rate)
+    name = made.name.replace(" cpu ", " cpu native ")
+    return replace(made, name=name, engine="native", versions={"edge-potion": "0.2.0", "kernels": "avx2"}, nodes=None)
+
+
+def test_the_text_graph_is_shipped_by_the_engine_that_is_faster_and_the_other_is_told():
+    verdict = verdict_of(report_with([in_native_engine(700_000), replace(TEXT, engine="onnxruntime")]))
+    assert verdict.sentence.startswith("Ship: text int8 on cpu by the native engine: ")
+    rate = f"{TEXT.summary['texts_per_s_256'].median:,.0f}"
+    assert f"ONNX Runtime has {rate} texts/s with the same file" in verdict.why
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_engine_is_a_row_by_its_name(view):
+    shown = html.unescape(view(report_with([in_native_engine(700_000), replace(TEXT, engine="onnxruntime")])))
+    assert "text int8 cpu native x1" in shown and "text int8 cpu x1" in shown
+
+
+def test_a_report_of_before_there_was_an_engine_is_compared_with_onnx_runtimes_row():
+    old = report_with([TEXT])
+    new = report_with([in_native_engine(700_000), replace(TEXT, engine="onnxruntime")])
+    changes = [change for change in compare(new, old) if change.verdict != "same"]
+    assert [(change.metric, change.old, change.verdict) for change in changes] == [("status", None, "other")]
+    assert "native" in changes[0].name
+
+
+def test_an_engine_is_written_where_it_is_known():
+    new = content(report_with([in_native_engine(700_000), TEXT]))
+    assert [one.get("engine", "missing") for one in new["configurations"]] == ["native", "missing"]
+    assert report_of(new).configurations[0].engine == "native" and faults(new) == []
+    with pytest.raises(ValueError, match=r"configurations\[0\].engine is 'tvm': "):
+        report_of({**new, "configurations": [{**new["configurations"][0], "engine": "tvm"}]})
 
 
 def test_the_committed_report_says_ship_the_text_graph():
@@ -927,7 +969,17 @@ def test_reports_larger_than_any_are_not_read(tmp_path):
 def test_texts_too_long_for_every_runner_are_named(tmp_path):
     (tmp_path / "texts.txt").write_text("x" * 20_000 + "\n" + "y" * 40_000)
     with pytest.raises(InputError, match="30,000 characters on average; 4,096 texts of at most 16,384 were expected"):
-        _sentences(str(tmp_path / "texts.txt"))
+        first_texts(str(tmp_path / "texts.txt"))
+
+
+def test_texts_are_each_taken_once_in_their_order_and_few_are_repeated(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("".join(f"text {number % 5000}\n" for number in range(20_000)))
+    assert first_texts(str(file)) == [f"text {number}" for number in range(5000)]
+    file.write_text("".join(f"text {number}\n" for number in range(20_000)))
+    assert first_texts(str(file)) == [f"text {number}" for number in range(16_384)]
+    file.write_text("one\n\ntwo\none\nthree\n")
+    assert first_texts(str(file)) == (["one", "two", "three"] * 1366)[:4096]
 
 
 def test_read_report_names_what_is_not_there_or_no_report(tmp_path):

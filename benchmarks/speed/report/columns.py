@@ -14,6 +14,7 @@ __all__ = [
     "Metric",
     "Part",
     "as_megabytes",
+    "as_microseconds",
     "as_number",
     "baseline_metric",
     "batch_of",
@@ -49,6 +50,10 @@ def as_megabytes(count_bytes: float) -> str:
     return f"{count_bytes / 1e6:,.1f}"
 
 
+def as_microseconds(milliseconds: float) -> str:
+    return as_number(1000 * milliseconds)
+
+
 def as_milliseconds(seconds: float) -> str:
     return as_number(1000 * seconds)
 
@@ -59,9 +64,9 @@ def counted(count: float, word: str) -> str:
 
 
 METRICS = {
-    "p50_ms": Metric("p50", "ms", "less", as_number),
-    "p95_ms": Metric("p95", "ms", "less", as_number),
-    "p99_ms": Metric("p99", "ms", "less", as_number),
+    "p50_ms": Metric("p50", "µs", "less", as_microseconds),
+    "p95_ms": Metric("p95", "µs", "less", as_microseconds),
+    "p99_ms": Metric("p99", "µs", "less", as_microseconds),
     "first_vector_s": Metric("cold start", "ms", "less", as_milliseconds),
     "load_s": Metric("load", "ms", "less", as_milliseconds),
     "rss_first_bytes": Metric("RSS at the first vector", "MB", "less", as_megabytes),

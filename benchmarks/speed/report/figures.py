@@ -9,7 +9,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from . import plots
-from .columns import as_number, baseline_metric, batch_of
+from .columns import as_microseconds, as_number, baseline_metric, batch_of
 from .model import Outcome, Report
 from .plots import AnyRow
 from .tables import Cell, Group, Head, Line, Table
@@ -81,12 +81,12 @@ def _latency(report: Report) -> Figure | None:
     for outcome in report.measured:
         middle = outcome.median("p50_ms")
         if middle is not None and outcome.latency_quantiles_ms:
-            quantiles = {int(percentile): value for percentile, value in outcome.latency_quantiles_ms.items()}
-            strip = plots.Strip(*_heads(outcome), note=f"{as_number(middle)} ms", quantiles=quantiles)
+            quantiles = {int(percentile): 1000 * ms for percentile, ms in outcome.latency_quantiles_ms.items()}
+            strip = plots.Strip(*_heads(outcome), note=f"{as_microseconds(middle)} µs", quantiles=quantiles)
             rows.append((middle, strip))
     title, caption = (
         "Latency",
-        "Milliseconds for one text a call, logarithmic; less is better. The tick and the number are the median, the "
+        "Microseconds for one text a call, logarithmic; less is better. The tick and the number are the median, the "
         "box holds the middle half of the calls, the thick line 5 to 95 %, the thin line 1 to 99 %.",
     )
     drawn = plots.strips("latency", title, caption, _sorted(report, rows)) if rows else ""

@@ -84,7 +84,11 @@ def as_json(report: Report) -> str:
     Raises:
         ValueError: a number is none.
     """
-    return json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    content = asdict(report)
+    for configuration in content["configurations"]:
+        if configuration["engine"] is None:  # as in reports of before, which are to stay as they are
+            del configuration["engine"]
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def json_schema() -> dict[str, Any]:

@@ -109,7 +109,8 @@ def _how_to_read(report: Report) -> list[str]:
         "the tab's.",
         "* Cosines are between the vectors and the float32 reference's: 1 is the same direction.",
         '* Peers are held to the same vectors, and stray where they differ on purpose: on golden texts with "[PAD]" in '
-        "them, with unknown tokens alone, or with words of thousands of letters.",
+        "them, with unknown tokens alone, or with words of thousands of letters; static-embed-runner cuts no text, and "
+        "laghu cuts by characters first.",
         "* Ratios are taken round by round, as both ran within the same minutes: median (lowest–highest round).",
         "* Nothing that another provider would have run was timed in its place: that is *fell back*.",
         "* Every number is in report.json; its fields are described in [report.schema.json](report.schema.json).",

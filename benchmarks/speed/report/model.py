@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from .values import METRIC, Amount, Count, Direction, Flag, Number, Positive, Rates, Share, Status, Text
+from .values import METRIC, Amount, Count, Direction, Engine, Flag, Number, Positive, Rates, Share, Status, Text
 
 __all__ = [
     "FORMAT",
@@ -231,6 +231,8 @@ class Outcome:
     """Execution provider asked for: cpu, wasm, webgpu, cuda and so on."""
     threads: Positive
     """Threads it was allowed."""
+    engine: Engine | None = None
+    """What ran the graph; missing for a peer, and in a report of a time when ONNX Runtime alone did."""
     status: Status
     """measured: has numbers. absent: this machine lacks what it needs. fell back: another provider than the one asked
     for would have run it, so it was not timed. failed: did not load, did not run, or gave wrong numbers. not run: the
@@ -241,7 +243,7 @@ class Outcome:
     size_bytes: Count | None = None
     """Size of the graph file, or of a peer's model files, bytes; null where not known."""
     versions: dict[Text, Text] = field(default_factory=dict)
-    """Version of each library that took part, by its name."""
+    """Version of each library that took part, by its name; and which kernels the native engine took, as "kernels"."""
     device: Text | None = None
     """The GPU or other device, as its driver names it; null for the processor."""
     nodes: dict[Text, Count] | None = None

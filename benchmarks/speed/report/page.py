@@ -68,7 +68,7 @@ def _tiles(report: Report) -> Iterator[Tile]:
     batch = report.settings.batches[-1]
     questions = {
         f"texts_per_s_{batch}": (f"Most texts/s, {batch} a call", ""),
-        "p50_ms": ("Quickest text, p50", " ms"),
+        "p50_ms": ("Quickest text, p50", " µs"),
         "first_vector_s": ("Quickest cold start", " ms"),
         "rss_peak_bytes": ("Least memory, peak RSS", " MB"),
     }

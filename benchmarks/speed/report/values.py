@@ -6,7 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, Field, PlainValidator, Strict, WrapValidator
 
-__all__ = ["METRIC", "Amount", "Count", "Direction", "Flag", "Number", "Positive", "Rates", "Share", "Status", "Text"]
+__all__ = [
+    "METRIC",
+    "Amount",
+    "Count",
+    "Direction",
+    "Engine",
+    "Flag",
+    "Number",
+    "Positive",
+    "Rates",
+    "Share",
+    "Status",
+    "Text",
+]
 
 
 def _text(value: object) -> str:
@@ -34,4 +47,5 @@ Positive = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 Flag = Annotated[bool, Strict()]
 Rates = dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], Amount | None]
 METRIC = "^(load_s|first_vector_s|p(50|95|99)_ms|rss_(first|peak)_bytes|(texts|from_ids)_per_s_[1-9][0-9]*)$"
+Engine = Literal["native", "onnxruntime"]
 Status = Literal["measured", "absent", "fell back", "failed", "not run"]

@@ -47,6 +47,7 @@ def verdict_of(report: Report) -> Verdict:
     if len(here) > 1:
         of = f"{len(here)} configurations at {batch_of(metric)} texts a call"
         why = [f"the fastest of {of}, or within {ALIKE - 1:.0%} of it and smaller"]
+    why += [f"ONNX Runtime has {_rate(same, metric)} with the same file" for same in _in_onnx_runtime(best, here)]
     why += [
         f"{_called(best_there, several)} has {_rate(best_there, metric)}"
         for best_there in _elsewhere(fast, here, metric)
@@ -98,8 +99,9 @@ def _nothing(report: Report, ours: Sequence[Outcome]) -> Verdict:
 def _called(outcome: Outcome, several: bool) -> str:
     """text int8 on cpu"""
     form = [outcome.model if several else None, outcome.graph, outcome.precision]
+    engine = " by the native engine" if outcome.engine == "native" else ""
     threads = f", {outcome.threads} threads" if outcome.threads > 1 else ""
-    return f"{' '.join(word for word in form if word)} on {outcome.provider}{threads}"
+    return f"{' '.join(word for word in form if word)} on {outcome.provider}{engine}{threads}"
 
 
 def _rate(outcome: Outcome, metric: str) -> str:
@@ -114,6 +116,15 @@ def _costs(report: Report, best: Outcome, metric: str) -> Iterator[str]:
         yield f"{as_megabytes(best.size_bytes)} MB"
     if best.cosine:
         yield f"cosine ≥ {math.floor(best.cosine.min * 1e4) / 1e4:.4f}"
+
+
+def _in_onnx_runtime(best: Outcome, here: Sequence[Outcome]) -> Iterator[Outcome]:
+    """What runs the best one's file where there is no native engine."""
+    file = (best.model, best.graph, best.precision, best.provider, best.threads)
+    for outcome in here:
+        alike = (outcome.model, outcome.graph, outcome.precision, outcome.provider, outcome.threads) == file
+        if best.engine == "native" and outcome.engine == "onnxruntime" and alike:
+            yield outcome
 
 
 def _elsewhere(fast: Sequence[Outcome], here: Sequence[Outcome], metric: str) -> Iterator[Outcome]:

@@ -7,10 +7,10 @@ what is imported is part of what is measured. `PROTOCOL.md` tells what is in JOB
 import json
 import sys
 import time
-from itertools import cycle
 
 GOLDEN_BATCH = 64
 FEWEST_CALLS = 20  # of one text, however slow
+CLOCKED_SECONDS = 0.005  # calls between two readings of the clock, so that these cost nothing
 
 
 def answer(load):
@@ -31,16 +31,19 @@ class Library:
     """A library whose model is loaded.
 
     Attributes:
-        encode: vectors (B, D) of B texts.
+        encode: vectors (B, D) of a list of B texts.
+        one: the vector of a text, as who has one alone asks for it; by default that of a list of one.
         from_ids: the same from what `form` makes of B rows of token ids; None where it takes none.
         nodes: graph nodes by the provider that runs them; None where it does not tell.
         load_s: seconds that the model took, without imports.
         packages: those whose versions the answer tells.
+        kernels: which it took for this processor; None where it does not tell.
     """
 
-    def __init__(self, encode, load_s, packages, *, from_ids=None, form=list, nodes=None):
+    def __init__(self, encode, load_s, packages, *, one=None, from_ids=None, form=list, nodes=None, kernels=None):
         self.encode, self.load_s, self.packages = encode, load_s, packages
-        self.from_ids, self.form, self.nodes = from_ids, form, nodes
+        self.one = one or (lambda text: encode([text]))
+        self.from_ids, self.form, self.nodes, self.kernels = from_ids, form, nodes, kernels
 
 
 class Unable(Exception):
@@ -53,21 +56,21 @@ class Unable(Exception):
 
 def measured(job, library, start):
     """The answer for a library; `start`: its process's peak memory before."""
-    library.encode([job["first"]])
+    library.one(job["first"])
     first_ns = time.monotonic_ns()  # the clock that the job was started by
     rss_first = peak_rss()
-    texts = read(job["texts"])
-    latency_ms = latencies(library.encode, texts, job)
+    texts = Turn(read(job["texts"]))
+    latency_ms = latencies(library.one, texts, job)
     one_a_second = 1000 * len(latency_ms) / sum(latency_ms)
-    throughput = {str(batch): rate for batch, rate in rates(library.encode, texts, job, one_a_second)}
+    throughput = {str(batch): rate for batch, rate in rates(library.encode, texts, job, one_a_second, one=library.one)}
     from_ids = {}
     if library.from_ids:
-        rows = rates(library.from_ids, read(job["ids"]), job, one_a_second, library.form)
+        rows = rates(library.from_ids, Turn(read(job["ids"])), job, one_a_second, library.form)
         from_ids = {str(batch): rate for batch, rate in rows}
     rss_peak = peak_rss()  # the golden texts are longer than what anyone embeds
     dims = golden_vectors(library.encode, job) if job["golden"] else None
     return {
-        "versions": versions(library.packages),
+        "versions": versions(library.packages) | ({"kernels": library.kernels} if library.kernels else {}),
         "device": None,
         "nodes": library.nodes,
         "load_s": library.load_s,
@@ -95,15 +98,36 @@ def golden_vectors(encode, job):
     return list(vectors.shape)
 
 
-def latencies(encode, texts, job):
-    """Milliseconds of each call with one text, after the warm-up."""
-    singles = ([text] for text in cycle(texts))
+class Turn:
+    """Items in their order, from the first again after the last.
+
+    Each measurement goes on where the one before stopped: a library that remembers words, or texts, is not asked for
+    those that it has just seen.
+    """
+
+    def __init__(self, items):
+        self.items, self.at = items, 0
+
+    def __len__(self):
+        return len(self.items)
+
+    def next(self, count):
+        """The next `count` of them; what is left at the end and is fewer, is passed over."""
+        if self.at + count > len(self.items):
+            self.at = 0
+        self.at += count
+        return self.items[self.at - count : self.at]
+
+
+def latencies(one, texts, job):
+    """Milliseconds of each call with one text, after the warm-up, less what the clock takes."""
+    clock = clock_seconds()
 
     def seconds():
-        single = next(singles)
+        (text,) = texts.next(1)
         begin = time.perf_counter()
-        encode(single)
-        return time.perf_counter() - begin
+        one(text)
+        return max(time.perf_counter() - begin - clock, 1e-9)
 
     calls = warm = timed = 0
     while (calls < job["warmup_calls"] or warm < job["warmup_seconds"]) and warm < job["most_seconds"]:
@@ -116,24 +140,42 @@ def latencies(encode, texts, job):
     return [1000 * second for second in taken]
 
 
-def rates(encode, items, job, rate, form=list):
-    """(batch, texts/s) for each batch size; None where one call would take too long, judged by the `rate` before.
+def clock_seconds():
+    """What lies between two readings of the clock with nothing between them: the median."""
+    taken = []
+    for _ in range(1001):
+        begin = time.perf_counter()
+        taken.append(time.perf_counter() - begin)
+    return sorted(taken)[len(taken) // 2]
 
-    `form` makes of a list of items what `encode` takes, before the clock runs.
+
+def rates(encode, items, job, rate, form=list, one=None):
+    """(batch, texts/s) for each batch size; None where one call would take too long, judged by the `rate` before, or
+    there are not so many.
+
+    `form` makes of a list of items what `encode` takes, while the clock stands; which is read once in many calls.
+    `one` is called with an item by itself, where it is given.
     """
     for batch in job["batches"]:
-        if batch / rate > job["most_seconds"]:
+        if batch / rate > job["most_seconds"] or batch > len(items):
             yield batch, None
             continue
-        chunks = [form(items[at : at + batch]) for at in range(0, len(items) - batch + 1, batch)]
-        encode(chunks[0])
-        calls, begin, seconds = 0, time.perf_counter(), 0.0
+        call, made = (one, first_of) if one and batch == 1 else (encode, form)
+        call(made(items.next(batch)))
+        calls, seconds = 0, 0.0
         while seconds < job["batch_seconds"] or calls < 2:
-            encode(chunks[calls % len(chunks)])
-            calls += 1
-            seconds = time.perf_counter() - begin
+            chunks = [made(items.next(batch)) for _ in range(max(1, int(CLOCKED_SECONDS * rate / batch)))]
+            begin = time.perf_counter()
+            for chunk in chunks:
+                call(chunk)
+            seconds += time.perf_counter() - begin
+            calls += len(chunks)
         rate = calls * batch / seconds
         yield batch, rate
+
+
+def first_of(items):
+    return items[0]
 
 
 def timed(load):

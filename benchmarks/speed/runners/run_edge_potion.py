@@ -10,13 +10,14 @@ from measure import Library, Unable, answer, timed
 def load(job):
     """The library, its model loaded."""
     sys.path.append(job["package"])  # after the environment's own packages
-    import onnxruntime  # noqa: F401 - its import is no part of the load
+    if job["engine"] == "onnxruntime":
+        import onnxruntime  # noqa: F401 - its import is no part of the load
 
     from edge_potion import EdgeModel
     from edge_potion.errors import FallBackError, ProviderError
 
     def open_model():
-        wanted = {key: job[key] for key in ("provider", "precision", "graph", "threads")}
+        wanted = {key: job[key] for key in ("provider", "precision", "graph", "threads", "engine")}
         try:
             return EdgeModel.from_pretrained(job["folder"], **wanted)
         except FallBackError as reason:
@@ -26,6 +27,13 @@ def load(job):
 
     model, load_s = timed(open_model)
 
+    packages = ["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tokenizers", "numpy"]
+    kernels = None
+    if model.engine == "native":
+        from edge_potion.engine import kernels as kernels_here
+
+        packages, kernels = ["edge-potion", "numpy"], kernels_here()
+
     def form(rows):
         from edge_potion import TokenIds
 
@@ -33,11 +41,13 @@ def load(job):
 
     return Library(
         encode=model.encode,
+        one=model.encode,
         from_ids=None if job["graph"] == "text" else lambda ids: model.encode_ids(ids, batch_size=len(ids.lengths)),
         form=form,
         nodes={name: list(nodes) for name, nodes in model.ran_on.items()} or None,
         load_s=load_s,
-        packages=["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tokenizers", "numpy"],
+        packages=packages,
+        kernels=kernels,
     )
 
 

@@ -33,6 +33,7 @@ def load(job):
         raise Unable("failed", f"it runs at {model.edge_model.precision}")
     return Library(
         encode=model.embed_documents,
+        one=model.embed_query,
         load_s=load_s,
         packages=["langchain-core", "onnxruntime", "tokenizers", "numpy"],
     )

@@ -26,6 +26,7 @@ def load(job):
 
     return Library(
         encode=lambda texts: model.encode(texts, use_multiprocessing=False),
+        one=model.encode,  # which starts no process for less than 10,000 texts
         from_ids=from_ids,
         load_s=load_s,
         packages=["model2vec", "tokenizers", "numpy"],

@@ -36,6 +36,7 @@ def load(job):
     model, load_s = timed(lambda: SentenceTransformer(job["folder"], device="cpu"))
     return Library(
         encode=lambda texts: model.encode(texts, batch_size=len(texts), show_progress_bar=False),
+        one=lambda text: model.encode(text, show_progress_bar=False),
         load_s=load_s,
         packages=["sentence-transformers", "transformers", "torch", "tokenizers"],
     )
