@@ -10,6 +10,7 @@
 # make test   set up everything the tests need, lint, and run the test suite
 # make native-everywhere  build the engine for other processors and systems, run it there, and compare the bits
 # make wheel      build the wheel of this system into dist/
+# make wasm   build the engine as WebAssembly into js/dist, for the npm package and the examples that use it
 # make browser   install headless Chromium, without which the tests of pages are skipped
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser wasm environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -51,6 +52,15 @@ test-slow: environments
 browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium; }
+
+# By clang and the C library of WASI, from Debian's packages.
+WASM_PACKAGES := cmake ninja-build clang lld wasi-libc libc++-14-dev-wasm32 libclang-rt-14-dev-wasm32
+wasm:
+	@dpkg -s $(WASM_PACKAGES) > /dev/null 2>&1 || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(WASM_PACKAGES); }
+	cmake -S native -B build/native/wasm32 -G Ninja -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/native/toolchains/wasm32.cmake
+	cmake --build build/native/wasm32 --target edge_potion
+	install -D -m 644 build/native/wasm32/edge_potion.wasm js/dist/edge_potion.wasm
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
