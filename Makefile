@@ -12,6 +12,7 @@
 # make wheel      build the wheel of this system into dist/
 # make wasm   build the engine as WebAssembly into js/dist, for the npm package and the examples that use it
 # make browser   install headless Chromium, without which the tests of pages are skipped
+# make emulator  install QEMU, without which the engine's tests on an old processor are skipped
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,7 +23,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser wasm environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: native-everywhere wheel demo minilm built-in check test test-slow browser wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -61,11 +62,15 @@ wasm:
 	cmake -S native -B build/native/wasm32 -G Ninja -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/native/toolchains/wasm32.cmake
 	cmake --build build/native/wasm32 --target edge_potion
 	install -D -m 644 build/native/wasm32/edge_potion.wasm js/dist/edge_potion.wasm
+
+# An emulator of older processors, without which the tests of the engine on one are skipped.
+emulator:
+	@command -v qemu-x86_64 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends qemu-user; }
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
 CROSS := cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu g++-mingw-w64-x86-64 qemu-user wine wine64
-native-everywhere:
+native-everywhere: wasm
 	@dpkg --status $(CROSS) >/dev/null 2>&1 || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(CROSS); }
 	$(PYTHON) native/everywhere.py
