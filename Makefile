@@ -42,7 +42,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --duratio
 check: lint
 	$(PYTEST) -m "not peers and not browser and not slow"
 
-test: lint environments
+test: lint environments wasm
 	$(PYTEST)
 
 test-slow: environments
@@ -86,7 +86,7 @@ wheel:
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters
+	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters tests/js/package.json
 
 lint: setup
 	$(BIN)/ruff check .
