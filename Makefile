@@ -11,7 +11,9 @@
 # make fuzz  fuzz the engine's file reader, then what it does with texts, for MINUTES each (30)
 # make native-everywhere  build the engine for other processors and systems, run it there, and compare the bits
 # make wheel      build the wheel of this system into dist/
+# make wasm   build the engine as WebAssembly into js/dist, for the npm package and the examples that use it
 # make browser   install headless Chromium, without which the tests of pages are skipped
+# make emulator  install QEMU, without which the engine's tests on an old processor are skipped
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,7 +24,7 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
-.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -41,7 +43,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --duratio
 check: lint
 	$(PYTEST) -m "not peers and not browser and not slow"
 
-test: lint environments
+test: lint environments wasm
 	$(PYTEST)
 
 test-slow: environments
@@ -52,6 +54,19 @@ test-slow: environments
 browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium; }
+
+# By clang and the C library of WASI, from Debian's packages.
+WASM_PACKAGES := cmake ninja-build clang lld wasi-libc libc++-14-dev-wasm32 libclang-rt-14-dev-wasm32
+wasm:
+	@dpkg -s $(WASM_PACKAGES) > /dev/null 2>&1 || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(WASM_PACKAGES); }
+	cmake -S native -B build/native/wasm32 -G Ninja -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/native/toolchains/wasm32.cmake
+	cmake --build build/native/wasm32 --target edge_potion
+	install -D -m 644 build/native/wasm32/edge_potion.wasm js/dist/edge_potion.wasm
+
+# An emulator of older processors, without which the tests of the engine on one are skipped.
+emulator:
+	@command -v qemu-x86_64 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends qemu-user; }
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Needs clang. What is found ends the run and lies in build/fuzz; what was learned there, the next run begins with.
@@ -76,7 +91,7 @@ fuzz-file fuzz-texts: fuzz-%: setup
 
 # Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
 CROSS := cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu g++-mingw-w64-x86-64 qemu-user wine wine64
-native-everywhere:
+native-everywhere: wasm
 	@dpkg --status $(CROSS) >/dev/null 2>&1 || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(CROSS); }
 	$(PYTHON) native/everywhere.py
@@ -92,7 +107,7 @@ wheel:
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters
+	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters tests/js/package.json
 
 lint: setup
 	$(BIN)/ruff check .

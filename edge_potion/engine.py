@@ -60,7 +60,7 @@ def absent() -> str | None:
         return None
     if _files():
         return f"{_files()[0]} cannot be loaded: it is of another system or version; install edge-potion again"
-    return "it was not built, as there was no C++ compiler when edge-potion was installed"
+    return "it was not built when edge-potion was installed (that takes a C++17 compiler)"
 
 
 def kernels() -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from edge_potion.engine import absent
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.golden import Golden, check_parity
 from edge_potion.manifest import write_manifest
-from edge_potion.open_model import ENGINES
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
 from edge_potion.progress import unfailing_stderr
 from edge_potion.runtime import EdgeModel
@@ -220,9 +220,9 @@ def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequen
     """Run every graph over the golden texts, on the CPU, and hold it to the oracle."""
     for graph in graphs:
         for precision in precisions:
-            for engine in ENGINES if graph == "text" and not absent() else ["onnxruntime"]:
-                runner = EdgeModel.from_pretrained(
-                    folder, provider="cpu", precision=precision, graph=graph, engine=engine
-                )
-                vectors = runner.encode(golden.texts, prompt="")
-                check_parity(golden, vectors, precision, f"{graph} at {precision} in {engine}")
+            asked = partial(EdgeModel.from_pretrained, folder, provider="cpu", precision=precision, graph=graph)
+            runners = {f"{graph} at {precision}": "onnxruntime"}
+            if graph == "text" and not absent():
+                runners[f"{graph} at {precision} in the native engine"] = "native"
+            for what, engine in runners.items():
+                check_parity(golden, asked(engine=engine).encode(golden.texts, prompt=""), precision, what)

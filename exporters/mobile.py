@@ -6,16 +6,18 @@ import io
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_potion import golden_binary
+from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import ParityError
 from edge_potion.golden import check_parity
 from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files, run_golden
 
-from .graphs import Plan
+from .graphs import Plan, file_of
 from .make_golden import golden_of
 from .ort_order import write_in_order
 
@@ -27,29 +29,25 @@ OPERATORS = "required_operators.config"
 PAGE = """\
 # For phones and boards
 
-Every `.ort` file is a graph of `onnx/` in the format that a minimal build of ONNX Runtime loads, optimized for ARM;
-each was run on the golden texts before it was written. `{fixed}*` take one text of at most {max_tokens} tokens:
-`input_ids` and `attention_mask` int32 (1, {max_tokens}), filled up with any id where the mask is 0.
+**Ship one file**, the first that fits. Paths are from the bundle's folder.
 
-| file | MB |
-|---|---:|
-{sizes}
+| for | ship | MB |
+|---|---|---:|
+{choices}
 
-An app needs one `.ort` file. {choice}
+These are {smallest}{others}. `fixed*` take one text: `input_ids` and `attention_mask`
+int32 (1, {max_tokens}), filled up with any id where the mask is 0. onnxruntime {version}'s mobile usability checker
+says of NNAPI (Android) and CoreML (iOS): {verdict}.
 
-`{operators}` lists the operators and types that all of them need. A build of ONNX Runtime that has no others:
+How to call each, in Kotlin, Swift, C and C++: <{guide}>
+
+Beside them, not to ship: `golden.bin` holds texts and the vectors that they should have, for a check on the device
+without JSON. Every `.ort` file was held to them before it was written, and `edge-potion verify` does it again.
+`mobile/{operators}` lists the operators and types that the `.ort` files need. A build of ONNX
+Runtime that has no others:
 
     ./build.sh --config MinSizeRel --minimal_build --disable_exceptions --disable_ml_ops \\
         --include_ops_by_config {operators} --enable_reduced_operator_type_support
-
-`../golden.bin` is for a check on the device, without JSON: texts, the vectors that they should have, and by how much a
-vector may stray. `edge-potion verify` does that check for every `.ort` file here.
-
-What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) and CoreML (iOS):
-
-| graph | verdict |
-|---|---|
-{verdicts}
 
 {details}
 
@@ -62,14 +60,18 @@ What onnxruntime {version}'s mobile usability checker says of NNAPI (Android) an
 ```
 """
 
-TEXT_CHOICE = (
-    "Take `text*.ort`, which starts from text; `_quantized` is the smallest. The others are for apps that have a "
-    "tokenizer already, and `fixed*` for NNAPI or CoreML, where the table at the end says that they are worth trying."
+# What the app runs a model by, from the least of it to the most, and the kind of file that is all it needs.
+CHOICES = (
+    ("text", "the native engine: 0.2 MB of code, and nothing else", "onnx"),
+    ("text", "ONNX Runtime", "onnx"),
+    ("text", "a minimal build of ONNX Runtime", "ort"),
+    ("bag", "the same, and your own tokenizer: ids of one text after another", "ort"),
+    ("tokens", "the same, and your own tokenizer: ids padded to a grid", "ort"),
+    (FIXED, "your own tokenizer, and NNAPI or CoreML, which want a fixed shape", "onnx"),
+    (FIXED, "the same in a minimal build", "ort"),
 )
-IDS_CHOICE = (
-    "These start from token ids, so the app needs the tokenizer too; `_quantized` is the smallest. `fixed*` is for "
-    "NNAPI or CoreML, where the table at the end says that they are worth trying."
-)
+OTHER_PRECISIONS = {"float16": "files with `_fp16` are float16", "float32": "files without a suffix are float32"}
+GUIDE = "https://github.com/edge-potion/edge-potion/blob/main/docs/run-anywhere.md#on-a-phone-or-a-board"
 
 
 def write_mobile(folder: Path, plan: Plan) -> None:
@@ -107,28 +109,46 @@ def write_mobile(folder: Path, plan: Plan) -> None:
     for held in converted:
         write_in_order(held.file)
         _hold_to_oracle(held, plan)
-    sizes = {file.name: file.stat().st_size for file in sorted(out.iterdir())}
+    smallest, *others = [precision for precision in PRECISIONS if precision in plan.precisions]
     page = PAGE.format(
-        fixed=FIXED,
+        choices="\n".join(_choices(folder, plan, smallest)),
+        smallest=smallest,
+        others="".join(f"; {OTHER_PRECISIONS[each]}" for each in others),
         max_tokens=plan.fixed_tokens,
         operators=OPERATORS,
-        choice=TEXT_CHOICE if "text" in plan.graphs else IDS_CHOICE,
+        verdict=_verdict_on_all(verdicts),
+        guide=GUIDE,
         format="\n".join((golden_binary.__doc__ or "").strip().splitlines()[2:]),
         version=onnxruntime.__version__,
-        sizes="\n".join(f"| `{name}` | {size / 1e6:.2f} |" for name, size in sizes.items()),
-        verdicts="\n".join(f"| `{name}` | {verdict.summary} |" for name, verdict in verdicts.items()),
         details=DETAILS,
         output="\n\n".join(f"`{name}`:\n\n{verdict.details}" for name, verdict in verdicts.items()),
     )
     (out / "README.md").write_text(page, encoding="utf-8")
 
 
+def _choices(folder: Path, plan: Plan, precision: str) -> Iterator[str]:
+    """Rows of the table: what an app runs it by, its file, and the size of that."""
+    for graph, by, kind in CHOICES:
+        if graph in plan.graphs:
+            file = folder / file_of(graph, precision)
+            if kind == "ort":
+                file = folder / MOBILE / f"{file.stem}.ort"
+            yield f"| {by} | `{file.relative_to(folder).as_posix()}` | {file.stat().st_size / 1e6:.2f} |"
+
+
 @dataclass(frozen=True)
 class _Verdict:
-    """Of one graph: in a few words, and in the checker's own, as a block of Markdown."""
+    """Of one graph: whether NNAPI or CoreML are worth trying, and the checker's own words, as a block of Markdown."""
 
-    summary: str
+    worth_trying: bool
     details: str
+
+
+def _verdict_on_all(verdicts: Mapping[str, _Verdict]) -> str:
+    named = [f"`{name}`" for name, verdict in verdicts.items() if verdict.worth_trying]
+    if not named:
+        return "use the CPU provider for every graph here"
+    return f"worth trying for {', '.join(named)}; use the CPU provider for the others"
 
 
 def _verdict(file: Path) -> _Verdict:
@@ -141,8 +161,7 @@ def _verdict(file: Path) -> _Verdict:
     with redirect_stdout(output):
         worth_trying = analyze_model(file, skip_optimize=False, logger=logger)
     lines = [line.rstrip().replace(str(file), file.name) for line in output.getvalue().splitlines() if line.strip()]
-    summary = "NNAPI or CoreML may be worth trying" if worth_trying else "use the CPU provider"
-    return _Verdict(summary, "\n".join(f"    {line}" for line in lines))
+    return _Verdict(worth_trying, "\n".join(f"    {line}" for line in lines))
 
 
 def _hold_to_oracle(held: OrtFile, plan: Plan) -> None:

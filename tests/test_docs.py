@@ -18,11 +18,18 @@ from edge_potion.cli import app
 CHECKOUT = Path(__file__).parent.parent
 PAGES = sorted(
     path.relative_to(CHECKOUT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "examples/*/*.md", "benchmarks/**/PROTOCOL.md", ".github/**/*.yml")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "examples/*/*.md",
+        "js/*.md",
+        "benchmarks/**/PROTOCOL.md",
+        ".github/**/*.yml",
+    )
     for path in CHECKOUT.glob(pattern)
     if "node_modules" not in path.parts
 )
-ROOMS = ("edge_potion", "trainer", "exporters", "benchmarks", "native")
+ROOMS = ("edge_potion", "trainer", "exporters", "benchmarks", "native", "js")
 UNTOLD = ("__init__.py", "py.typed", "ruff.toml")  # of a room; what its header or `Walls` says
 OURS = re.compile(
     r"https://(?:github\.com/edge-potion/edge-potion/(?:blob|tree|raw)|raw\.githubusercontent\.com/edge-potion/edge-potion)/main/"

@@ -4,8 +4,8 @@
 
 builds those named, or all that there is a runner for (Node's where Node is). A NAME is that of a file
 `runners/run_NAME.py`, or the path of any other script with a header as PEP 723 describes it, or of a folder of such
-scripts, which share one. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what they hold, and may be
-deleted at any time.
+scripts, which share one, or of a package.json. They lie in the user's cache (EDGE_POTION_CACHE moves it), keyed by what
+they hold, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def build(name: str) -> Path:
         folder.mkdir(parents=True)
     except OSError as failure:
         raise InputError(f"cannot write the cache {folder} ({failure}); set EDGE_POTION_CACHE") from failure
-    if name in PACKAGES:
-        shutil.copy(PACKAGES[name], folder)
+    if node := _package_json(name):
+        shutil.copy(node, folder)
         commands = [[_node("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]]
     else:
         pip = [str(_python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
@@ -174,7 +174,7 @@ def _same(file: Path, copy: Path) -> bool:
 
 def environment_folder(name: str) -> Path:
     """Where the environment is, or would be: another one where its header, or this Python, is another."""
-    node = PACKAGES.get(name)
+    node = _package_json(name)
     content = node.read_text(encoding="utf-8") if node else f"{sys.version} {dependencies(name)}"
     return cache_folder() / "benchmark" / f"{Path(name).stem}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
@@ -194,6 +194,11 @@ def dependencies(name: str) -> list[str]:
     lines = header["content"].splitlines()
     content = tomllib.loads("\n".join(line.removeprefix("#").removeprefix(" ") for line in lines))
     return list(content["dependencies"])
+
+
+def _package_json(name: str) -> Path | None:
+    """Of an environment of Node's packages, the file that names them."""
+    return PACKAGES.get(name) or (Path(name) if Path(name).name == "package.json" else None)
 
 
 def _script(name: str) -> Path:

@@ -4,7 +4,8 @@
 
 Speed: strings in, vectors out, at 1, 32, 256 and 1,024 texts a call; also with the engine's plain loops, which is what
 a processor without AVX2 runs, and with two threads. Start: from starting a process to its first vector, and how much of
-that is Python's and numpy's. Memory: of eight processes at once, beyond that of Python, numpy and the texts.
+that is Python's and numpy's. Memory: of eight processes at once, beyond that of Python, numpy and the texts. Limits: of
+the engine in C alone, a byte of tokenizing and a row of pooling, beside reading those rows (native/tests/limits.cpp).
 
 Each contestant runs in a process of its own, on one pinned core (of two threads: on two), once a round, there and back;
 a ratio is taken round by round. Other work on the machine falsifies all of it: run it alone. Seven minutes.
@@ -47,6 +48,8 @@ PEERS = (
     *("model2vec float32", "fastembed static float32", "laghu float32", "static-embed-runner float32"),
     "tokie and numpy float32",
 )
+KERNELS = ("scalar", "avx2", "avx512-vnni", "neon")
+NATIVE_SOURCES = Path(__file__).parents[2] / "native"  # in a checkout
 PLAIN_LOOPS = ("env", "EDGE_POTION_KERNELS=scalar")
 BATCHES = (1, 32, 256, 1024)
 SHARED_BATCHES = (1024, 8192)  # texts a call of two threads: who has fewer needs no second
@@ -122,6 +125,7 @@ def measured(bundle: Bundle, texts: Sequence[str], rounds: int, effort: Effort) 
         processes = _processes(bundle, setting)
         starts = _cold_starts(processes, texts[0], jobs.common["texts"], STARTS * rounds)
         memory = _memory(processes, texts[0], jobs.common["texts"])
+        limits = _limits(bundle, texts, Path(scratch))
     return {
         "machine": {"cpu": cpu_name(), "cores": core_count(), "system": system_name()},
         "python": platform.python_version(),
@@ -134,6 +138,7 @@ def measured(bundle: Bundle, texts: Sequence[str], rounds: int, effort: Effort) 
         "first_vector_ms": {name: _spread(some) for name, some in starts.items()},
         "processes": PROCESSES,
         "memory_mb": memory,
+        "limits_ns": limits,
     }
 
 
@@ -251,6 +256,31 @@ def _rollup(pid: int) -> dict[str, float]:
     """MB by the names of /proc/PID/smaps_rollup."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
     return {name: 1024 * int(size) / 1e6 for name, size, _ in (line.replace(":", "").split() for line in lines)}
+
+
+def _limits(bundle: Bundle, texts: Sequence[str], scratch: Path) -> dict[str, dict[str, float]]:
+    """Nanoseconds of each part of the work in C, by the kernels that this processor has."""
+    _say("limits: building")
+    build, lines = scratch / "native", scratch / "lines.txt"
+    lines.write_text("".join(f"{' '.join(text.split())}\n" for text in texts), encoding="utf-8")
+    for command in (["-S", str(NATIVE_SOURCES), "-B", str(build), "-DEP_TESTS=ON"], ["--build", str(build)]):
+        subprocess.run(["cmake", *command], check=True, capture_output=True)
+    model = bundle.graphs["text", bundle.precisions[0]]
+    found = {}
+    for kernels in KERNELS:
+        _say(f"limits: {kernels}")
+        with pinned(1):
+            command = ["env", f"EDGE_POTION_KERNELS={kernels}", str(build / "limits"), str(model), str(lines)]
+            said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+        first, _, *rows = said.splitlines()
+        if first.split()[0] == kernels:  # or it has none of that name, and took others
+            found[kernels] = {name.strip(): float(numbers.split()[1]) for name, numbers in map(_parted, rows)}
+    return found
+
+
+def _parted(row: str) -> tuple[str, str]:
+    """A row's name, and its numbers."""
+    return row[:28], row[28:]
 
 
 def _us(answers: Sequence[Mapping[str, Any]], batch: str) -> list[float]:

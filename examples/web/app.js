@@ -12,7 +12,8 @@ const results = new Results(at("results"), at("query"));
 const waiting = new Map();
 let sent = 0;
 let broken = null; // why the worker answers nothing any more
-let opened = null; // {name, lines} of the file that is searched
+let running = null; // the engine's name
+let opened = null; // {file, ideas, lines}: the file that is searched
 let newestSearch = 0;
 let newestOpen = 0;
 let idleState = "Ready for a text.";
@@ -61,13 +62,12 @@ function showProgress({ done, all, share }) {
   at("file-note").textContent = `${number(done)} of ${lines(all)} read`;
 }
 
+/** How the page begins: by the engine that its address names, as in ?engine=onnxruntime-web. */
 async function load() {
-  const start = performance.now();
+  at("engine").value = new URLSearchParams(location.search).get("engine") ?? at("engine").value;
   try {
-    const { bytes } = await ask("load");
-    const took = number(performance.now() - start);
-    at("fact-model").textContent = `Model ${number(bytes / 1e6, 1)} MB, ready in ${took} ms`;
-    at("check").disabled = false;
+    await use(at("engine").value);
+    at("check").disabled = at("engine").disabled = false;
     if (!newestOpen) {
       showBusy(false);
       showState(idleState);
@@ -79,6 +79,30 @@ async function load() {
     idleState = "There is no model to search with.";
     showState(idleState);
   }
+}
+
+async function use(engine) {
+  const start = performance.now();
+  const { bytes } = await ask("load", { engine });
+  const took = number(performance.now() - start);
+  at("fact-model").textContent = `Model ${number(bytes / 1e6, 1)} MB, ready in ${took} ms`;
+  running = engine;
+}
+
+/** Takes the engine that was chosen, and reads the open file again, so that its lines a second can be compared. */
+async function change() {
+  at("error").hidden = true;
+  at("engine").disabled = true;
+  try {
+    await use(at("engine").value);
+    at("checked").textContent = ""; // that was the other one
+    delete at("checked").dataset.passed;
+    if (opened) await open(opened.file, opened.ideas);
+  } catch (error) {
+    fail(error);
+  }
+  at("engine").value = running;
+  at("engine").disabled = false;
 }
 
 /** Reads a file; the one before stays if this one is no text, and is forgotten if another comes meanwhile. */
@@ -96,13 +120,13 @@ async function open(file, ideas = []) {
   showBusy(false);
   if (failed) fail(failed);
   if (found) {
-    opened = { name: file.name, lines: found.lines };
+    opened = { file, ideas, lines: found.lines };
     at("fact-lines").textContent = `${lines(found.lines)}, ${number(found.perSecond)} a second`;
     at("ideas").replaceChildren(...ideas.map(idea));
     at("ideas").hidden = !ideas.length;
     if (matchMedia("(pointer: fine)").matches) at("query").focus(); // elsewhere a keyboard would come up
   }
-  at("file-name").textContent = opened?.name ?? "No file yet";
+  at("file-name").textContent = opened?.file.name ?? "No file yet";
   at("file-note").textContent = opened ? lines(opened.lines) : "Drop a text file here: each line is one text.";
   if (!opened) showState(idleState);
   await search();
@@ -148,7 +172,7 @@ async function check() {
   at("checked").dataset.passed = found.passed ?? false;
   if (found.error) at("checked").textContent = `Not checked. ${found.error.message}`;
   else {
-    const seen = `${found.texts} texts, least cosine ${found.least.toFixed(5)}`;
+    const seen = `${found.texts} texts, least cosine ${found.leastCosine.toFixed(5)}`;
     at("checked").textContent = found.passed
       ? `Passed: ${seen}.`
       : `Failed: ${seen}; ${found.why}. Update the browser, or copy the model again.`;
@@ -166,6 +190,7 @@ at("unstarted").remove();
 at("query").addEventListener("input", search);
 at("sample").addEventListener("click", trySample);
 at("check").addEventListener("click", check);
+at("engine").addEventListener("change", change);
 at("stop").addEventListener("click", () => ask("stop"));
 at("file").addEventListener("change", () => {
   const [file] = at("file").files;

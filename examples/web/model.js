@@ -1,38 +1,16 @@
-// Opens the model with onnxruntime-web, and turns texts into vectors in calls of like lengths.
+// Opens the model by the engine that is asked for, and turns texts into vectors in calls of like lengths.
 import { Told } from "./errors.js";
 
-const LIBRARY = new URL("./vendor/", import.meta.url).href;
 const FILE = "model/text_quantized.onnx";
-// A call is laid out as wide as its longest text; so much fits the processor's caches beside the table.
+const ENGINES = {
+  "edge-potion": () => import("./engine.js"),
+  "onnxruntime-web": () => import("./onnxruntime.js"),
+};
+// onnxruntime-web lays out a call as wide as its longest text; so much fits the processor's caches beside the table.
 const TOKENS_A_CALL = 8192;
 const CHARACTERS_A_TOKEN = 4; // about, in English; for the size of a call alone
-// The model reads 512 tokens of a text; what lies behind would cost a kilobyte of memory a character.
+// The model reads 512 tokens of a text; what lies behind would cost onnxruntime-web a kilobyte of memory a character.
 const MOST_CHARACTERS = 43_690;
-
-/** {ort, session} of the file. */
-async function open(bytes) {
-  const ort = await import(`${LIBRARY}ort.wasm.min.mjs`).catch(() => {
-    throw new Told("onnxruntime-web is missing: put its files into vendor/, as README.md says, and reload this page.");
-  });
-  ort.env.wasm.wasmPaths = LIBRARY;
-  ort.env.wasm.numThreads = 1; // more need headers that not every web host sends, and gain little on small calls
-  try {
-    // Shapes change with every call, so a plan of memory for each would never be used again.
-    const options = { executionProviders: ["wasm"], logSeverityLevel: 3, enableMemPattern: false };
-    return { ort, session: await ort.InferenceSession.create(bytes, options) };
-  } catch (error) {
-    if (/SIMD/.test(error.message)) {
-      throw new Told("This browser's WebAssembly is too old for the model (it lacks SIMD): update the browser.");
-    }
-    if (/no available backend/.test(error.message) && !/memory|allocat/i.test(error.message)) {
-      throw new Told("onnxruntime-web cannot start: put all of its files into vendor/, as README.md says, and reload.");
-    }
-    if (/protobuf|ModelProto|deserializ|opset/i.test(error.message)) {
-      throw new Told(`${FILE} is damaged or not an ONNX file: copy it again from the model's folder, and reload.`);
-    }
-    throw error;
-  }
-}
 
 /** The bytes of the file. */
 async function download() {
@@ -59,22 +37,18 @@ function* callsOf(texts) {
 }
 
 export class Model {
-  #ort;
-  #session;
-  #last = Promise.resolve();
+  #engine;
 
-  static async load() {
+  /** By `engine`, a name in ENGINES. */
+  static async load(engine) {
     if (typeof WebAssembly === "undefined") {
       throw new Told("This browser runs no WebAssembly, which the model needs: allow it, or use another browser.");
     }
-    const bytes = await download();
+    const [bytes, { open }] = await Promise.all([download(), ENGINES[engine]()]);
     const model = new Model();
     model.bytes = bytes.length;
-    ({ ort: model.#ort, session: model.#session } = await open(bytes));
-    if (!model.#session.inputNames.includes("text")) {
-      throw new Told(`${FILE} takes no text: take the file of that name from an edge-potion bundle, and reload.`);
-    }
-    model.columns = (await model.#run([""])).length;
+    model.#engine = await open(bytes, FILE);
+    model.columns = model.#engine.columns;
     return model;
   }
 
@@ -86,29 +60,15 @@ export class Model {
     let textsDone = 0;
     let workDone = 0;
     for (const places of callsOf(texts)) {
-      const rows = await this.#run(Array.from(places, (place) => texts[place]));
-      places.forEach((place, row) => {
-        vectors.set(rows.subarray(row * this.columns, (row + 1) * this.columns), place * this.columns);
-      });
+      const rows = await this.#engine.embed(Array.from(places, (place) => fed(texts[place])));
+      places.forEach((place, row) => vectors.set(rows[row], place * this.columns));
       textsDone += places.length;
       workDone += work(places);
       await afterCall(textsDone, workDone / all);
     }
     return vectors;
   }
-
-  /** Vectors of the texts of one call; the session runs no two calls at once. */
-  #run(texts) {
-    const found = this.#last.then(() => this.#call(texts));
-    this.#last = found.catch(() => {});
-    return found;
-  }
-
-  async #call(texts) {
-    // NUL parts texts, so none may be inside one.
-    const joined = texts.map((text) => text.slice(0, MOST_CHARACTERS).replaceAll("\0", "")).join("\0");
-    const bytes = new TextEncoder().encode(joined);
-    const text = new this.#ort.Tensor("uint8", bytes, [bytes.length]);
-    return (await this.#session.run({ text })).sentence_embedding.data;
-  }
 }
+
+/** What the model is given of a text; NUL is no part of one. */
+const fed = (text) => text.slice(0, MOST_CHARACTERS).replaceAll("\0", "");

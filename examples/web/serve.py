@@ -1,4 +1,4 @@
-"""Serves the page, a model and onnxruntime-web to this machine alone, or copies them for any web host."""
+"""Serves the page, its engines and a model to this machine alone, or copies them for any web host."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+CHECKOUT = HERE.parents[1]
+PACKAGE, ORT = HERE / "node_modules" / "edge-potion", HERE / "node_modules" / "onnxruntime-web" / "dist"
 VENDOR = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+WHERE_FROM = {
+    "edge-potion": "build it with make wasm in a checkout, or name edge-potion's npm package with --package",
+    "model": "make it with: edge-potion export MODEL --quantize int8 --out BUNDLE, and name it with --bundle",
+    "vendor": "run npm install in examples/web, or name onnxruntime-web's dist folder with --ort",
+}
 SERVICE_WORKER, VERSION = "sw.js", "by hand: 1"
 
 
@@ -43,13 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--bundle", type=Path, metavar="FOLDER", help="of edge-potion export; by default the built-in")
-    parser.add_argument(
-        "--ort", type=Path, metavar="FOLDER", default=HERE / "node_modules" / "onnxruntime-web" / "dist"
-    )
+    parser.add_argument("--package", type=Path, metavar="FOLDER", help="edge-potion's npm package, unpacked")
+    parser.add_argument("--ort", type=Path, metavar="FOLDER", help="onnxruntime-web's dist, for the switch")
     parser.add_argument("--copy", type=Path, metavar="OUT", help="write a folder for any web host, and serve nothing")
     asked = parser.parse_args()
     try:
-        files = files_of(asked.bundle, asked.ort)
+        files = files_of(asked.bundle, asked.package, asked.ort)
         if asked.copy:
             copy(files, asked.copy)
         else:
@@ -58,29 +64,31 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def files_of(bundle: Path | None, ort: Path) -> dict[str, Path]:
+def files_of(bundle: Path | None, package: Path | None, ort: Path | None) -> dict[str, Path]:
     """The page's files by their addresses. There are no others, so no address leads out of them."""
-    package = HERE.parents[1] / "edge_potion"
-    if not package.is_dir():
+    python = CHECKOUT / "edge_potion"
+    if not python.is_dir():
         found = find_spec("edge_potion")
         if found is None or found.origin is None:
             raise OSError("edge-potion is not here: pip install edge-potion, or run this in a checkout")
-        package = Path(found.origin).parent
-    bundle = bundle or package / "models" / "potion-256d-minilm"
+        python = Path(found.origin).parent
+    bundle = bundle or python / "models" / "potion-256d-minilm"
+    package = package or (PACKAGE if PACKAGE.exists() else CHECKOUT / "js")
     own = [file for file in HERE.iterdir() if file.suffix in {".css", ".html", ".js", ".svg", ".webmanifest"}]
+    scripts = [*(package / "src").glob("*.js"), package / "src" / "index.js"]
     files = {
         **{file.name: file for file in sorted(own)},
-        **{f"vendor/{name}": ort / name for name in VENDOR},
+        **{f"edge-potion/src/{file.name}": file for file in sorted(set(scripts))},
+        "edge-potion/dist/edge_potion.wasm": package / "dist" / "edge_potion.wasm",
+        # The page does without the other engine, and tells who asks for it what is missing.
+        **{f"vendor/{name}": (ort or ORT) / name for name in VENDOR if ort or ORT.is_dir()},
         "model/text_quantized.onnx": bundle / "onnx" / "text_quantized.onnx",
         "model/golden.json": bundle / "golden.json",
-        "sample.txt": package / "samples" / "sentences.txt",
+        "sample.txt": python / "samples" / "sentences.txt",
     }
     for address, file in files.items():
         if not file.is_file():
-            do = "run npm install in examples/web, or name onnxruntime-web's dist folder with --ort"
-            if not address.startswith("vendor/"):
-                do = "make it with: edge-potion export MODEL --quantize int8 --out BUNDLE, and name it with --bundle"
-            raise OSError(f"{file} is missing; {do}")
+            raise OSError(f"{file} is missing; {WHERE_FROM.get(address.split('/')[0], 'copy the page again')}")
     return files
 
 

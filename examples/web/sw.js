@@ -1,13 +1,17 @@
-// The service worker: keeps every file of the page in a cache of this version, and answers from it first.
+// The service worker: keeps every file of the page in a cache of this version, and answers from it first. The other
+// engine is large, and kept once it has been asked for.
 
 // serve.py writes a digest of all files here. Without it, change this by hand whenever a file changes.
 const VERSION = "by hand: 1";
 const OURS = `${self.registration.scope} `; // a page elsewhere on this host has caches, too
 const CACHE = `${OURS}${VERSION}`;
+const OTHER_ENGINE = `${self.registration.scope}vendor/`;
 const FILES = [
-  ...["./", "app.js", "check.js", "errors.js", "lines.js", "model.js", "offline.js", "results.js", "worker.js"],
-  ...["style.css", "icon.svg", "manifest.webmanifest", "sample.txt"],
-  ...["vendor/ort.wasm.min.mjs", "vendor/ort-wasm-simd-threaded.mjs", "vendor/ort-wasm-simd-threaded.wasm"],
+  ...["./", "app.js", "check.js", "engine.js", "errors.js", "lines.js", "model.js", "offline.js", "onnxruntime.js"],
+  ...["results.js", "worker.js", "style.css", "icon.svg", "manifest.webmanifest", "sample.txt"],
+  ...["edge-potion/src/check.js", "edge-potion/src/compile.js", "edge-potion/src/engine.js"],
+  ...["edge-potion/src/index.js", "edge-potion/src/read.js", "edge-potion/src/start_worker.js"],
+  ...["edge-potion/src/worker.js", "edge-potion/dist/edge_potion.wasm"],
   ...["model/text_quantized.onnx", "model/golden.json"],
 ];
 
@@ -26,7 +30,10 @@ async function takeOver() {
 async function answer(request) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match(request.mode === "navigate" ? "./" : request, { ignoreSearch: true });
-  return kept ?? fetch(request);
+  if (kept) return kept;
+  const fetched = await fetch(request);
+  if (fetched.ok && request.url.startsWith(OTHER_ENGINE)) await cache.put(request, fetched.clone());
+  return fetched;
 }
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));

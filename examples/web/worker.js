@@ -8,15 +8,19 @@ const SHOWN = 20;
 const SHOWN_CHARACTERS = 1000; // of a line
 const PROGRESS_MS = 100;
 
-const loading = Model.load();
-loading.catch(() => {}); // every answer that needs the model tells it
+let loading = null; // the model, from the first "load" on; every answer that needs it tells why there is none
 let lines = null; // {texts, numbers, vectors}
 let reading = new AbortController();
 let newestSearch = 0;
 
 const ANSWERS = {
-  async load() {
-    return { bytes: (await loading).bytes };
+  /** Opens the model by another engine; where that cannot be, the one before goes on. */
+  async load({ engine }) {
+    const other = Model.load(engine);
+    loading ??= other;
+    const { bytes } = await other;
+    loading = other;
+    return { bytes };
   },
 
   /** Reads a file instead of the one before; null where another came, or stop. */
@@ -76,8 +80,7 @@ const ANSWERS = {
   },
 
   async check() {
-    const model = await loading;
-    return check((texts) => model.embed(texts));
+    return check(await loading);
   },
 };
 

@@ -41,20 +41,20 @@ EP_INLINE int lowest_bit(uint64_t bits) {  // of what is not 0
 EP_INLINE double square_root(double value) { return sqrt(value); }
 
 #if defined(_M_X64)
-inline bool has_bits(int leaf, int which, uint32_t bits) {
+static inline bool has_bits(int leaf, int which, uint32_t bits) {
   int answer[4];
   __cpuidex(answer, leaf, 0);
   return (uint32_t(answer[which]) & bits) == bits;
 }
 
 // Whether the system keeps these registers between threads.
-inline bool keeps(uint64_t registers) {
+static inline bool keeps(uint64_t registers) {
   constexpr uint32_t OSXSAVE = 1u << 27;
   return has_bits(1, 2, OSXSAVE) && (_xgetbv(0) & registers) == registers;
 }
 
-inline bool has_avx2() { return keeps(0x6) && has_bits(7, 1, 1u << 3 | 1u << 5 | 1u << 8); }  // BMI1, AVX2, BMI2
-inline bool has_avx512() {  // F, DQ, BW, VL; VNNI
+static inline bool has_avx2() { return keeps(0x6) && has_bits(7, 1, 1u << 3 | 1u << 5 | 1u << 8); }  // BMI1, AVX2, BMI2
+static inline bool has_avx512() {  // F, DQ, BW, VL; VNNI
   return has_avx2() && keeps(0xE6) && has_bits(7, 1, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) && has_bits(7, 2, 1u << 11);
 }
 #endif
@@ -67,10 +67,10 @@ EP_INLINE int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }  // of
 EP_INLINE double square_root(double value) { return __builtin_sqrt(value); }
 
 #if defined(__x86_64__)
-inline bool has_avx2() {
+static inline bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
-inline bool has_avx512() {
+static inline bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t TEXTS_A_PART = 64;        // that a worker takes at a time
 constexpr size_t BYTES_A_THREAD = 32768;   // fewer are done before a worker wakes up
-constexpr int MOST_THREADS = 256;
+[[maybe_unused]] constexpr int MOST_THREADS = 256;
 
 // One worker's run over texts: the rows of a text are fetched while the next one is tokenized.
 class Run {

@@ -82,6 +82,9 @@ int main(int count, char** words) {
     for (size_t at = 0; at < all; at += TEXTS_A_CALL)
       ep_embed_texts(model, &places[at], &sizes[at], std::min(TEXTS_A_CALL, all - at), vectors.data(), EP_MODEL_LIMIT, 1);
   });
+  const double single = fastest([&] {
+    for (size_t at = 0; at < all; at++) ep_embed(model, places[at], sizes[at], vectors.data(), 1, EP_MODEL_LIMIT, 1);
+  });
   const double tokenizing = fastest([&] {
     for (size_t at = 0; at < all; at++) ep_token_ids(model, places[at], sizes[at], EP_MODEL_LIMIT, some.data(), some.size());
   });
@@ -109,6 +112,7 @@ int main(int count, char** words) {
     printf("%-28s %8.0f %8.2f %14.2f\n", what, time / double(all), time / double(parts), time * cycles / double(parts));
   };
   line("embedding, a text", embedding, all);
+  line("one text a call", single, all);
   line("tokenizing, a byte", tokenizing, bytes);
   line("pooling, a row", pooling, ids.size());
   line("reading those rows, a row", reading, ids.size());

@@ -16,8 +16,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
-
+from ..js.packed import CHROMIUM, install_package
 from ..models import CHECKOUT
 from ..peers import built_javascript
 
@@ -26,16 +25,19 @@ pytestmark = pytest.mark.browser
 PAGE = CHECKOUT / "examples" / "web"
 SERVE = PAGE / "serve.py"
 BUNDLE = CHECKOUT / "edge_potion" / "models" / "potion-256d-minilm"
+MOST_BYTES = 150_000  # that a first visit downloads, beside the model
 BREAD = "dough"  # in the line that answers "my bread did not rise"
-CHROMIUM = os.environ.get("EDGE_POTION_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `make browser`")
 
 
 @pytest.fixture(scope="module")
 def ort() -> Path:
     return built_javascript() / "node_modules" / "onnxruntime-web" / "dist"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    return install_package(tmp_path_factory.mktemp("package") / "installed")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +51,15 @@ def texts(golden) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def copied(ort, tmp_path_factory) -> Path:
+def copied(package, ort, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("web") / "copied"
-    done = serve("--ort", ort, "--copy", folder)
+    done = serve("--package", package, "--ort", ort, "--copy", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def seen(ort, golden, texts, copied, tmp_path_factory) -> dict[str, Any]:
+def seen(package, ort, golden, texts, copied, tmp_path_factory) -> dict[str, Any]:
     """What each scene of web_example.mjs saw, in one Chromium."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: `make browser`")
@@ -69,8 +71,8 @@ def seen(ort, golden, texts, copied, tmp_path_factory) -> dict[str, Any]:
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     pictures = Path(os.environ.get("EDGE_POTION_PICTURES", folder / "pictures"))
     pictures.mkdir(parents=True, exist_ok=True)
-    names = {"python": sys.executable, "serve": SERVE, "ort": ort, "altered": altered, "copied": copied}
-    job = {**names, "texts": folder / "texts.json", "pictures": pictures}
+    names = {"python": sys.executable, "serve": SERVE, "package": package, "ort": ort, "altered": altered}
+    job = {**names, "copied": copied, "texts": folder / "texts.json", "pictures": pictures}
     (folder / "job.json").write_text(json.dumps(job, default=str), encoding="utf-8")
     script = shutil.copy(
         CHECKOUT / "tests" / "examples" / "web_example.mjs", built_javascript()
@@ -99,8 +101,9 @@ def serve(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_vectors_are_those_of_python_bit_for_bit(scene, texts):
-    found = scene("vectors")
+@pytest.mark.parametrize("engine", ["edge-potion", "onnxruntime-web"])
+def test_vectors_of_both_engines_are_those_of_python_bit_for_bit(scene, texts, engine):
+    found = scene("vectors")[engine]
     session = onnxruntime.InferenceSession(BUNDLE / "onnx" / "text_quantized.onnx", providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"text": np.frombuffer("\0".join(texts).encode(), np.uint8)})
     bits = np.array(found["bits"], np.uint32).reshape(expected.shape)
@@ -108,7 +111,16 @@ def test_vectors_are_those_of_python_bit_for_bit(scene, texts):
     first, second = np.array(found["nul"], np.uint32).reshape(2, -1)
     np.testing.assert_array_equal(first, second)
     assert found["none"] == []
-    assert found["isolated"] is True
+    assert scene("vectors")["isolated"] is True
+
+
+def test_the_switch_shows_the_same_lines_by_the_other_engine_which_is_fetched_when_it_is_asked_for(scene):
+    found = scene("engines")
+    assert found["at"] == ["edge-potion", "onnxruntime-web", "onnxruntime-web"]  # at first, by hand, by address
+    assert found["askedBefore"] == 0 < found["askedAfter"]
+    assert found["first"] == found["second"] == found["third"]
+    assert found["ideas"] == 4
+    assert found["checked"].startswith("Passed: ")
 
 
 def test_the_nearest_line_is_first_of_a_dropped_file_and_of_the_sample(scene):
@@ -178,7 +190,7 @@ def test_the_check_passes_by_button_address_and_script(scene, texts):
     assert found["checked"].startswith(f"Passed: {len(texts)} texts, least cosine 0.99")
     assert found["found"]["passed"] is True
     assert found["found"]["texts"] == len(texts)
-    assert 0.995 < found["found"]["least"] <= 1
+    assert 0.995 < found["found"]["leastCosine"] <= 1
 
 
 def test_the_check_fails_on_other_vectors(scene):
@@ -189,7 +201,10 @@ def test_the_check_fails_on_other_vectors(scene):
 def test_everything_works_when_the_server_is_gone(scene, copied):
     found = scene("offline")
     files = {file.relative_to(copied).as_posix() for file in copied.rglob("*") if file.is_file()}
-    assert set(found["addresses"]) == (files - {"index.html", "sw.js"}) | {""}
+    other = {file for file in files if file.startswith("vendor/")}
+    assert len(other) == 3
+    assert set(found["addresses"]) == (files - other - {"index.html", "sw.js"}) | {""}
+    assert found["at"] == "onnxruntime-web"
     assert BREAD in found["texts"][0].lower()
     assert found["checked"].startswith("Passed: ")
 
@@ -208,9 +223,7 @@ def test_a_copy_works_on_a_plain_host_and_offers_its_newer_version(scene):
     ("lacking", "words"),
     [
         ("model", "The model is missing (404): put model/text_quantized.onnx beside this page"),
-        ("vendor", "onnxruntime-web is missing: put its files into vendor/"),
-        ("glue", "onnxruntime-web cannot start: put all of its files into vendor/"),
-        ("compiled", "onnxruntime-web cannot start: put all of its files into vendor/"),
+        ("engine", "The engine cannot start: "),
         ("worker", "This page's worker cannot run"),
     ],
 )
@@ -218,6 +231,22 @@ def test_what_is_missing_is_named_on_the_page(seen, lacking, words):
     assert "failed" not in seen["plain"], seen["plain"]["failed"]
     assert seen["plain"][lacking]["error"].startswith(words)
     assert seen["plain"][lacking]["state"] == "There is no model to search with."
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ("vendor", "onnxruntime-web is missing: put its files into vendor/"),
+        ("glue", "onnxruntime-web cannot start: put all of its files into vendor/"),
+        ("compiled", "onnxruntime-web cannot start: put all of its files into vendor/"),
+    ],
+)
+def test_without_the_other_engine_the_page_says_so_and_goes_on(seen, lacking, words):
+    assert "failed" not in seen["plain"], seen["plain"]["failed"]
+    found = seen["plain"][lacking]
+    assert found["error"].startswith(words)
+    assert found["at"] == "edge-potion"
+    assert BREAD in found["texts"][0].lower()
 
 
 def test_a_file_and_a_query_that_come_before_the_model_are_answered_with_it(scene):
@@ -236,32 +265,6 @@ def test_in_the_dark_letters_are_bright_on_dark(scene):
     assert min(letters) > 180 and max(ground) < 60
 
 
-def test_a_nan_fails_the_check():
-    if not shutil.which("node"):
-        pytest.skip("node is not installed")
-    script = """
-        import { readFileSync } from "node:fs";
-        const [code, file] = process.argv.slice(1);
-        const golden = readFileSync(file, "utf8");
-        globalThis.fetch = async () => new Response(golden);
-        const { check } = await import(code);
-        const { texts, vectors } = JSON.parse(golden);
-        const embedded = (nan) => async (some) =>
-          Float32Array.from(some.flatMap((text) => {
-            const place = texts.indexOf(text);
-            return place === nan ? vectors[place].map(() => NaN) : vectors[place];
-          }));
-        console.log(JSON.stringify([(await check(embedded(-1))).passed, (await check(embedded(7))).passed]));
-    """
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", script, PAGE / "check.js", BUILT_IN_FOLDER / BUILT_IN / "golden.json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "[true,false]\n", done.stderr
-
-
 @needs_chromium
 def test_pictures_are_there_in_light_and_dark(seen):
     for name in ("empty", "light", "dark", "narrow", "loading", "reading", "missing"):
@@ -269,10 +272,10 @@ def test_pictures_are_there_in_light_and_dark(seen):
 
 
 @pytest.fixture(scope="module")
-def server(ort) -> Iterator[int]:
+def server(package, ort) -> Iterator[int]:
     """The port of serve.py."""
     with subprocess.Popen(
-        [sys.executable, SERVE, "--port", "0", "--ort", ort], stdout=subprocess.PIPE, text=True
+        [sys.executable, SERVE, "--port", "0", "--package", package, "--ort", ort], stdout=subprocess.PIPE, text=True
     ) as it:
         yield int(it.stdout.readline().split(":")[2].split("/")[0])
         it.terminate()
@@ -284,6 +287,8 @@ def server(ort) -> Iterator[int]:
         ("/", "text/html; charset=utf-8"),
         ("/app.js?now", "text/javascript; charset=utf-8"),
         ("/manifest.webmanifest", "application/manifest+json"),
+        ("/edge-potion/src/index.js", "text/javascript; charset=utf-8"),
+        ("/edge-potion/dist/edge_potion.wasm", "application/wasm"),
         ("/vendor/ort.wasm.min.mjs", "text/javascript; charset=utf-8"),
         ("/vendor/ort-wasm-simd-threaded.wasm", "application/wasm"),
         ("/model/text_quantized.onnx", "application/octet-stream"),
@@ -304,6 +309,7 @@ def test_files_are_served_with_their_types_and_in_isolation(server, address, kin
         "/../serve.py",
         "/serve.py",
         "/vendor/../../serve.py",
+        "/edge-potion/package.json",
         "/%2e%2e/%2e%2e/README.md",
         "/model/..%2fREADME.md",
         "//etc/passwd",
@@ -328,6 +334,10 @@ def test_a_copy_is_the_whole_page_under_a_version_of_its_own(copied):
         BUNDLE / "onnx" / "text_quantized.onnx"
     ).read_bytes()
     assert (copied / "sample.txt").read_bytes() == (CHECKOUT / "edge_potion" / "samples" / "sentences.txt").read_bytes()
+    first = [
+        file for file in copied.rglob("*.*") if file.parent.name not in ("model", "vendor") and file.suffix != ".txt"
+    ]
+    assert sum(file.stat().st_size for file in first) < MOST_BYTES
     assert "by hand" not in (copied / "sw.js").read_text(encoding="utf-8").split("const VERSION", 1)[1].splitlines()[0]
     assert [entry.name for entry in copied.parent.iterdir()] == ["copied"]
 
@@ -336,13 +346,14 @@ def test_a_copy_is_the_whole_page_under_a_version_of_its_own(copied):
     ("words", "why"),
     [
         (["--ort", "nowhere"], "nowhere/ort.wasm.min.mjs is missing; run npm install in examples/web"),
+        (["--package", "nowhere"], "nowhere/src/index.js is missing; build it with make wasm in a checkout"),
         (["--bundle", "nowhere"], "nowhere/onnx/text_quantized.onnx is missing; make it with: edge-potion export"),
         (["--copy", "."], ". exists; name a new folder"),
         (["--port", "99999"], "port must be 0-65535"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(ort, words, why):
-    done = serve("--ort", ort, *words)
+def test_what_cannot_be_served_is_one_line(package, words, why):
+    done = serve("--package", package, *words)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ")

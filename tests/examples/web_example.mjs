@@ -1,5 +1,6 @@
 // Uses examples/web as people do, in headless Chromium: node web_example.mjs JOB.json
-// The job names {python, serve, ort, altered, copied, texts, pictures}; the last line of stdout is what each scene saw.
+// The job names {python, serve, package, ort, altered, copied, texts, pictures}. The last line of stdout is what each
+// scene saw.
 import { spawn } from "node:child_process";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +31,7 @@ async function start(words, quiet = false) {
   throw new Error(`${words.join(" ")} did not start`);
 }
 
-const serve = (...words) => start([job.serve, "--port", "0", "--ort", job.ort, ...words]);
+const serve = (...words) => start([job.serve, "--port", "0", "--package", job.package, "--ort", job.ort, ...words]);
 // It logs every request, and knows nothing of us.
 const plainHost = (folder) => start(["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder], true);
 
@@ -75,6 +76,12 @@ const ask = async (page, query) => {
   await said(page, /nearest/);
 };
 
+const OTHER = "onnxruntime-web";
+const runBy = async (page, engine) => {
+  await page.selectOption("#engine", engine);
+  await page.locator("#engine:enabled").waitFor();
+};
+
 /** Drops a file on the page, as from a file manager. */
 async function drop(page, name, content) {
   const data = await page.evaluateHandle(
@@ -96,12 +103,14 @@ const SCENES = {
           const vectors = await window.edgePotion.embed(texts);
           return Array.from(new Uint32Array(vectors.buffer));
         }, texts);
-      return {
-        isolated: await page.evaluate(() => crossOriginIsolated),
+      const all = async () => ({
         bits: await embed(JSON.parse(readFileSync(job.texts, "utf8"))),
         nul: await embed(["a\0b cat", "ab cat"]),
         none: await embed([]),
-      };
+      });
+      const found = { isolated: await page.evaluate(() => crossOriginIsolated), "edge-potion": await all() };
+      await runBy(page, OTHER);
+      return { ...found, [OTHER]: await all() };
     });
   },
 
@@ -123,6 +132,33 @@ const SCENES = {
       await page.fill("#query", "☃");
       await said(page, "The model knows no word of this");
       return { first, dropped, sample, facts, unknown: await shown(page) };
+    });
+  },
+
+  async engines(browser, { url }) {
+    return visit(browser, url, async (page, context) => {
+      let asked = 0;
+      context.on("request", (request) => (asked += request.url().includes("/vendor/")));
+      const found = { at: [await page.inputValue("#engine")], askedBefore: asked };
+      await trySample(page);
+      await ask(page, QUERY);
+      const results = async () => [await shown(page), await page.locator("#results .score").allInnerTexts()];
+      found.first = await results();
+      await runBy(page, OTHER);
+      await said(page, /nearest/);
+      found.second = await results();
+      found.ideas = await page.locator("#ideas li").count();
+      await page.click("#check");
+      await page.locator("#checked[data-passed]").waitFor();
+      found.checked = await words(page, "#checked");
+      found.askedAfter = asked;
+      found.at.push(await page.inputValue("#engine"));
+      await runBy(page, "edge-potion");
+      found.third = await results();
+      await page.goto(`${url}?engine=${OTHER}`);
+      await page.evaluate(() => window.edgePotion.ready);
+      found.at.push(await page.inputValue("#engine"));
+      return found;
     });
   },
 
@@ -168,6 +204,7 @@ const SCENES = {
       });
       await page.evaluate(() => window.edgePotion.embed(["a turn of the worker"]));
       const emptied = await words(page, "#state");
+      await runBy(page, OTHER); // it takes long enough to be stopped
       const many = Array.from({ length: 20_000 }, (_, place) => `${place} ${"takes long ".repeat(40)}`).join("\n");
       await choose(page, "many.txt", many);
       await page.locator("#stop").waitFor();
@@ -299,6 +336,7 @@ const SCENES = {
         const [name] = await caches.keys();
         return (await (await caches.open(name)).keys()).map((request) => new URL(request.url).pathname.slice(1));
       });
+      await runBy(page, OTHER); // which is kept from then on
       await stop();
       await context.setOffline(true);
       await page.goto(`${url}?again#check`);
@@ -307,7 +345,9 @@ const SCENES = {
       await trySample(page);
       await ask(page, QUERY);
       await page.locator("#checked[data-passed]").waitFor();
-      return { addresses, texts: await shown(page), checked: await words(page, "#checked") };
+      const checked = await words(page, "#checked");
+      await runBy(page, OTHER);
+      return { addresses, texts: await shown(page), checked, at: await page.inputValue("#engine") };
     });
   },
 
@@ -332,25 +372,37 @@ const SCENES = {
         found.caches.push(await caches());
         return { ...found, newer: await page.locator("#newer").isVisible() };
       });
-      const without = async (name) => {
+      const without = async (name, use) => {
         const place = join(job.copied, name);
         renameSync(place, `${place}.away`);
-        const seen = await visit(browser, url, async (page) => {
+        const seen = await visit(browser, url, use);
+        renameSync(`${place}.away`, place);
+        return seen;
+      };
+      const stopped = (name) =>
+        without(name, async (page) => {
           await choose(page, "notes.txt", "One.\nTwo.");
           await page.locator("#file-note", { hasText: "Drop a text file" }).waitFor();
           if (name === "model/text_quantized.onnx") await page.screenshot({ path: join(job.pictures, "missing.png") });
           return { error: await words(page, "#error"), state: await words(page, "#state") };
         });
-        renameSync(`${place}.away`, place);
-        return seen;
-      };
+      // Without the other engine the page goes on with its own.
+      const goesOn = (name) =>
+        without(name, async (page) => {
+          await runBy(page, OTHER);
+          const seen = { error: await words(page, "#error"), at: await page.inputValue("#engine") };
+          await trySample(page);
+          await ask(page, QUERY);
+          return { ...seen, texts: await shown(page) };
+        });
       return {
         ...whole,
-        model: await without("model/text_quantized.onnx"),
-        vendor: await without("vendor/ort.wasm.min.mjs"),
-        glue: await without("vendor/ort-wasm-simd-threaded.mjs"),
-        compiled: await without("vendor/ort-wasm-simd-threaded.wasm"),
-        worker: await without("lines.js"),
+        model: await stopped("model/text_quantized.onnx"),
+        engine: await stopped("edge-potion/dist/edge_potion.wasm"),
+        worker: await stopped("lines.js"),
+        vendor: await goesOn("vendor/ort.wasm.min.mjs"),
+        glue: await goesOn("vendor/ort-wasm-simd-threaded.mjs"),
+        compiled: await goesOn("vendor/ort-wasm-simd-threaded.wasm"),
       };
     } finally {
       await stop();

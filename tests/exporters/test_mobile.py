@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from edge_potion.tokens import tokenize
 PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
 TEXTS = ["It is raining.", "naïve café", "", "日本語のテキスト", "word " * 300]
 TOKENS = 32
+FIXED_FILES = ("fixed_quantized.onnx", "fixed_quantized.ort")
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +79,39 @@ def test_required_operators_tell_operators_and_types(mobile):
     assert '"inputs"' in operators and "uint8_t" in operators
 
 
-def test_the_page_tells_sizes_and_the_checkers_verdict_and_no_path(mobile):
-    page = (mobile / "mobile" / "README.md").read_text()
-    assert "| `text_quantized.ort` |" in page and "--include_ops_by_config" in page
-    assert page.count("| use the CPU provider |") + page.count("| NNAPI or CoreML may be worth trying |") == 3 * 3 + 3
-    assert "NNAPI" in page and "CoreML" in page and str(mobile.parent) not in page and "/tmp" not in page
+def page_of(bundle: Path) -> str:
+    return (bundle / "mobile" / "README.md").read_text(encoding="utf-8")
+
+
+def files_to_ship(bundle: Path) -> list[str]:
+    """Of each row of the page's table, once its size is seen to be right."""
+    rows = re.findall(r"(?m)^\| .+ \| `(\S+)` \| ([\d.]+) \|$", page_of(bundle))
+    for name, size in rows:
+        assert size == f"{(bundle / name).stat().st_size / 1e6:.2f}"
+    return [name for name, _ in rows]
+
+
+def test_the_page_names_one_file_for_each_need_the_engines_first(mobile):
+    page, text = page_of(mobile), "onnx/text_quantized.onnx"
+    ort = [f"mobile/{stem}_quantized.ort" for stem in ("text", "bag", "model")]
+    assert files_to_ship(mobile) == [text, text, *ort, "mobile/fixed_quantized.onnx", "mobile/fixed_quantized.ort"]
+    assert "These are int8; files with `_fp16` are float16; files without a suffix are float32." in page
+    assert page.count("|---|") == 1  # one table
+
+
+def test_every_file_of_the_folder_is_one_to_ship_or_is_told_of(mobile):
+    told = {Path(name).name for name in files_to_ship(mobile)} | {"README.md", "required_operators.config"}
+    for suffix in ("_fp16", ""):  # of the other precisions
+        told |= {name.replace("_quantized", suffix) for name in told}
+    assert {file.name for file in (mobile / "mobile").iterdir()} <= told
+
+
+def test_the_page_tells_the_build_command_and_the_checkers_verdict_and_no_path(mobile):
+    page = page_of(mobile)
+    assert "--include_ops_by_config" in page and "(1, 32)" in page
+    assert "NNAPI (Android) and CoreML (iOS): use the CPU provider for every graph here." in page
+    assert page.count("\n    Checking NNAPI\n") == 3 * 3 + 3
+    assert str(mobile.parent) not in page and "/tmp" not in page
 
 
 def test_a_smaller_export_is_held_to_the_same(hand_model, tmp_path):
@@ -89,6 +119,10 @@ def test_a_smaller_export_is_held_to_the_same(hand_model, tmp_path):
         hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"], mobile=True, max_tokens=4
     ).folder
     assert {file.name for file in (folder / "mobile").glob("*.ort")} == {"model_quantized.ort", "fixed_quantized.ort"}
+    page = page_of(folder)
+    assert files_to_ship(folder) == [f"mobile/{name}" for name in ("model_quantized.ort", *FIXED_FILES)]
+    assert "These are int8. `fixed*` take one text" in page
+    assert "native engine" not in page  # it runs text graphs alone
     again = export(hand_model, tmp_path / "hand", quantize=["int8"], graphs=["tokens"]).folder
     assert not (again / "mobile").exists()  # replaced as a whole
 
@@ -104,9 +138,8 @@ def test_the_command_prints_sizes_and_verdict(hand_model, tmp_path):
     hand_model.save_pretrained(tmp_path / "model")
     command = [sys.executable, "-m", "edge_potion", "export", tmp_path / "model", "--out", tmp_path / "out"]
     done = subprocess.run([*command, "--mobile", "--max-tokens", "16"], capture_output=True, text=True, check=True)
-    assert (
-        "fixed_quantized.ort" in done.stdout and "| use the CPU provider |" in done.stdout and "(1, 16)" in done.stdout
-    )
+    for words in ("| `mobile/fixed_quantized.ort` |", "use the CPU provider for every graph", "(1, 16)"):
+        assert words in done.stdout
     assert "Partition" not in done.stdout and "Created config" not in done.stderr
     assert session(tmp_path / "out" / "mobile" / "fixed_quantized.ort").get_inputs()[0].shape == [1, 16]
     assert isinstance(StaticModel.from_pretrained(tmp_path / "out"), StaticModel)

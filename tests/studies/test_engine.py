@@ -50,6 +50,7 @@ def test_everybody_is_measured_at_every_size_and_the_page_shows_it(built, senten
     assert list(report["first_vector_ms"]) == ["Python", "Python and numpy", "native", "ONNX Runtime", "model2vec"]
     memory = report["memory_mb"]
     assert 0 < memory["Python"]["private"]["median"] < memory["Python and numpy"]["private"]["median"]
+    assert report["limits_ns"]["scalar"]["reading those rows, a row"] > 0
     assert memory["native"]["private_beyond_numpy"] < memory["model2vec"]["private_beyond_numpy"]
     page = engine_page(report, "x_engine.json")["results/engine.md"]
     assert all(f"| {name} |" in page.replace("**", "").replace("\\", "") for name in [*NAMES, *OTHERS])
@@ -85,6 +86,7 @@ def report_of_two() -> dict[str, Any]:
         "first_vector_ms": {"Python": spread(12.0), "native": spread(90.0)},
         "processes": 8,
         "memory_mb": memory,
+        "limits_ns": {"scalar": {"embedding, a text": 1500.0}, "avx2": {"embedding, a text": 1000.0}},
     }
 
 
@@ -92,6 +94,7 @@ def test_the_page_has_three_digits_of_every_number():
     page = engine_page(report_of_two(), "x_engine.json")["results/engine.md"]
     assert "| **native** | 3.00 (3.00-6.00) | 1.25 (1.25-2.50) | 4.50 (4.50-9.00) | 4.50 (4.50-9.00) |" in page
     assert "| model2vec | 1.00 (1.00-2.00) | 1.00 (1.00-2.00) |" in page
+    assert "| embedding, a text | 1,500 | 1,000 |" in page
     assert "1.88 (1.88-3.75) times at 1,024 texts a call" in page
     assert "| **native** | 24.0 (24.0-48.0) | 4.00 | 24.0 (24.0-48.0) |" in page
     assert "two threads" not in engine_page({**report_of_two(), "two_threads": {}}, "x")["results/engine.md"].lower()
