@@ -91,7 +91,7 @@ fuzz-file fuzz-texts: fuzz-%: setup
 
 # Builds the engine for other processors and systems, runs it there by emulators, and compares the bits. Debian's packages.
 CROSS := cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu g++-mingw-w64-x86-64 qemu-user wine wine64
-native-everywhere: wasm
+native-everywhere: wasm browser
 	@dpkg --status $(CROSS) >/dev/null 2>&1 || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(CROSS); }
 	$(PYTHON) native/everywhere.py

@@ -45,6 +45,7 @@ class Target:
 
 
 HERE = platform.machine()
+CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), "chromium")
 X86_64 = ("scalar", "avx2", "avx512-vnni")
 
 
@@ -60,7 +61,8 @@ TARGETS = (
     Target("armhf", "armhf", "arm-linux-gnueabihf-g++", _qemu("arm", "arm-linux-gnueabihf")),
     Target("riscv64", "riscv64", "riscv64-linux-gnu-g++", _qemu("riscv64", "riscv64-linux-gnu")),
     Target("windows", "windows", "x86_64-w64-mingw32-g++-posix", ("wine",), X86_64),
-    Target("wasm32", "wasm32", "clang++", ("node", str(NATIVE / "tests" / "digest.mjs"))),
+    Target("wasm32 in Node", "wasm32", "clang++", ("node", f"{NATIVE}/tests/digest.mjs")),
+    Target("wasm32 in Chromium", "wasm32", "clang++", (sys.executable, f"{NATIVE}/in_chromium.py", CHROMIUM)),
 )
 
 
@@ -88,7 +90,8 @@ def everywhere(targets: Sequence[Target], texts: int, out: Path) -> list[Row]:
     files = [_golden_texts(out), _sentences(out, texts, log)]
     rows: list[Row] = []
     for target in targets:
-        missing = [tool for tool in ("cmake", target.compiler, *target.runner[:1]) if not shutil.which(tool)]
+        tools = ("cmake", target.compiler, *target.runner[:1], *(CHROMIUM,) * ("Chromium" in target.name))
+        missing = [tool for tool in tools if not shutil.which(tool)]
         if missing:
             rows.append(Row(target.name, said=f"not run: {missing[0]} is not installed", failed=True))
             continue
