@@ -166,26 +166,26 @@ def test_golden_texts_of_an_export_can_be_joined_and_every_graph_takes_as_many(h
 
 
 @pytest.mark.browser
-def test_the_page_counts_and_measures_as_verify_does(tmp_path):
+def test_the_package_and_the_page_count_and_measure_as_verify_does(tmp_path):
+    """The page's check is the package's."""
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     script = """
         import { readFileSync } from "node:fs";
         const [code, file] = process.argv.slice(1);
-        const golden = readFileSync(file, "utf8");
-        const { texts, vectors } = JSON.parse(golden);
-        const { check } = await import(code);
+        const golden = JSON.parse(readFileSync(file, "utf8"));
+        const { texts, vectors } = golden;
+        const { compare } = await import(code);
         const told = [];
         for (const factor of [1, 1.0001, 1.002, 0.99, 3]) {
-          globalThis.fetch = async () => new Response(golden);
           const embed = async (some) =>
             Float32Array.from(some.flatMap((text) => vectors[texts.indexOf(text)].map((value) => value * factor)));
-          const { passed, texts: count, why } = await check(embed);
+          const { passed, texts: count, why } = await compare(golden, { dim: 256, precision: "int8", embed });
           told.push([passed, count, why.includes("length")]);
         }
         console.log(JSON.stringify(told));
     """
-    words = ["node", "--input-type=module", "-e", script, CHECKOUT / "examples" / "web" / "check.js"]
+    words = ["node", "--input-type=module", "-e", script, CHECKOUT / "js" / "src" / "check.js"]
     done = subprocess.run([*words, SHIPPED / "golden.json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     right, wrong = [True, COUNT, False], [False, COUNT, True]
