@@ -132,11 +132,20 @@ def _windows(texts: Iterable[str]) -> Iterator[list[str]]:
         yield from _windows_of_any(texts)
         return
     for begin in range(0, len(texts), WINDOW_TEXTS):
-        window = list(texts[begin : begin + WINDOW_TEXTS])
-        if set(map(type, window)) == {str} and sum(map(len, window)) < WINDOW_CHARACTERS:  # no loop over the texts
+        some = texts[begin : begin + WINDOW_TEXTS]
+        window = list(some) if isinstance(some, tuple) else some
+        if _characters(window) < WINDOW_CHARACTERS:
             yield window
         else:
             yield from _windows_of_any(window)
+
+
+def _characters(texts: list[str]) -> int:
+    """Without a loop over the texts; what has no length is refused later."""
+    try:
+        return sum(map(len, texts))
+    except TypeError:
+        return 0
 
 
 def _windows_of_any(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_potion.errors import InputError, ModelFormatError
-from edge_potion.find import read_json
+from edge_potion.find import BUILT_IN_FOLDER, read_json
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
 from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, Pipeline, read_pipeline
 
@@ -88,7 +88,7 @@ class Bundle:
             content = read(file)
         except (OSError, ValueError) as failure:  # ValueError: an empty file cannot be mapped
             raise ModelFormatError(f"{file} is missing or cannot be read ({failure})") from failure
-        check_content(file, content, self.sums.get(file.relative_to(self.folder).as_posix()))
+        check_content(file, content, _at_load(self.folder, self.sums).get(file.relative_to(self.folder).as_posix()))
         return content
 
     @property
@@ -156,7 +156,8 @@ def open_bundle(folder: Path) -> Bundle:
         )
     sums = read_manifest(folder)
     config = read_json(folder / "config.json")
-    check_files(folder, sums, ["config.json"])  # behind it, so that what was read is what is held to the manifest
+    at_load = _at_load(folder, sums)
+    check_files(folder, at_load, ["config.json"])  # behind it, so that what was read is what is held to the manifest
     dim, max_tokens, normalize = config.get("hidden_dim"), config.get("max_length"), config.get("normalize")
     for key, value, fits in (
         ("hidden_dim", dim, type(dim) is int and dim > 0),
@@ -165,9 +166,15 @@ def open_bundle(folder: Path) -> Bundle:
     ):
         if not fits:
             raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
-    pipeline = _pipeline_in(folder, sums)
+    pipeline = _pipeline_in(folder, at_load)
     own = (int(dim or 0), max_tokens, bool(normalize))
     return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts)
+
+
+def _at_load(folder: Path, sums: Mapping[str, FileSum]) -> Mapping[str, FileSum]:
+    """What files are held to when they are read: of the model that came with the package no more than the rest of the
+    package is, as it takes a tenth of a start; `verify` holds it to all."""
+    return {} if folder.parent == BUILT_IN_FOLDER else sums
 
 
 def _pipeline_in(folder: Path, sums: Mapping[str, FileSum]) -> Pipeline:

@@ -23,7 +23,7 @@ __all__ = ["Engine", "absent", "kernels"]
 SWITCH = "EDGE_POTION_NATIVE"  # "0" leaves the engine out
 FOLDER = "native"  # inside the package
 NAMES = {"win32": "edge_potion.dll", "darwin": "libedge_potion.dylib"}
-CANNOT_READ, DAMAGED, NOT_OURS, OUT_OF_MEMORY = -1, -2, -3, -5  # ep_status
+CANNOT_READ, DAMAGED, NOT_OURS, OUT_OF_MEMORY, STOPPED = -1, -2, -3, -5, -6  # ep_status
 MODEL_LIMIT, NO_LIMIT = 0, -1
 # A call on more takes some milliseconds, and is made in a thread beside, so that this one hears Ctrl-C.
 BYTES_AT_ONCE = 1 << 20
@@ -165,22 +165,24 @@ class Engine:
         vectors = np.empty((len(texts), self.dim), np.float32)
         if not len(texts):
             return vectors
-        joined = "\0".join(texts)
-        if joined.count("\0") >= len(texts):
-            joined = "\0".join([text.replace("\0", "") for text in texts])
         try:
-            data = joined.encode()
+            data = "\0".join(texts).encode()
         except UnicodeEncodeError:
             refuse_surrogates(texts)
             raise
-        del joined
         limit = NO_LIMIT if max_tokens is None else min(max_tokens, 2**31 - 1)
         room = first_of(char(vectors))
 
         def call() -> int:
             return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
 
-        self._run(call, len(data))
+        try:
+            self._run(call, len(data))
+        except (
+            InputError
+        ):  # there were more texts than vectors, as one holds NUL: rare enough not to look for it before
+            data = "\0".join([text.replace("\0", "") for text in texts]).encode()
+            self._run(call, len(data))
         return vectors
 
     def encode_ids(self, ids: TokenIds, batch_size: int) -> np.ndarray:
@@ -205,16 +207,22 @@ class Engine:
         return ids[:most].copy()
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
+        """Make a call, again where another thread's Ctrl-C stopped all of the model's."""
         if size_bytes < BYTES_AT_ONCE:
-            if (answer := call()) < 0:
+            while (answer := call()) == STOPPED:
+                pass
+            if answer < 0:
                 raise self._failure(answer)
             return
         from threading import Thread, current_thread, main_thread
 
         failures: list[Exception] = []
+        ours = False  # whether it is this call that is to be stopped
 
         def work() -> None:
-            if (answer := call()) < 0:  # looked at here, as the engine keeps a sentence for each thread
+            while (answer := call()) == STOPPED and not ours:
+                pass
+            if answer < 0:  # looked at here, as the engine keeps a sentence for each thread
                 failures.append(self._failure(answer))
 
         worker = Thread(target=work, daemon=True)
@@ -229,6 +237,7 @@ class Engine:
                 while worker.is_alive():
                     worker.join(SECONDS_BETWEEN_LOOKS)
             except BaseException:
+                ours = True
                 while worker.is_alive():  # it writes into arrays that end with this call
                     self._library.ep_stop(self._model)
                     worker.join(SECONDS_BETWEEN_LOOKS)

@@ -142,10 +142,10 @@ def check_content(file: Path, content: bytes | mmap, wanted: FileSum | None) -> 
     Raises:
         ModelFormatError: it is not what it was.
     """
-    import hashlib
-
     if wanted is None:
         return
+    import hashlib
+
     if len(content) != wanted.size_bytes or hashlib.sha256(content).hexdigest() != wanted.sha256:
         raise _not_exported(file, len(content), wanted)
 

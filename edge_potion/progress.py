@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -115,6 +114,8 @@ class Progress:
     def _show(self) -> None:
         line, self._shown_at = str(self), self._clock()
         if self._is_terminal:
+            import shutil  # some milliseconds of a start
+
             line = line[: shutil.get_terminal_size().columns - 1]
             self._write(f"\r{line.ljust(len(self._shown))}")
         elif line != self._shown:

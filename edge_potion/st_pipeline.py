@@ -6,7 +6,6 @@ sentence-transformers 6 writes; whatever is in neither is refused by name, becau
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -26,7 +25,6 @@ __all__ = [
     "read_pipeline",
 ]
 
-log = logging.getLogger("edge_potion")
 
 MODULES_FILE = "modules.json"
 USUAL_POOLING = "1_Pooling"
@@ -242,7 +240,7 @@ def _steps_by_name(folder: Path) -> list[Step]:
     """What a folder that lost its modules.json still says: how a transformer is pooled."""
     if not (folder / USUAL_POOLING / "config.json").is_file():
         return []
-    log.warning("%s has a %s and no modules.json; it is taken for a transformer and that", folder, USUAL_POOLING)
+    _warn("%s has a %s and no modules.json; it is taken for a transformer and that", folder, USUAL_POOLING)
     kinds = {"Transformer": "", "Pooling": USUAL_POOLING}
     return [_step(folder, {"type": f"{OF_THE_LIBRARY}models.{kind}", "path": kinds[kind]}) for kind in kinds]
 
@@ -319,7 +317,7 @@ def _with_settings(folder: Path, steps: Sequence[Step]) -> Pipeline:
     for key, value in settings.items():
         rule = SETTINGS.get(key)
         if rule is None and value:
-            log.warning("%s: %r means nothing to us, and is left out", file, key)
+            _warn("%s: %r means nothing to us, and is left out", file, key)
         elif rule is not None and rule.fate == "refused" and value not in rule.fine:
             raise ModelFormatError(f"{file}: {key} = {value!r} cannot be followed: {rule.why}")
     prompts, default, width = (settings.get(key) for key in ("prompts", "default_prompt_name", "truncate_dim"))
@@ -334,5 +332,11 @@ def _with_settings(folder: Path, steps: Sequence[Step]) -> Pipeline:
     similarity = settings.get("similarity_fn_name") or "cosine"
     ends_in_unit_length = bool(steps) and steps[-1].kind == "Normalize"
     if similarity != "cosine" and not (similarity == "dot" and ends_in_unit_length):
-        log.warning("%s: vectors are compared by %r there, and by their cosine here", file, similarity)
+        _warn("%s: vectors are compared by %r there, and by their cosine here", file, similarity)
     return Pipeline(steps, prompts, default, width, settings)
+
+
+def _warn(words: str, *values: object) -> None:
+    import logging  # some milliseconds of a start
+
+    logging.getLogger("edge_potion").warning(words, *values)

@@ -7,7 +7,6 @@ is cut at `max_tokens` tokens. [UNK] stays in the ids: dropping it is the table'
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ __all__ = [
 
 cpp_locale.settle()  # before tokenizers, torch and what the program imports next can make it too late
 
-log = logging.getLogger("edge_potion")
 
 CHARACTERS_A_TOKEN = 8  # English has 5 or 6, spaces and [UNK] included; for how much is looked at first, alone
 LONGEST_UNCUT = 2**20  # characters that are tokenized at once where no limit is set: about 130 MB
@@ -227,7 +225,10 @@ def open_tokenizer(file: Path, read: bytes | None = None) -> Tokenizer:
     with sound(f"{file} is no tokenizer that the `tokenizers` library reads"):
         tokenizer = plain(Tokenizer.from_str(json.dumps(content)))
         for unknown in _unknown_fields(content):
-            log.warning("%s: %s means nothing to the `tokenizers` library, and is left out", file, unknown)
+            import logging  # some milliseconds of a start
+
+            words = "%s: %s means nothing to the `tokenizers` library, and is left out"
+            logging.getLogger("edge_potion").warning(words, file, unknown)
     return tokenizer
 
 
