@@ -110,15 +110,7 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
   for (size_t k = 0; k < 16; k++) store(sums + column + 4 * k, sum[k]);
 }
 
-inline void add_rows(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, int32_t* sums) {
-  const size_t dim = size_t(m.dim), even = dim / 64 * 64;
-  for (size_t column = 0; column < even; column += 64) add_columns(m, weights, tokens, count, column, sums);
-  for (size_t d = even; d < dim; d++) sums[d] = 0;
-  for (int64_t t = 0; even < dim && t < count; t++) {
-    const int8_t* row = reinterpret_cast<const int8_t*>(m.rows) + size_t(tokens[t]) * dim;
-    for (size_t d = even; d < dim; d++) sums[d] += weights[tokens[t]] * row[d];
-  }
-}
+#include "columns.inl"
 
 #include "tokenize.inl"
 
