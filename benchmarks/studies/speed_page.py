@@ -58,7 +58,7 @@ def speed_page(report: Report, name: str, folder: Path) -> dict[str, str]:
     for configuration, called in _bars(report):
         spread = configuration["summary"][METRIC]
         rows.append(plots.Bar("", "", called, configuration["peer"], f"{spread['median']:,.0f}", spread, None))
-    plot = plots.bars("speed", TITLE, words, rows)
+    plot = plots.bars("speed", TITLE, words, rows, longest_is_best=True)
     alternative = "; ".join(f"{row.label}: {row.note}" for row in rows)
     whole = re.sub(r"^#", "##", as_markdown(read_report(folder / name)).partition("\n")[2], flags=re.M)
     whole = whole.replace("[report.schema.json](report.schema.json)", TYPE)  # which lies beside a report, and not here

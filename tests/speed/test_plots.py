@@ -39,6 +39,11 @@ def test_a_short_bar_stays_beside_the_long_ones_and_a_long_one_goes():
     assert "axis of their own" not in short and "row 14000" in long.split("axis of their own")[1]
 
 
+def test_a_long_bar_stays_where_the_longest_is_the_best():
+    drawn = plots.bars("k", "t", "d", [*map(bar, (41, 40, 42, 14e3))], longest_is_best=True)
+    assert "axis of their own" not in drawn and drawn.count("<rect") == 4
+
+
 def test_each_series_of_a_row_has_its_lane():
     drawn = plots.dots("k", "t", "d", [row(10.0), row(11.0)], ["32 a call", "256 a call"])
     heights = [float(y) for y in re.findall(r'<svg x="[\d.]+%" y="([\d.]+)"', drawn)]

@@ -132,7 +132,7 @@ def strips(key: str, name: str, description: str, rows: Sequence[Strip]) -> str:
     return _rows(key, name, description, panels, marks, ROW)
 
 
-def bars(key: str, name: str, description: str, rows: Sequence[Bar]) -> str:
+def bars(key: str, name: str, description: str, rows: Sequence[Bar], longest_is_best: bool = False) -> str:
     """A bar each from zero, its inner part thicker, with its range."""
 
     def axis_of(rows: Sequence[Bar]) -> Axis:
@@ -149,7 +149,9 @@ def bars(key: str, name: str, description: str, rows: Sequence[Bar]) -> str:
         yield f"{_line(axis, row.whole['low'], row.whole['high'], y, 'error')}</g>"
 
     # A short bar beside long ones says what it should; a long one takes the others' room.
-    panels = [(axis_of(part), part) for part in _apart(rows, lambda row: row.whole["median"], longest_alone=True)]
+    # Where the longest is the best, that is what the picture is to show.
+    parts = [rows] if longest_is_best else _apart(rows, lambda row: row.whole["median"], longest_alone=True)
+    panels = [(axis_of(part), part) for part in parts]
     return _rows(key, name, description, panels, marks, ROW)
 
 
