@@ -31,7 +31,6 @@ SECONDS_BETWEEN_LOOKS = 0.02
 
 handle, text, size, int32, int64 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_int64
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "ep_version": (text, []),
     "ep_kernels": (text, []),
     "ep_last_error": (text, []),
     "ep_open": (handle, [text]),
@@ -44,7 +43,6 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_precision": (text, [handle]),
     "ep_embed": (int64, [handle, text, size, handle, size, int32, int32]),
     "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
-    "ep_token_ids": (int64, [handle, text, size, int32, handle, size]),
     "ep_stop": (None, [handle]),
 }
 # The cheapest way to an array's address.
@@ -145,15 +143,11 @@ class Engine:
         except UnicodeEncodeError:
             refuse_surrogates([text])
             raise
-        if b"\0" in data:
-            data = data.replace(b"\0", b"")
-        if len(data) > BYTES_AT_ONCE:
-            return self.encode([text], 1, self.max_tokens)[0]
-        vector = np.empty(self.dim, np.float32)
-        answer = self._embed(self._model, data, len(data), first_of(char(vector)), 1, MODEL_LIMIT, 1)
-        if answer < 0:
-            raise self._failure(answer)
-        return vector
+        if len(data) <= BYTES_AT_ONCE:
+            vector = np.empty(self.dim, np.float32)
+            if self._embed(self._model, data, len(data), first_of(char(vector)), 1, MODEL_LIMIT, 1) == 1:
+                return vector
+        return self.encode([text], 1, self.max_tokens)[0]  # whatever was wrong, as NUL in it: it is told there
 
     def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:
         """(b, D) float32 of texts that were checked, each cut at `max_tokens` (None: never), in one call.
@@ -178,9 +172,7 @@ class Engine:
 
         try:
             self._run(call, len(data))
-        except (
-            InputError
-        ):  # there were more texts than vectors, as one holds NUL: rare enough not to look for it before
+        except InputError:  # more texts than vectors: one holds NUL, which is too rare to look for it before
             data = "\0".join([text.replace("\0", "") for text in texts]).encode()
             self._run(call, len(data))
         return vectors
@@ -196,15 +188,6 @@ class Engine:
 
         self._run(call, flat.nbytes)
         return vectors
-
-    def token_ids(self, text: str) -> np.ndarray:
-        """(T,) int32: the tokens of a text, cut where the model cuts."""
-        data = text.encode().replace(b"\0", b"")
-        ids = np.empty(max(3 * len(data), 1), np.int32)
-        most = self._library.ep_token_ids(self._model, data, len(data), MODEL_LIMIT, ids.ctypes.data, len(ids))
-        if most < 0:
-            raise self._failure(most)
-        return ids[:most].copy()
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
         """Make a call, again where another thread's Ctrl-C stopped all of the model's."""
