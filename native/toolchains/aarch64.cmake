@@ -1,8 +1,4 @@
 # 64-bit ARM, by Debian's g++-aarch64-linux-gnu.
-set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
-set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(DEBIAN_SYSTEM aarch64-linux-gnu)
+include(${CMAKE_CURRENT_LIST_DIR}/debian.cmake)
