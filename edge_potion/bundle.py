@@ -17,8 +17,8 @@ from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, Pipeline, read_
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
 
 # File names inside onnx/, which fastembed and transformers.js look for: stem by graph, suffix by precision. The order
-# is the rule of graph="auto": on a CPU the text graph embeds several times as fast as a tokenizer with another graph, in
-# ONNX Runtime too (docs/results/speed.md); other providers have no kernels for most of it.
+# is the rule of graph="auto": on a CPU the text graph embeds several times as fast as a tokenizer with another graph,
+# in ONNX Runtime too (docs/results/speed.md); other providers have no kernels for most of it.
 GRAPHS = {"text": "text", "bag": "bag", "tokens": "model"}
 CPU_GRAPHS = ("text",)
 LARGEST_FILE = 2**31  # bytes: protobuf takes no larger graph
