@@ -100,9 +100,7 @@ def _opened(file: str | Path) -> AbstractContextManager[Any]:
     return nullcontext(sys.stdin.buffer)  # not ours to close
 
 
-def _bytes(
-    stream: Any, packing: Callable[[], Any] | None, name: str, hear: Callable[[int], None]
-) -> Iterator[bytes]:
+def _bytes(stream: Any, packing: Callable[[], Any] | None, name: str, hear: Callable[[int], None]) -> Iterator[bytes]:
     """What a file holds, unpacked, in blocks."""
     read = getattr(stream, "read1", stream.read)  # what is there, without waiting for a whole block
 

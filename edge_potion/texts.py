@@ -10,24 +10,21 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
 
-from edge_potion.errors import InputError, require
+from edge_potion.errors import InputError
+from edge_potion.parquet_texts import parquet_texts
 from edge_potion.records import (
     SEPARATORS,
     BadRecord,
     checked_width,
     header_of,
     json_record,
-    place_of,
     separated_records,
     separator_of,
 )
-from edge_potion.text_lines import BLOCK, LONGEST_TEXT, PACKINGS, Skipped, leave_out, name_of, read_lines
+from edge_potion.text_lines import LONGEST_TEXT, PACKINGS, Skipped, leave_out, name_of, read_lines
 
 __all__ = ["KINDS", "LONGEST_TEXT", "PACKINGS", "kind_of", "read_lines", "read_texts"]
-
-ROWS = 8192  # of a .parquet file that are held at once; fewer where they are long
 
 _CONVERT = "save it as .txt, .jsonl, .csv or .parquet first"
 _UNPACK = "unpack it first"
@@ -69,7 +66,7 @@ def read_texts(file: str | Path, column: str = "text", skipped: Skipped = None) 
     """
     kind = kind_of(file)
     if kind == ".parquet":
-        return _parquet_texts(Path(file), column, skipped)
+        return parquet_texts(Path(file), column, skipped)
     lines = read_lines(file, skipped)
     return RECORDS[kind](lines, name_of(file), column, skipped) if kind in RECORDS else lines
 
@@ -134,75 +131,6 @@ def _separated_texts(lines: Iterator[str], name: str, column: str, skipped: Skip
                 yield checked_width(row, width, separator)[place]
         except BadRecord as bad:
             leave_out(skipped, bad.reason, f"{name}, line {number}: {bad}")
-
-
-def _parquet_texts(file: Path, column: str, skipped: Skipped) -> Iterator[str]:
-    require("pyarrow", extra="parquet", purpose="reading .parquet")
-    import pyarrow as pa
-
-    try:
-        # An open file, as pyarrow takes no name that is not UTF-8.
-        with file.expanduser().open("rb") as stream:
-            yield from _parquet_values(stream, str(file), column, skipped)
-    except (pa.ArrowException, RuntimeError, OSError, ValueError) as failure:
-        if isinstance(failure, InputError):
-            raise
-        raise InputError(f"cannot read {file}: {getattr(failure, 'strerror', None) or failure}") from failure
-
-
-def _parquet_values(stream: IO[bytes], name: str, column: str, skipped: Skipped) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    plain = pq.ParquetFile(stream)
-    schema = plain.schema_arrow
-    kind = schema.field(place_of(column, schema.names, name)).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise InputError(f"{name}: the column {column!r} is {kind}; text was expected")
-    # As dictionaries: a value that stands in each of a million rows is held once.
-    table = pq.ParquetFile(
-        stream, metadata=plain.metadata, read_dictionary=[column], pre_buffer=False, buffer_size=BLOCK
-    )
-    number = 0  # rows before
-    for values in table.iter_batches(columns=[column], batch_size=_rows_at_once(table, column, name)):
-        rows = values.column(0)
-        if (pc.max(pc.binary_length(rows.dictionary)).as_py() or 0) > LONGEST_TEXT:
-            raise InputError(
-                f"{name}: a text of more than {LONGEST_TEXT:,} bytes in rows {number + 1} and on; cut it up"
-            )
-        texts = list(map(_text_of, rows.dictionary))
-        for place, index in enumerate(rows.indices.to_pylist(), start=number + 1):
-            text = None if index is None else texts[index]
-            if isinstance(text, str):
-                yield text
-            elif index is None:
-                leave_out(skipped, "no text", f"{name}, row {place}: no {column!r} there; a text was expected")
-            else:
-                leave_out(skipped, "not UTF-8", f"{name}, row {place}: {column!r} is not UTF-8")
-        number += len(rows)
-
-
-def _text_of(value: Any) -> str | None:
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return None
-
-
-def _rows_at_once(table: Any, column: str, name: str) -> int:
-    """Rows whose texts are no more than the longest text, about; InputError where one text must be longer."""
-    rows = ROWS
-    meta = table.metadata
-    for group in (meta.row_group(number) for number in range(meta.num_row_groups)):
-        for chunk in (group.column(number) for number in range(group.num_columns)):
-            if chunk.path_in_schema == column and chunk.num_values:
-                mean = chunk.total_uncompressed_size // chunk.num_values
-                if mean > LONGEST_TEXT:
-                    raise InputError(f"{name}: a text of more than {LONGEST_TEXT:,} bytes; cut it up first")
-                rows = min(rows, max(1, LONGEST_TEXT // max(1, mean)))
-    return rows
 
 
 RECORDS: Mapping[str | None, Callable[[Iterator[str], str, str, Skipped], Iterator[str]]] = {
