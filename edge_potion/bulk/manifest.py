@@ -225,7 +225,9 @@ def _held(folder: Path) -> IO[str]:
         held = (folder / LOCK).open("a", encoding="utf-8")
         if lock(held) is False:
             held.close()
-            raise InputError(f"another process writes into {folder} at this moment; wait for it, or name another folder")
+            raise InputError(
+                f"another process writes into {folder} at this moment; wait for it, or name another folder"
+            )
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(held.fileno()), (folder / LOCK).stat()):
                 return held
