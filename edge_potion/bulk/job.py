@@ -29,7 +29,8 @@ class Job:
     Attributes:
         inputs: files, folders, globs, and "-" for lines on stdin.
         out: the folder of shards.
-        model: as of EdgeModel.from_pretrained, and so are revision, provider, precision, graph, threads, engine.
+        model: as of EdgeModel.from_pretrained, and so are revision, provider, precision, graph and threads.
+        model_engine: its engine.
         batch_size: most texts that share an ONNX Runtime call; None for the usual.
         text_column: key or column of the texts.
         keep: columns that pass through; the text's own is one like others.
@@ -62,7 +63,7 @@ class Job:
     graph: str = "auto"
     threads: int | None = 1
     batch_size: int | None = None
-    engine: str = "auto"
+    model_engine: str = "auto"
 
     def deciding(self) -> dict[str, Any]:
         """The arguments that decide the bytes of the output, by name, as JSON holds them."""
@@ -72,7 +73,7 @@ class Job:
 
 # What is compared in another way (inputs, model), or changes no byte.
 NOT_DECIDING = frozenset(
-    {"inputs", "out", "model", "revision", "provider", "precision", "graph", "threads", "engine", "batch_size"}
+    {"inputs", "out", "model", "revision", "provider", "precision", "graph", "threads", "model_engine", "batch_size"}
 )
 
 

@@ -70,6 +70,7 @@ class ParquetReader:
         self._starts = np.cumsum([0, *(meta.row_group(number).num_rows for number in groups)])
         self._next = int(self._starts[-1])  # row, from 0, that `_batches` gives next
         self._batches: Iterator[Any] = iter(())
+        self._rest: Any = None  # of the last of them
 
     def close(self) -> None:
         self._stream.close()
@@ -78,19 +79,17 @@ class ParquetReader:
         """Record batches of any length that hold `rows` rows from the row `first` (from 0) on."""
         group = int(np.searchsorted(self._starts, first, "right")) - 1
         if not self._starts[group] <= self._next <= first:  # behind us, or in a row group that is further on
-            self._next, self._batches = int(self._starts[group]), self._from(group)
+            self._next, self._batches, self._rest = int(self._starts[group]), self._from(group), None
         while rows:
-            batch = next(self._batches)
+            batch = self._rest or next(self._batches)
             begin = first - self._next  # rows that nobody asked for
-            self._next += len(batch)
-            if begin >= len(batch):
-                continue
-            part = batch.slice(begin, rows)
-            if begin + len(part) < len(batch):  # the rest is for the slice after this one
-                self._batches = _again(batch.slice(begin + len(part)), self._batches)
-                self._next -= len(batch) - begin - len(part)
+            part = batch.slice(begin, rows) if begin < len(batch) else batch.slice(0, 0)
+            end = min(begin, len(batch)) + len(part)
+            self._next += end
+            self._rest = batch.slice(end) if end < len(batch) else None  # for the slice after this one
             first, rows = first + len(part), rows - len(part)
-            yield part
+            if len(part):
+                yield part
 
     def _from(self, group: int) -> Iterator[Any]:
         for number in range(group, self._file.metadata.num_row_groups):
@@ -126,8 +125,3 @@ class ParquetReader:
         if longest > LONGEST_TEXT:
             raise InputError(f"{self.path}: a text of more than {LONGEST_TEXT:,} bytes; cut it up first")
         return int(longest)
-
-
-def _again(batch: Any, batches: Iterator[Any]) -> Iterator[Any]:
-    yield batch
-    yield from batches

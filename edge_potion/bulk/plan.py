@@ -81,7 +81,7 @@ def open_model_of(job: Job) -> EdgeModel:
     from edge_potion.runtime import EdgeModel
 
     options: dict[str, Any] = {"provider": job.provider, "precision": job.precision, "graph": job.graph}
-    options |= {"threads": job.threads, "revision": job.revision, "engine": job.engine}
+    options |= {"threads": job.threads, "revision": job.revision, "engine": job.model_engine}
     return EdgeModel.from_pretrained(job.model, **options)
 
 
