@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -115,7 +116,8 @@ def encode_files(
                 tasks = tasks_of(iter(missing), _longest_task(plan, workers))
                 outcomes = run_by_workers(plan, rotation, tasks, workers)
             try:
-                _add_all(outcomes, plan, output, show_progress)
+                with closing(outcomes):  # at once, whoever fails: workers end with it
+                    _add_all(outcomes, plan, output, show_progress)
             except BaseException:
                 log.warning("stopped with %d whole shards in %s; the same command goes on", len(output.done), job.out)
                 raise
