@@ -39,8 +39,8 @@ PLACES = (9, 10, 11)  # of a column's metadata: where its data, its index and it
 class VectorFile:
     """Columns of schema `others`, then `name`: fixed_size_list<dtype>[dim], to `stream`, row group by row group.
 
-    `stream` is at its start and takes all that it is given. `metadata` joins that of `others`, and goes before it. The file is whole after
-    `close`; it has no footer where the `with` block failed. The same calls write the same bytes.
+    `stream` is at its start and takes all that it is given. `metadata` joins that of `others`, and goes before it. The
+    file is whole after `close`; it has no footer where the `with` block failed. The same calls write the same bytes.
 
     Raises:
         InputError: a name that is taken, a width below 1, a type that is not in `VALUE_TYPES`.
