@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_potion.codes import Codes, dequantize, quantize
     from edge_potion.bulk.encode_files import encode_files
+    from edge_potion.codes import Codes, dequantize, quantize
     from edge_potion.errors import (
         AccessError,
         EdgePotionError,
