@@ -22,6 +22,7 @@ from .help_page import help_page
 from .page_parts import Report
 from .quality_page import quality_page
 from .runtimes_page import runtimes_page
+from .scale_page import scale_page
 from .speed_page import speed_page
 from .training_page import training_page
 
@@ -53,6 +54,7 @@ def generated(results: Path) -> dict[str, str]:
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
         **_if_measured(engine_page, results, "engine"),
         **_if_measured(bulk_page, results, "bulk"),
+        **_if_measured(scale_page, results, "bulk"),
         **help_page(),
     }
 
