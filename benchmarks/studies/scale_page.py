@@ -87,11 +87,11 @@ def _shards(rate: float, size: float) -> str:
     few, many = ROWS.values()
     return (
         "A shard is what is lost when a machine dies in the middle of it, and what a reader opens. At `--shard-rows "
-        f"{small}` (the default) a billion rows are {few / small:,.0f} files of {size * small / 1e6:.0f} MB at int8, and "
-        f"the manifest has some {few / small * MANIFEST_BYTES / 1e6:.1f} MB. A hundred billion would be "
+        f"{small}` (the default) a billion rows are {few / small:,.0f} files of {size * small / 1e6:.0f} MB at int8, "
+        f"and the manifest has some {few / small * MANIFEST_BYTES / 1e6:.1f} MB. A hundred billion would be "
         f"{many / small:,.0f} files: take `--shard-rows {large}`, {many / large:,.0f} files of "
-        f"{size * large / 1e6:.0f} MB, each of {large / rate:.0f} s of a core's work. Or give a folder of inputs to each "
-        "of some jobs: the manifests are small, and no job waits for another."
+        f"{size * large / 1e6:.0f} MB, each of {large / rate:.0f} s of a core's work. Or give a folder of inputs to "
+        "each of some jobs: the manifests are small, and no job waits for another."
     )
 
 
@@ -107,8 +107,8 @@ def _limits(rate: float, bytes_in: float, out: Mapping[str, float]) -> list[str]
         f"{CORES} cores: {GIGABITS:g} Gbit/s (assumed) are {wire / 1e9:.2f} GB/s.",
         table(["", "GB/s of a machine with 16 cores", "cores that fill its network", "MB/s a core"], rows),
         f"A connection to the store gives some {STORE_MB_S} MB/s (assumed): a core needs one or two to read and, by "
-        "dtype, more to write. Inputs and output of ours lie on paths; a store is mounted (mountpoint, gcsfuse, JuiceFS), or "
-        "shards are copied when they are whole. On a disk of one's own it is the disk: see MB a second written in "
+        "dtype, more to write. Inputs and output of ours lie on paths; a store is mounted (mountpoint, gcsfuse, "
+        "JuiceFS), or shards are copied when they are whole. On a disk of one's own it is the disk: see MB a second written in "
         "[the measurement](results/bulk.md), beside what yours can do. The order in which to save bytes is `int8`, "
         "`--truncate-dim 128`, then `binary` with int8 kept for the candidates.",
     ]
