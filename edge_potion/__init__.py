@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_potion.codes import Codes, dequantize, quantize
     from edge_potion.errors import (
         AccessError,
         EdgePotionError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         ProviderError,
         RecipeError,
     )
+    from edge_potion.rotation import Rotation
     from edge_potion.runtime import EdgeModel
     from edge_potion.static_model import StaticModel
     from edge_potion.tokens import TokenIds
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "EdgeModel": "edge_potion.runtime",
+    "Rotation": "edge_potion.rotation",
     "StaticModel": "edge_potion.static_model",
     "TokenIds": "edge_potion.tokens",
+    **dict.fromkeys(("Codes", "dequantize", "quantize"), "edge_potion.codes"),
     **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
     **dict.fromkeys(
         (
@@ -47,6 +51,7 @@ _RENAMED = {"distil": "distill", "SentenceTransformer": "EdgeModel"}
 # Written out, as type checkers read no other form; a test holds it to the names above.
 __all__ = [
     "AccessError",
+    "Codes",
     "EdgeModel",
     "EdgePotionError",
     "EngineError",
@@ -57,13 +62,16 @@ __all__ = [
     "ParityError",
     "ProviderError",
     "RecipeError",
+    "Rotation",
     "StaticModel",
     "TokenIds",
     "__version__",
     "benchmark",
+    "dequantize",
     "distill",
     "evaluate",
     "export",
+    "quantize",
     "train",
     "verify",
 ]

@@ -23,10 +23,12 @@ from edge_potion.tokens import UNSET, TokenIds, Unset, check_count, checked_ids,
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from edge_potion.codes import Codes, DType
     from edge_potion.directions import Comparable
     from edge_potion.engine import Engine
     from edge_potion.from_ids import FromIds
     from edge_potion.from_text import FromText
+    from edge_potion.rotation import Rotation
 
 __all__ = ["Batch", "EdgeModel"]
 
@@ -172,6 +174,11 @@ class EdgeModel(PeerNames):
         return cls(opened, name_elsewhere(model, revision, folder))
 
     @property
+    def native(self) -> Engine | None:
+        """The native engine that runs the model; None where ONNX Runtime does."""
+        return self._opened.engine if isinstance(self._opened, InEngine) else None
+
+    @property
     def dim(self) -> int:
         """D, the width of a vector."""
         return self.bundle.dim
@@ -306,3 +313,23 @@ class EdgeModel(PeerNames):
         if left.shape[-1] != right.shape[-1]:
             raise InputError(f"vectors of {left.shape[-1]} and of {right.shape[-1]} dimensions cannot be compared")
         return np.clip(left @ right.T, -1, 1)
+
+    @staticmethod
+    def quantize(vectors: Any, dtype: DType = "int8", rotation: Rotation | None = None) -> Codes:
+        """Vectors (N, D) or (D,) in fewer bytes, as vector stores take them; see `edge_potion.quantize`.
+
+        Example: `codes = model.quantize(model.encode(texts))` has int8 `values`, and a float32 a row, `scales`.
+
+        Raises:
+            InputError: they are no floats of such a shape, or a row holds NaN, inf, or more than the dtype can hold.
+        """
+        from edge_potion.codes import quantize
+
+        return quantize(vectors, dtype, rotation)
+
+    @staticmethod
+    def dequantize(codes: Codes, rotation: Rotation | None = None) -> np.ndarray:
+        """(N, D) or (D,) float32: the vectors that codes stand for; see `edge_potion.dequantize`."""
+        from edge_potion.codes import dequantize
+
+        return dequantize(codes, rotation)
