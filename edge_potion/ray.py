@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from edge_potion.bulk.embed import embed as embed_texts
+from edge_potion.codes import DTYPES, Codes, DType, quantize
 from edge_potion.errors import InputError, ModelFormatError, require
 from edge_potion.find import MODEL_FILES, files_of, find_folder
 from edge_potion.manifest import FileSum
 from edge_potion.opened import EngineName, PrecisionName, ProviderName, bundle_in
 from edge_potion.parcel import packed, unpacked
 from edge_potion.runtime import EdgeModel
-from edge_potion.tokens import UNSET, Unset, check_count
+from edge_potion.tokens import check_count
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ray import ObjectRef
     from ray.data import Dataset
 
-__all__ = ["embed"]
+__all__ = ["SentModel", "embed", "sent_model"]
 
 # Rows that an actor gets at once. More than the window that `encode` works in is of no use to it, and their vectors
 # take a few megabytes.
 BATCH_ROWS = 8192
+SCALE = "scale"
 SENT = (*MODEL_FILES, "onnx/*.onnx")
 
 
@@ -36,9 +37,9 @@ def embed(
     column: str = "text",
     model: str | Path | None = None,
     out_column: str = "vector",
-    dtype: str = "float32",
+    dtype: DType = "float32",
     truncate_dim: int | None = None,
-    max_tokens: int | Unset | None = UNSET,
+    max_tokens: int | None = None,
     batch_size: int = BATCH_ROWS,
     workers: int | tuple[int, int] | None = None,
     num_cpus: float = 1,
@@ -59,8 +60,10 @@ def embed(
         column: of the texts.
         model: a folder or hub id as in `EdgeModel.from_pretrained`, found here; by default the built-in model.
         out_column: of the vectors, a fixed_size_list.
-        dtype: "float32".
-        truncate_dim, max_tokens: as in `EdgeModel.encode`.
+        dtype: of the vectors: "float32"; "float16"; "int8", which has a column `scale` beside it, float32; "binary", as
+            uint8. `edge_potion.codes.SCALE_RULE` says what each stands for.
+        truncate_dim: keep the first values of each vector, as `EdgeModel.encode` does.
+        max_tokens: where to cut a text; the model's own limit unless given.
         batch_size: most rows that an actor embeds at once.
         workers: how many actors; (fewest, most) lets Ray have more of them while it pays off; None is from one to as
             many as the cluster has room for.
@@ -77,21 +80,24 @@ def embed(
     require("ray", "pyarrow", extra="ray", purpose="embedding on Ray")
     from ray.data import ActorPoolStrategy
 
+    if dtype not in DTYPES:
+        raise InputError(f"there is no dtype {dtype!r}; {', '.join(DTYPES)} are")
     check_count("batch_size", batch_size)
-    schema = dataset.schema(fetch_if_missing=False)
-    if schema is not None:
-        _check_columns(dict(zip(schema.names, schema.types, strict=True)), column, out_column)
-    sent, dim = _sent(model, revision, precision)
+    check_count("max_tokens", max_tokens)
+    columns = Columns(column, out_column, dtype)
+    if (schema := dataset.schema(fetch_if_missing=False)) is not None:
+        columns.check(schema.names, schema.types)
+    sent, dim = sent_model(model, revision, precision)
     check_count("truncate_dim", truncate_dim, dim)
     fewest, most = (workers, workers) if isinstance(workers, int) else workers or (1, None)
+    check_count("workers", fewest, most)
     how = {"provider": provider, "precision": precision, "engine": engine, "threads": max(1, int(num_cpus))}
     return dataset.map_batches(
         Embedder,
         fn_constructor_kwargs={
             "sent": sent,
             "how": how,
-            "column": column,
-            "out_column": out_column,
+            "columns": columns,
             "words": {"truncate_dim": truncate_dim, "max_tokens": max_tokens},
         },
         compute=ActorPoolStrategy(min_size=fewest, max_size=most),
@@ -104,25 +110,72 @@ def embed(
 
 
 class Embedder:
-    """What an actor does: batch after batch of one model's."""
+    """What an actor does: batch after batch, by one model."""
 
-    def __init__(
-        self, sent: SentModel, how: Mapping[str, Any], column: str, out_column: str, words: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, sent: SentModel, how: Mapping[str, Any], columns: Columns, words: Mapping[str, Any]) -> None:
         self.model = EdgeModel.from_pretrained(sent.arrived(), **how)
-        self.column, self.out_column, self.words = column, out_column, words
+        self.columns, self.words = columns, words
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The same rows with their vectors."""
-        _check_columns(dict(zip(table.schema.names, table.schema.types, strict=True)), self.column, self.out_column)
-        vectors = _vectors(self.model, self._texts(table), self.words)
-        return table.append_column(self.out_column, vectors)
+        self.columns.check(table.schema.names, table.schema.types)
+        texts = self.columns.texts_of(table)
+        codes = quantize(embed_texts(self.model, texts, **self.words), self.columns.dtype)
+        return self.columns.added(table, codes, texts)
 
-    def _texts(self, table: pa.Table) -> list[str | None]:
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read and made.
+
+    Attributes:
+        text: of the texts.
+        vector: of the vectors; those of int8 have `SCALE` beside it.
+        dtype: of the vectors.
+    """
+
+    text: str
+    vector: str
+    dtype: DType
+
+    def check(self, names: Sequence[str], types: Sequence[Any]) -> None:
+        """Raise InputError unless the texts are strings, and no column of that name is there yet."""
+        import pyarrow as pa
+
+        if self.text not in names:
+            raise InputError(f"there is no column {self.text!r}; the dataset has {', '.join(map(repr, names))}")
+        kind = types[names.index(self.text)]
+        if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
+            raise InputError(f"column {self.text!r} is of type {kind}; texts, as strings, were expected")
+        for name in (self.vector, SCALE) if self.dtype == "int8" else (self.vector,):
+            if name in names:
+                raise InputError(f"the dataset has a column {name!r} already, and it is to be made; rename it")
+
+    def texts_of(self, table: pa.Table) -> pa.Array:
+        """(n,) strings in one piece, UTF-8 for sure."""
+        import pyarrow as pa
+
+        texts = table[self.text].combine_chunks()
+        if texts.type == pa.null():
+            return texts.cast(pa.string())
         try:
-            return table[self.column].to_pylist()
-        except UnicodeDecodeError as failure:
-            raise InputError(f"column {self.column!r} holds a text that is not UTF-8 ({failure})") from failure
+            texts.validate(full=True)
+        except pa.ArrowInvalid as failure:
+            raise InputError(f"column {self.text!r} holds what is no text ({failure})") from failure
+        return texts
+
+    def added(self, table: pa.Table, codes: Codes, texts: pa.Array) -> pa.Table:
+        """The table with codes of its texts; where there is none, they are null."""
+        import pyarrow as pa
+
+        is_null = texts.is_null() if texts.null_count else None
+        flat = pa.array(codes.values.ravel())
+        vectors = pa.FixedSizeListArray.from_arrays(flat, codes.values.shape[1], mask=is_null)
+        table = table.append_column(self.vector, vectors)
+        if codes.scales is None:
+            return table
+        mask = None if is_null is None else is_null.to_numpy(zero_copy_only=False)
+        return table.append_column(SCALE, pa.array(codes.scales, mask=mask))
 
 
 @dataclass(frozen=True)
@@ -157,7 +210,7 @@ class SentModel:
         return None
 
 
-def _sent(model: str | Path | None, revision: str | None, precision: str | None) -> tuple[SentModel, int]:
+def sent_model(model: str | Path | None, revision: str | None, precision: str | None) -> tuple[SentModel, int]:
     """A model on its way, and the width of its vectors."""
     import ray
 
@@ -167,26 +220,3 @@ def _sent(model: str | Path | None, revision: str | None, precision: str | None)
         return SentModel("", [], bundle.sums), bundle.dim
     parcel = packed(bundle.folder, files_of(bundle.folder, SENT))
     return SentModel(parcel.digest, [ray.put(parcel.contents)], {}), bundle.dim
-
-
-def _check_columns(types: Mapping[str, Any], column: str, out_column: str) -> None:
-    import pyarrow as pa
-
-    if column not in types:
-        raise InputError(f"there is no column {column!r}; the dataset has {', '.join(map(repr, types))}")
-    kind = types[column]
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise InputError(f"column {column!r} is of type {kind}; texts, as strings, were expected")
-    if out_column in types:
-        raise InputError(f"there is a column {out_column!r} already; name another for the vectors")
-
-
-def _vectors(model: EdgeModel, texts: list[str | None], words: Mapping[str, Any]) -> pa.Array:
-    import pyarrow as pa
-
-    is_null = np.array([text is None for text in texts], bool)
-    found = model.encode([text for text in texts if text is not None], **words)  # (n, D) f32, of those that are texts
-    values = np.zeros((len(texts), found.shape[1]), np.float32)  # (N, D)
-    values[~is_null] = found
-    flat = pa.array(values.ravel())
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pa.array(is_null) if is_null.any() else None)
