@@ -15,6 +15,7 @@ from typing import Any
 
 from edge_potion.errors import InputError
 
+from .codes_page import codes_page
 from .engine_page import engine_page
 from .help_page import help_page
 from .quality_page import quality_page
@@ -49,6 +50,7 @@ def generated(results: Path) -> dict[str, str]:
         **training_page(*_newest(results, "training", "make bench-training")),
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
         **(engine_page(*_newest(results, "engine", "benchmarks/studies/engine.py")) if _measured(results) else {}),
+        **codes_page(*_newest(results, "codes", "benchmarks/studies/codes.py")),
         **help_page(),
     }
 
