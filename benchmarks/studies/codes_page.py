@@ -37,8 +37,8 @@ def codes_tables(report: Report) -> list[str]:
         "int8 values without their scales keep each vector's direction: their cosine is right, their dot product is "
         "not. sentence-transformers' `quantize_embeddings` cuts the range of each dimension in 255 steps: a code "
         "counts from the middle of a range, so that what is compared is another vector. Its ranges are those of the "
-        f"base, or of a sample of {report['sample']:,} other sentences. Rows of fewer dimensions are held to the neighbours by "
-        "all of them.",
+        f"base, or of a sample of {report['sample']:,} other sentences. Rows of fewer dimensions are held to the "
+        "neighbours by all of them.",
         "## Bits as a filter",
         f"The nearest by Hamming distance, in {dim // 8} bytes a vector, are ranked again with the query's float32 "
         "vector, by their float32 or int8 vectors. The rotation was fitted to the same sample.",
