@@ -42,6 +42,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_vocabulary_size": (int32, [handle]),
     "ep_precision": (text, [handle]),
     "ep_embed": (int64, [handle, text, size, handle, size, int32, int32]),
+    "ep_embed_texts": (int64, [handle, handle, handle, size, handle, int32, int32]),
     "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
     "ep_stop": (None, [handle]),
 }
@@ -175,6 +176,28 @@ class Engine:
         except InputError:  # more texts than vectors: one holds NUL, which is too rare to look for it before
             data = "\0".join([text.replace("\0", "") for text in texts]).encode()
             self._run(call, len(data))
+        return vectors
+
+    def encode_utf8(self, address: int, offsets: np.ndarray, max_tokens: int | None) -> np.ndarray:
+        """(b, D) float32 of texts where they lie, as in an Arrow array of strings: no str is made of them.
+
+        Args:
+            address: of their bytes, UTF-8 that was checked.
+            offsets: (b + 1,) int64, where each begins; the last is where they end.
+            max_tokens: where to cut; None means never.
+
+        Raises:
+            ModelFormatError: the table gives NaN or inf.
+        """
+        vectors = np.empty((len(offsets) - 1, self.dim), np.float32)
+        begins, lengths = (offsets[:-1] + address).astype(np.uintp), np.diff(offsets).astype(np.uintp)
+        limit = NO_LIMIT if max_tokens is None else min(max_tokens, 2**31 - 1)
+
+        def call() -> int:
+            places = (begins.ctypes.data, lengths.ctypes.data, len(lengths), vectors.ctypes.data)
+            return int(self._library.ep_embed_texts(self._model, *places, limit, self._threads))
+
+        self._run(call, int(offsets[-1] - offsets[0]))
         return vectors
 
     def encode_ids(self, ids: TokenIds, batch_size: int) -> np.ndarray:

@@ -174,6 +174,11 @@ class EdgeModel(PeerNames):
         return cls(opened, name_elsewhere(model, revision, folder))
 
     @property
+    def native(self) -> Engine | None:
+        """The native engine that runs the model; None where ONNX Runtime does."""
+        return self._opened.engine if isinstance(self._opened, InEngine) else None
+
+    @property
     def dim(self) -> int:
         """D, the width of a vector."""
         return self.bundle.dim

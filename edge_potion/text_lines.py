@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_potion.errors import InputError, require
 
-__all__ = ["BLOCK", "LONGEST_TEXT", "PACKINGS", "Skipped", "leave_out", "name_of", "read_lines"]
+__all__ = ["BLOCK", "LONGEST_TEXT", "PACKINGS", "Block", "Skipped", "leave_out", "name_of", "read_blocks", "read_lines"]
 
 LONGEST_TEXT = 2**24  # bytes of a line, a row or a value: the whole of Shakespeare has a third of it
 BLOCK = 2**18  # bytes read at once
@@ -30,13 +30,51 @@ OTHER_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe"
 Skipped = Counter[str] | None
 
 
+class Block(NamedTuple):
+    """Whole lines, several at a time.
+
+    Attributes:
+        data: their bytes, without the end of the last.
+        end: of a line, LF or CR.
+        number: of the first line, from 1.
+    """
+
+    data: bytes
+    end: bytes
+    number: int
+
+    def lines(self, errors: str = "strict") -> list[str]:
+        """The lines without their ends and byte-order marks; bytes that are not UTF-8 by `errors`, as in bytes.decode.
+
+        Raises:
+            UnicodeDecodeError: "strict", and not all is UTF-8.
+        """
+        text = self.data.decode("utf-8", errors)
+        lines = text.split(self.end.decode())
+        if "\r" in text:
+            lines = [line.rstrip("\r") for line in lines]
+        if MARK in text:  # also in the middle, where files were joined
+            lines = [line.removeprefix(MARK) for line in lines]
+        return lines
+
+
 def read_lines(file: str | Path, skipped: Skipped = None) -> Iterator[str]:
     """The lines of a text file, or of stdin ("-"), unpacked, without their ends; `read_texts` tells the rest."""
+    name = name_of(file)
+    for block in read_blocks(file):
+        try:
+            yield from block.lines()
+        except UnicodeDecodeError:
+            yield from _lines_one_by_one(block, name, skipped)
+
+
+def read_blocks(file: str | Path, hear: Callable[[int], None] = lambda _: None) -> Iterator[Block]:
+    """The lines of `read_lines` as they stand in the file, unpacked; `hear` is told of each number of bytes read."""
     name = name_of(file)
     try:
         with _opened(file) as stream:
             ending = "" if str(file) == "-" else Path(file).suffix.lower()
-            yield from _lines(_bytes(stream, PACKINGS.get(ending), name), name, skipped)
+            yield from _blocks(_bytes(stream, PACKINGS.get(ending), name, hear), name)
     except InputError:
         raise
     except (OSError, ValueError) as failure:  # ValueError: NUL in a name
@@ -62,10 +100,16 @@ def _opened(file: str | Path) -> AbstractContextManager[Any]:
     return nullcontext(sys.stdin.buffer)  # not ours to close
 
 
-def _bytes(stream: Any, packing: Callable[[], Any] | None, name: str) -> Iterator[bytes]:
+def _bytes(stream: Any, packing: Callable[[], Any] | None, name: str, hear: Callable[[int], None]) -> Iterator[bytes]:
     """What a file holds, unpacked, in blocks."""
     read = getattr(stream, "read1", stream.read)  # what is there, without waiting for a whole block
-    packed = iter(lambda: read(BLOCK), b"")
+
+    def read_and_tell() -> bytes:
+        block: bytes = read(BLOCK)
+        hear(len(block))
+        return block
+
+    packed = iter(read_and_tell, b"")
     if packing is None:
         yield from packed
         return
@@ -129,7 +173,7 @@ PACKINGS: Mapping[str, Callable[[], Any]] = {
 }
 
 
-def _lines(blocks: Iterator[bytes], name: str, skipped: Skipped) -> Iterator[str]:
+def _blocks(blocks: Iterator[bytes], name: str) -> Iterator[Block]:
     head = b""
     for block in blocks:
         head += block
@@ -141,17 +185,7 @@ def _lines(blocks: Iterator[bytes], name: str, skipped: Skipped) -> Iterator[str
     end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
     number = 1  # of the first line of a block
     for block in _whole_lines(chain([head], blocks), end, name):
-        try:
-            text = block.decode("utf-8")
-        except UnicodeDecodeError:
-            yield from _lines_one_by_one(block.split(end), name, number, skipped)
-        else:
-            lines = text.split(end.decode())
-            if "\r" in text:
-                lines = [line.rstrip("\r") for line in lines]
-            if MARK in text:  # also in the middle, where files were joined
-                lines = [line.removeprefix(MARK) for line in lines]
-            yield from lines
+        yield Block(block, end, number)
         number += block.count(end) + 1
 
 
@@ -179,14 +213,14 @@ def _whole_lines(blocks: Iterator[bytes], end: bytes, name: str) -> Iterator[byt
         yield rest
 
 
-def _lines_one_by_one(lines: list[bytes], name: str, number: int, skipped: Skipped) -> Iterator[str]:
+def _lines_one_by_one(block: Block, name: str, skipped: Skipped) -> Iterator[str]:
     """Lines of which one at least is not UTF-8."""
-    for place, line in enumerate(lines):
+    for number, line in enumerate(block.data.split(block.end), start=block.number):
         try:
             yield line.removeprefix(UTF8_MARK).decode("utf-8").rstrip("\r")
         except UnicodeDecodeError as failure:
             message = f"byte {failure.start} is not UTF-8; convert the file first (iconv -t utf-8)"
-            leave_out(skipped, "not UTF-8", f"{name}, line {number + place}: {message}")
+            leave_out(skipped, "not UTF-8", f"{name}, line {number}: {message}")
 
 
 def leave_out(skipped: Skipped, reason: str, message: str) -> None:

@@ -6,19 +6,25 @@ Memory is bounded whatever a file unpacks to: it is read in blocks, and a line, 
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
 
-from edge_potion.errors import InputError, require
-from edge_potion.text_lines import BLOCK, LONGEST_TEXT, PACKINGS, Skipped, leave_out, name_of, read_lines
+from edge_potion.errors import InputError
+from edge_potion.parquet_texts import parquet_texts
+from edge_potion.records import (
+    SEPARATORS,
+    BadRecord,
+    checked_width,
+    header_of,
+    json_record,
+    separated_records,
+    separator_of,
+)
+from edge_potion.text_lines import LONGEST_TEXT, PACKINGS, Skipped, leave_out, name_of, read_lines
 
 __all__ = ["KINDS", "LONGEST_TEXT", "PACKINGS", "kind_of", "read_lines", "read_texts"]
-
-ROWS = 8192  # of a .parquet file that are held at once; fewer where they are long
 
 _CONVERT = "save it as .txt, .jsonl, .csv or .parquet first"
 _UNPACK = "unpack it first"
@@ -60,7 +66,7 @@ def read_texts(file: str | Path, column: str = "text", skipped: Skipped = None) 
     """
     kind = kind_of(file)
     if kind == ".parquet":
-        return _parquet_texts(Path(file), column, skipped)
+        return parquet_texts(Path(file), column, skipped)
     lines = read_lines(file, skipped)
     return RECORDS[kind](lines, name_of(file), column, skipped) if kind in RECORDS else lines
 
@@ -92,26 +98,17 @@ def _json_texts(lines: Iterator[str], name: str, column: str, skipped: Skipped) 
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as failure:  # ValueError: no JSON, or an endless number
-            why = f"no JSON ({failure}); a JSON object a line was expected"
+            text, _ = json_record(line, column)
+            if skipped is None and not is_unicode(text):  # a corpus counts such sentences itself
+                raise BadRecord("not Unicode", f"{column!r} holds a lone surrogate, which is no Unicode text")
+        except BadRecord as bad:
+            leave_out(skipped, bad.reason, f"{name}, line {number}: {bad}")
         else:
-            text = record.get(column) if isinstance(record, dict) else record
-            if isinstance(text, str):
-                if skipped is not None or _is_unicode(text):  # a corpus counts such sentences itself
-                    yield text
-                    continue
-                why = f"{column!r} holds a lone surrogate, which is no Unicode text"
-            elif not isinstance(record, dict):
-                why = f"a {type(record).__name__}; a JSON object with {column!r} was expected"
-            elif column in record:
-                why = f"{column!r} is of type {type(text).__name__}; a string was expected"
-            else:
-                why = f"no {column!r}; {_other_columns(list(record))}"
-        leave_out(skipped, "no JSON object with a text", f"{name}, line {number}: {why}")
+            yield text
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -119,146 +116,26 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _other_columns(names: list[str]) -> str:
-    if not names:
-        return "there is nothing in its place"
-    listed = ", ".join(name if name.isprintable() else repr(name) for name in names[:20])
-    return f"there are {listed}{', ...' if len(names) > 20 else ''}: name one with --text-column"
-
-
-def _csv_texts(lines: Iterator[str], name: str, column: str, skipped: Skipped) -> Iterator[str]:
-    return _separated_texts(lines, name, column, skipped, ",;")
-
-
-def _tsv_texts(lines: Iterator[str], name: str, column: str, skipped: Skipped) -> Iterator[str]:
-    return _separated_texts(lines, name, column, skipped, "\t")
-
-
 def _separated_texts(lines: Iterator[str], name: str, column: str, skipped: Skipped, separators: str) -> Iterator[str]:
-    """The texts of a .csv or .tsv. Raises the `csv` module's limit of a field, which is one for the whole process."""
     first = next(lines, None)
     if first is None:  # an empty file
         return
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_TEXT))
-    separator = next((mark for mark in separators if mark in first), separators[0])
-    size = 0  # characters of the record so far: an open quote takes lines without end
-
-    def with_ends() -> Iterator[str]:
-        nonlocal size
-        for line in chain([first], lines):
-            size += len(line) + 1
-            if size > LONGEST_TEXT:
-                raise InputError(
-                    f"{name}, line {rows.line_num + 1}: a record of more than {LONGEST_TEXT:,} characters; "
-                    "is a quote left open?"
-                )
-            yield line + "\n"
-
-    rows = csv.reader(with_ends(), delimiter=separator, strict=True)
-    place: int | None = None
-    width = 0
-    while True:
-        number, size = rows.line_num + 1, 0
+    separator = separator_of(first, separators)
+    records = separated_records(chain([first], lines), name, separator)
+    place, width = header_of(next(records), column, name)
+    for number, row in records:
         try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as failure:
-            message = f"{name}, line {number}: {failure}; fields with quotes, as in RFC 4180, were expected"
-            if place is None:
-                raise InputError(message) from failure
-            leave_out(skipped, "no text", message)
-            continue
-        if place is None:
-            place, width = _place_of(column, [name.strip() for name in row], f"{name}, its header"), len(row)
-        elif len(row) == width:
-            yield row[place]
-        elif row:  # an empty line is no record
-            message = f"{len(row)} fields, and the header has {width}; put quotes around what holds a {separator!r}"
-            leave_out(skipped, "no text", f"{name}, line {number}: {message}")
-
-
-def _place_of(column: str, names: list[str], where: str) -> int:
-    if names.count(column) > 1:
-        raise InputError(f"{where}: there are {names.count(column)} columns {column!r}; rename one")
-    if column not in names:
-        raise InputError(f"{where}: no column {column!r}; {_other_columns(names)}")
-    return names.index(column)
-
-
-def _parquet_texts(file: Path, column: str, skipped: Skipped) -> Iterator[str]:
-    require("pyarrow", extra="parquet", purpose="reading .parquet")
-    import pyarrow as pa
-
-    try:
-        # An open file, as pyarrow takes no name that is not UTF-8.
-        with file.expanduser().open("rb") as stream:
-            yield from _parquet_values(stream, str(file), column, skipped)
-    except (pa.ArrowException, RuntimeError, OSError, ValueError) as failure:
-        if isinstance(failure, InputError):
-            raise
-        raise InputError(f"cannot read {file}: {getattr(failure, 'strerror', None) or failure}") from failure
-
-
-def _parquet_values(stream: IO[bytes], name: str, column: str, skipped: Skipped) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    plain = pq.ParquetFile(stream)
-    schema = plain.schema_arrow
-    kind = schema.field(_place_of(column, schema.names, name)).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise InputError(f"{name}: the column {column!r} is {kind}; text was expected")
-    # As dictionaries: a value that stands in each of a million rows is held once.
-    table = pq.ParquetFile(
-        stream, metadata=plain.metadata, read_dictionary=[column], pre_buffer=False, buffer_size=BLOCK
-    )
-    number = 0  # rows before
-    for values in table.iter_batches(columns=[column], batch_size=_rows_at_once(table, column, name)):
-        rows = values.column(0)
-        if (pc.max(pc.binary_length(rows.dictionary)).as_py() or 0) > LONGEST_TEXT:
-            raise InputError(
-                f"{name}: a text of more than {LONGEST_TEXT:,} bytes in rows {number + 1} and on; cut it up"
-            )
-        texts = list(map(_text_of, rows.dictionary))
-        for place, index in enumerate(rows.indices.to_pylist(), start=number + 1):
-            text = None if index is None else texts[index]
-            if isinstance(text, str):
-                yield text
-            elif index is None:
-                leave_out(skipped, "no text", f"{name}, row {place}: no {column!r} there; a text was expected")
-            else:
-                leave_out(skipped, "not UTF-8", f"{name}, row {place}: {column!r} is not UTF-8")
-        number += len(rows)
-
-
-def _text_of(value: Any) -> str | None:
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return None
-
-
-def _rows_at_once(table: Any, column: str, name: str) -> int:
-    """Rows whose texts are no more than the longest text, about; InputError where one text must be longer."""
-    rows = ROWS
-    meta = table.metadata
-    for group in (meta.row_group(number) for number in range(meta.num_row_groups)):
-        for chunk in (group.column(number) for number in range(group.num_columns)):
-            if chunk.path_in_schema == column and chunk.num_values:
-                mean = chunk.total_uncompressed_size // chunk.num_values
-                if mean > LONGEST_TEXT:
-                    raise InputError(f"{name}: a text of more than {LONGEST_TEXT:,} bytes; cut it up first")
-                rows = min(rows, max(1, LONGEST_TEXT // max(1, mean)))
-    return rows
+            if isinstance(row, BadRecord):
+                raise row
+            if row:  # an empty line is no record
+                yield checked_width(row, width, separator)[place]
+        except BadRecord as bad:
+            leave_out(skipped, bad.reason, f"{name}, line {number}: {bad}")
 
 
 RECORDS: Mapping[str | None, Callable[[Iterator[str], str, str, Skipped], Iterator[str]]] = {
     ".jsonl": _json_texts,
-    ".csv": _csv_texts,
-    ".tsv": _tsv_texts,
+    **{kind: partial(_separated_texts, separators=marks) for kind, marks in SEPARATORS.items()},
 }
 KINDS = {
     ".txt": ".txt",

@@ -17,11 +17,12 @@ import typer
 from edge_potion.errors import EdgePotionError
 from edge_potion.progress import Unfailing
 
+from .encode import encode
 from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
 from .options import CONTROL
-from .use import encode, info, search, verify
+from .use import info, search, verify
 
 __all__ = ["app", "help_pages", "main"]
 

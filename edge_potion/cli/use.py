@@ -1,10 +1,8 @@
-"""The commands that use a model: encode, search, verify, info."""
+"""The commands that use a model on this screen: search, verify, info; `encode` has a file of its own."""
 
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,85 +20,16 @@ from .options import (
     ProviderOption,
     TextColumnOption,
     ThreadsOption,
-    instead,
     one_line,
     refuse_closed_stdout,
 )
 from .show import print_bundle, print_other
 
-__all__ = ["encode", "info", "search", "verify"]
+__all__ = ["info", "search", "verify"]
 
 log = logging.getLogger("edge_potion")
 
 VERDICTS = {True: "ok", False: "FAILED", None: "-"}
-
-
-def encode(
-    file: FileArgument = "-",
-    model: ModelOption = BUILT_IN,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A .npy, .parquet or .jsonl file; by default JSON lines on stdout."),
-    ] = None,
-    truncate_dim: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Keep the first values of each vector only.")
-    ] = None,
-    dim: Annotated[
-        str | None,
-        typer.Option("--dim", hidden=True, expose_value=False, callback=instead("--dim is --truncate-dim N here")),
-    ] = None,
-    text_column: TextColumnOption = "text",
-    batch_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most texts a call.")] = 1024,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Cut texts here; by default the model's limit.")
-    ] = None,
-    provider: ProviderOption = "auto",
-    precision: PrecisionOption = None,
-    graph: GraphOption = "auto",
-    threads: ThreadsOption = None,
-) -> None:
-    """Embed the texts of a file: its lines, or the records of a .jsonl, .csv, .tsv or .parquet file.
-
-    A text without a token that the model knows gets zeros; how many there are is said on stderr.
-
-    Example: edge-potion encode texts.txt --out vectors.npy
-    """
-    from edge_potion.language import watched
-    from edge_potion.runtime import Batch, EdgeModel
-    from edge_potion.search import without_tokens
-    from edge_potion.static_model import UNSET
-    from edge_potion.texts import read_texts
-    from edge_potion.vectors import check_format, print_jsonl, write_vectors
-
-    if out is None:
-        refuse_closed_stdout("; name a file with --out")
-    else:
-        check_format(out)
-    texts = read_texts(file, text_column)
-    runner = EdgeModel.from_pretrained(model, provider=provider, precision=precision, graph=graph, threads=threads)
-    unknown = 0
-
-    def batches() -> Iterator[Batch]:
-        nonlocal unknown
-        for batch in runner.stream(
-            watched(texts, runner.bundle),
-            batch_size=batch_size,
-            max_tokens=UNSET if max_tokens is None else max_tokens,
-            truncate_dim=truncate_dim,
-            show_progress=True,
-        ):
-            unknown += int(without_tokens(batch.vectors).sum())
-            yield batch
-
-    if out is None:
-        count = print_jsonl(batches(), sys.stdout)
-    else:
-        count = write_vectors(out, batches(), truncate_dim or runner.dim)
-        print(f"{out}: {count} x {truncate_dim or runner.dim} float32")
-    if unknown:
-        log.warning(
-            "warning: %d of %d texts have no token that the model knows: their vectors are zeros", unknown, count
-        )
 
 
 def search(

@@ -16,7 +16,5 @@ metric = "hamming" if shards.dtype == "binary" else "cos"
 index = Index(ndim=shards.dim, metric=metric, dtype=KINDS[shards.dtype])
 for ids, codes in shards.batches():
     index.add(ids, codes.values)
-found = index.search(
-    shards.code(question).values, 10, exact=True
-)  # without `exact` by its graph: fast, and about right
+found = index.search(shards.code(question).values, 10, exact=True)  # its graph, without `exact`, finds most
 print(*found.keys)
