@@ -23,16 +23,15 @@ KINDS = {
 folder, question, database = sys.argv[1:]
 shards = open_shards(folder)
 kind, distance, as_value = KINDS[shards.dtype]
-table = f"notes_{shards.dtype}"
 with psycopg.connect(database) as connection:
     connection.execute("create extension if not exists vector")
     register_vector(connection)
-    connection.execute(f"create table {table} (id bigint primary key, vector {kind}({shards.dim}))")
-    with connection.cursor().copy(f"copy {table} from stdin with (format binary)") as copy:
+    connection.execute(f"create table notes (id bigint primary key, vector {kind}({shards.dim}))")
+    with connection.cursor().copy("copy notes from stdin with (format binary)") as copy:
         copy.set_types(["int8", kind])
         for ids, codes in shards.batches():
             for id, values in zip(ids.tolist(), codes.values, strict=True):
                 copy.write_row((id, as_value(values)))
     asked = as_value(shards.code(question).values)
-    rows = connection.execute(f"select id from {table} order by vector {distance} %s limit 10", (asked,))
+    rows = connection.execute(f"select id from notes order by vector {distance} %s limit 10", (asked,))
     print(*(id for (id,) in rows))

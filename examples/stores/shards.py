@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow.dataset as ds
 
-from edge_potion import Codes, EdgeModel, quantize
+from edge_potion import Codes, EdgeModel, Rotation, quantize
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class Shards:
     dataset: ds.Dataset
     dtype: str  # "float32", "float16", "int8" or "binary"
     dim: int
+    rotation: Rotation | None  # of binary codes that are rotated
 
     def batches(self) -> Iterator[tuple[np.ndarray, Codes]]:
         """Of the rows that have a vector, and not one of zeros: `id` (n,), a column that was kept, and codes."""
@@ -25,12 +27,17 @@ class Shards:
             yield batch["id"].to_numpy()[keep], Codes(self.dtype, values[keep], scales, self.dim)
 
     def code(self, question: str) -> Codes:
-        """Of one vector, by the model and the rule that the shards were made by."""
-        return quantize(EdgeModel.from_pretrained().encode(question), self.dtype)
+        """Of one vector, as the shards are coded; by the built-in model: another one is named."""
+        return quantize(EdgeModel.from_pretrained().encode(question), self.dtype, self.rotation)
 
 
 def open_shards(folder: str) -> Shards:
     dataset = ds.dataset(folder, format="parquet")  # it passes over names that begin with "_": the manifest
-    dtype = dataset.schema.metadata[b"edge_potion.dtype"].decode()
-    width = dataset.schema.field("vector").type.list_size
-    return Shards(dataset, dtype, 8 * width if dtype == "binary" else width)
+    said = dataset.schema.metadata
+    rotation = Path(folder, "_rotation.safetensors")
+    return Shards(
+        dataset,
+        said[b"edge_potion.dtype"].decode(),
+        int(said[b"edge_potion.dim"]),
+        Rotation.load(rotation) if rotation.exists() else None,
+    )

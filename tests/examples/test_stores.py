@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge_potion import EdgeModel, dequantize, quantize
-from edge_potion.codes import DTYPES, SCALE_RULE
+from edge_potion import EdgeModel, Rotation, quantize
+from edge_potion.codes import DTYPES
 
 STORES = Path(__file__).parents[2] / "examples" / "stores"
 # What each needs to be imported, and whether it is told a place for its own files.
@@ -43,6 +43,10 @@ PACKAGES = {  # as docs/stores.md calls them
     "sqlite-vec": "sqlite-vec",
     "usearch": "usearch",
 }
+KINDS = {
+    **{dtype: ("--dtype", dtype) for dtype in DTYPES},
+    "rotated": ("--dtype", "binary", "--rotate"),
+}
 QUESTION = "How do I bake bread at home?"
 NEIGHBOURS = 10
 FIRST_ID = 1000
@@ -51,31 +55,17 @@ ROUNDING = 2e-3  # of a cosine, where a store computes with float16
 
 @pytest.fixture(scope="module")
 def folders(sentences, tmp_path_factory) -> dict[str, Path]:
-    """A folder of two shards a dtype, of sentences, a text without a known token, and a row without a vector."""
-    texts = [*sentences[:400], ""]
-    vectors = EdgeModel.from_pretrained().encode(texts)
-    return {dtype: write_shards(tmp_path_factory.mktemp(dtype), texts, vectors, dtype) for dtype in DTYPES}
-
-
-def write_shards(folder: Path, texts: list[str], vectors: np.ndarray, dtype: str) -> Path:
-    codes = quantize(vectors, dtype)
-    width, last = codes.values.shape[1], len(texts)
-    values = pa.FixedSizeListArray.from_arrays(pa.array(codes.values.reshape(-1)), width)
-    columns = {
-        "row": pa.array(range(1, last + 2), pa.int64()),
-        "id": pa.array(range(FIRST_ID, FIRST_ID + last + 1), pa.int64()),
-        "text": pa.array([*texts, None]),
-        "vector": pa.chunked_array([values, pa.nulls(1, values.type)]),
-    }
-    if codes.scales is not None:
-        columns["scale"] = pa.array([*codes.scales, None], pa.float32())
-    metadata = {"edge_potion.dtype": dtype, "edge_potion.scale_rule": SCALE_RULE[dtype]}
-    table = pa.table(columns).combine_chunks().replace_schema_metadata(metadata)
-    pq.write_table(table.slice(0, 300), folder / "0-0.parquet")
-    pq.write_table(table.slice(300), folder / "0-1.parquet")
-    (folder / "_manifest.json").write_text("{}", encoding="utf-8")
-    (folder / "_shards.jsonl").write_text("", encoding="utf-8")
-    return folder
+    """A folder of two shards a kind: of sentences, a text without a known token, and a row without a text."""
+    place = tmp_path_factory.mktemp("stores")
+    texts = [*sentences[:400], "", None]
+    ids = pa.array(range(FIRST_ID, FIRST_ID + len(texts)), pa.int64())
+    pq.write_table(pa.table({"id": ids, "text": texts}), place / "notes.parquet")
+    for kind, options in KINDS.items():
+        words = ["encode", "-q", place / "notes.parquet", "--keep", "id,text", "--shard-rows", "300", "--workers", "1"]
+        command = [sys.executable, "-m", "edge_potion", *words, "--out", place / kind, *options]
+        subprocess.run(command, check=True, capture_output=True)
+        assert len(list((place / kind).glob("*.parquet"))) == 2
+    return {kind: place / kind for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +90,7 @@ def postgres() -> Iterator[str]:
                     if not subprocess.run([programs / "pg_isready", "-h", folder], capture_output=True).returncode:
                         break
                     time.sleep(0.1)
-                yield f"host={folder} user=postgres dbname=postgres"
+                yield f"host={folder} user=postgres"
             finally:
                 server.send_signal(2)  # SIGINT: at once, whoever is connected
                 with suppress(subprocess.TimeoutExpired):
@@ -112,40 +102,69 @@ def test_every_script_is_run():
     assert {file.stem for file in STORES.glob("for_*.py")} == set(NEEDS)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("store", NEEDS)
-def test_a_store_finds_the_neighbours_that_numpy_finds(store, dtype, folders, tmp_path, request):
+def test_a_store_finds_the_neighbours_that_numpy_finds(store, kind, folders, tmp_path, request):
     modules, place = NEEDS[store]
     for module in modules:
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
     if place == "POSTGRES":
-        place = request.getfixturevalue("postgres")
+        place = new_database(request.getfixturevalue("postgres"), kind)
     elif place:
         place = str(tmp_path / place)
-    command = [sys.executable, STORES / f"{store}.py", folders[dtype], QUESTION, *([place] if place else [])]
+    command = [sys.executable, STORES / f"{store}.py", folders[kind], QUESTION, *([place] if place else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = np.array(done.stdout.split(), int)
     assert len(set(found.tolist())) == NEIGHBOURS
-    scores = exact_scores(folders[dtype], dtype)  # by id
+    scores = exact_scores(folders[kind])  # by id
     best = sorted(scores.values(), reverse=True)[:NEIGHBOURS]
-    np.testing.assert_allclose([scores[id] for id in found], best, atol=0 if dtype == "binary" else ROUNDING)
+    rounding = ROUNDING if kind in ("float16", "int8") else 1e-5
+    np.testing.assert_allclose([scores[id] for id in found], best, atol=rounding)
 
 
-def exact_scores(folder: Path, dtype: str) -> dict[int, float]:
+def new_database(server: str, name: str) -> str:
+    import psycopg
+
+    with psycopg.connect(server, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+    return f"{server} dbname={name}"
+
+
+def exact_scores(folder: Path) -> dict[int, float]:
     """Cosine of each row with the question, or its negative Hamming distance, by numpy alone."""
     table = pa.concat_tables([pq.read_table(file) for file in sorted(folder.glob("[!_]*.parquet"))])
     table = table.filter(table["vector"].is_valid())
-    values = np.stack(table["vector"].to_numpy())
-    asked = quantize(EdgeModel.from_pretrained().encode(QUESTION), dtype)
-    ids = table["id"].to_pylist()
-    if dtype == "binary":
-        return dict(zip(ids, -np.bitwise_count(values ^ asked.values).sum(axis=1).astype(int), strict=True))
-    wide, query = values.astype(np.float64), dequantize(asked).astype(np.float64)
+    ids, values = table["id"].to_pylist(), np.stack(table["vector"].to_numpy())
+    query = EdgeModel.from_pretrained().encode(QUESTION)
+    if values.dtype == np.uint8:
+        if (folder / "_rotation.safetensors").exists():
+            query = Rotation.load(folder / "_rotation.safetensors").apply(query)
+        return dict(zip(ids, -np.bitwise_count(values ^ np.packbits(query > 0)).sum(axis=1).astype(int), strict=True))
+    wide = values.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
     cosines = wide @ query / np.maximum(lengths, 1e-9) / np.linalg.norm(query)
     return {id: cosine for id, cosine, length in zip(ids, cosines, lengths, strict=True) if length}
+
+
+def test_bits_that_pgvector_makes_are_in_our_order(postgres):
+    psycopg = pytest.importorskip("psycopg")
+    vector = EdgeModel.from_pretrained().encode(QUESTION)
+    with psycopg.connect(postgres, dbname="postgres") as connection:
+        connection.execute("create extension vector")
+        (bits,) = connection.execute("select binary_quantize(%s::vector)::text", (str(vector.tolist()),)).fetchone()
+    assert int(bits, 2).to_bytes(32, "big") == quantize(vector, "binary").values.tobytes()
+
+
+def test_bits_that_sqlite_vec_makes_begin_at_the_lowest_one():
+    apsw, sqlite_vec = pytest.importorskip("apsw"), pytest.importorskip("sqlite_vec")
+    vector = EdgeModel.from_pretrained().encode(QUESTION)
+    connection = apsw.Connection(":memory:")
+    connection.enable_load_extension(True)
+    connection.load_extension(sqlite_vec.loadable_path())
+    ((bits,),) = connection.execute("select vec_quantize_binary(?)", (vector.tobytes(),))
+    assert bits == np.packbits(vector > 0, bitorder="little").tobytes()
 
 
 def test_the_page_shows_lines_of_the_scripts():
