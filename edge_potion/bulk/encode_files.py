@@ -121,7 +121,10 @@ def encode_files(
                 with closing(outcomes):  # at once, whoever fails: workers end with it
                     _add_all(outcomes, plan, output, show_progress)
             except BaseException:
-                log.warning("stopped with %d whole shards in %s; the same command goes on", len(output.done), job.out)
+                if output.done:
+                    log.warning(
+                        "stopped with %d whole shards in %s; the same command goes on", len(output.done), job.out
+                    )
                 raise
             for file in plan.inputs:
                 file.refuse_changed()
