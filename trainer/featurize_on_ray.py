@@ -189,6 +189,7 @@ class Workers:
             self._replace(one, loss)
             return None
         except RayTaskError as failure:
+            self.idle.append(one.worker)  # who is there, and to be ended
             raise failure.cause if isinstance(failure.cause, EdgePotionError) else failure from None
         self.losses.pop(None, None)
         self.idle.append(one.worker)
@@ -207,8 +208,8 @@ class Workers:
                 f"{self.losses[number]} workers of the Ray cluster were lost {when} (the last: {reason}); each machine "
                 "needs edge-potion[train,ray], and memory for the teacher"
             )
+        log.warning("features: a worker was lost; another does its work (%s)", reason)
         if one.slice is not None:
-            log.warning("features: a worker was lost, and shard %d is made by another (%s)", number, reason)
             self.again.append(one.slice)
         self.add()
 
