@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -105,17 +106,18 @@ def encode_files(
         missing = _Missing(plan, output)
         if missing.is_any or not output.is_complete:
             output.begin()
+            tasks = tasks_of(iter(missing), _longest_task(plan, workers))
             if engine == "ray":
                 from edge_potion.bulk.on_ray import run_on_ray
 
-                outcomes = run_on_ray(plan, rotation, set(output.done), workers, address)
+                outcomes = run_on_ray(plan, rotation, tasks, workers, address)
             elif workers == 1:
-                outcomes = open_maker(plan, rotation, model).make_all(iter(missing))
+                outcomes = open_maker(plan, rotation, model).make_all(part for task in tasks for part in task)
             else:
-                tasks = tasks_of(iter(missing), _longest_task(plan, workers))
                 outcomes = run_by_workers(plan, rotation, tasks, workers)
             try:
-                _add_all(outcomes, plan, output, show_progress)
+                with closing(outcomes):  # at once, whoever fails: workers end with it
+                    _add_all(outcomes, plan, output, show_progress)
             except BaseException:
                 log.warning("stopped with %d whole shards in %s; the same command goes on", len(output.done), job.out)
                 raise

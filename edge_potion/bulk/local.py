@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -48,7 +48,9 @@ class _Worker:
         self.connection.close()
 
 
-def run_by_workers(plan: Plan, rotation: Path | None, tasks: Iterator[Task], workers: int) -> Iterator[Outcome]:
+def run_by_workers(
+    plan: Plan, rotation: Path | None, tasks: Iterator[Task], workers: int
+) -> Generator[Outcome, None, None]:
     """What becomes of the slices of `tasks`, as they are done; one task more than there are workers is read ahead.
 
     Args:

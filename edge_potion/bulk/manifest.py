@@ -214,6 +214,7 @@ def open_output(plan: Plan) -> Iterator[Output]:
         finally:
             output.close()
     finally:
+        sweep(folder)  # what workers that were stopped left
         with suppress(OSError):
             (folder / LOCK).unlink()
         held.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class ShardMaker:
         self._window = plan.job.dedupe_window
         self._reader = RowReader(plan.job.text_column, plan.kept, self._window)
 
-    def make_all(self, parts: Iterable[Slice]) -> Iterator[Outcome]:
+    def make_all(self, parts: Iterable[Slice]) -> Generator[Outcome, None, None]:
         """Write the shards of slices, in order. While one is made, the disk is made to hold the one before.
 
         Raises:
