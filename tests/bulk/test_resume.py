@@ -206,7 +206,7 @@ def test_an_input_that_changes_meanwhile_is_told_and_makes_no_whole_manifest(tmp
     monkeypatch.setattr(ShardMaker, "_coded", changed)
     with pytest.raises(InputError, match=r"t\.parquet was changed while it was read"):
         encode_files(source, tmp_path / "out", shard_rows=500)
-    assert not manifest_of(tmp_path / "out")["complete"] and not shards_in(tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # as no shard was whole
 
 
 def test_a_disk_that_fills_loses_the_shard_that_is_written_at_most(small_disk, tmp_path):
