@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_potion.bulk.encode_files import encode_files
     from edge_potion.codes import Codes, dequantize, quantize
     from edge_potion.errors import (
         AccessError,
@@ -36,6 +37,7 @@ _HOME_OF = {
     "Rotation": "edge_potion.rotation",
     "StaticModel": "edge_potion.static_model",
     "TokenIds": "edge_potion.tokens",
+    "encode_files": "edge_potion.bulk.encode_files",
     **dict.fromkeys(("Codes", "dequantize", "quantize"), "edge_potion.codes"),
     **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
     **dict.fromkeys(
@@ -69,6 +71,7 @@ __all__ = [
     "benchmark",
     "dequantize",
     "distill",
+    "encode_files",
     "evaluate",
     "export",
     "quantize",

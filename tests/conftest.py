@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .clusters import ray_cluster  # noqa: F401  # a fixture too
 from .models import (  # noqa: F401  # fixtures, which tests name as arguments
     bert_teacher,
     bert_tokenizer,

@@ -28,8 +28,8 @@ FORBIDDEN = {
 BORROWED = {"tokenlearn_step.py"}  # runs in the environment of tokenlearn_train.py
 # What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
 EXTRAS = {
-    "edge_potion": ("cpu", "parquet", "zst", "benchmark"),
-    "trainer": ("train",),
+    "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark"),
+    "trainer": ("train", "ray"),
     "exporters": ("cpu", "export"),
     "benchmarks/quality": ("evaluate", "mteb", "train"),
     "benchmarks/speed": ("cpu", "export", "benchmark"),

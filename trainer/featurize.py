@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,13 +25,65 @@ from .shards import MANIFEST, Counts, Shard, count_files, read_counts, shard_fil
 from .teacher import Teacher
 from .teacher_files import teacher_digest
 
-__all__ = ["featurize"]
+__all__ = ["EncodeAll", "Encoded", "EncodedSlice", "Slice", "encoded", "encoded_here", "featurize"]
 
 log = logging.getLogger("edge_potion")
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Sentences that one shard is made of.
+
+    Attributes:
+        number: of the shard, from 0.
+        texts: the sentences.
+    """
+
+    number: int
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the teacher gives for a slice.
+
+    Attributes:
+        kept: (n,) int64, places in the slice of the sentences that have a vector.
+        vectors: (n, H) float16, theirs.
+        skipped: sentences that were left out, by reason.
+    """
+
+    kept: np.ndarray
+    vectors: np.ndarray
+    skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class EncodedSlice:
+    """A slice, and what was made of it."""
+
+    slice: Slice
+    encoded: Encoded
+
+
+# Who has the teacher encode slices, of which so many are left; they come in the order in which they are ready.
+EncodeAll = Callable[[Teacher, FeaturizeRecipe, Iterator[Slice], int], Generator[EncodedSlice]]
+
+
+def encoded_here(teacher: Teacher, recipe: FeaturizeRecipe, slices: Iterator[Slice], _: int) -> Generator[EncodedSlice]:
+    """One after the other, in this process."""
+    for part in slices:
+        yield EncodedSlice(part, encoded(teacher, part.texts, recipe))
+
+
 def featurize(
-    teacher: Teacher, sentences: Path, out: Path, recipe: FeaturizeRecipe, *, show_progress: bool = False
+    teacher: Teacher,
+    sentences: Path,
+    out: Path,
+    recipe: FeaturizeRecipe,
+    *,
+    show_progress: bool = False,
+    encode_all: EncodeAll = encoded_here,
 ) -> dict[str, object]:
     """Write (text, vector) shards of a file of sentences into the folder `out`, going on where an earlier run stopped.
 
@@ -40,6 +93,7 @@ def featurize(
         out: an existing folder; what it holds already must come from the same teacher, sentences and recipe.
         recipe: pooling, precision, where to cut, rows a shard.
         show_progress: a bar on stderr, with texts/s and the time left.
+        encode_all: where the teacher encodes; what is whole is written here.
 
     Returns:
         `rows` written, and how many sentences were `skipped`, by reason: vectors that are not finite, or texts without
@@ -64,22 +118,25 @@ def featurize(
     width = teacher.pooled_width(recipe.pooling)
     notes = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": width}
     done = _already_there(out, made_from, notes)
+    shards = range(-(-total // recipe.shard_rows))
     if done:
         log.info("features: going on after %d whole shards", len(done))
-    skipped: Counter[str] = Counter()
-    rows = 0
     before = sum(counts.rows + sum(counts.skipped.values()) for counts in done.values())
     with (
         sentences.open(encoding="utf-8", newline="\n") as lines,
         progress_bar(show_progress, total=total, initial=before, desc="featurize", unit=" texts") as bar,
     ):
-        for number, texts in enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows)):
-            counts = done.get(number)
-            if counts is None:
-                counts = _featurize_shard(teacher, texts, out, number, recipe)
-                bar.update(len(texts))
-            rows += counts.rows
-            skipped.update(counts.skipped)
+        chunks = enumerate(_chunks((line.rstrip("\n") for line in lines), recipe.shard_rows))
+        missing = (Slice(number, texts) for number, texts in chunks if number not in done)
+        left = sum(number not in done for number in shards)
+        with closing(encode_all(teacher, recipe, missing, left)) as parts:
+            for part in parts:
+                done[part.slice.number] = _written(part, out)
+                bar.update(len(part.slice.texts))
+    rows = sum(done[number].rows for number in shards)
+    skipped: Counter[str] = Counter()
+    for number in shards:
+        skipped.update(done[number].skipped)
     if not rows:
         raise ModelFormatError(f"teacher {teacher.name} gave no finite vector for any of {total} sentences: {skipped}")
     if skipped:
@@ -125,7 +182,12 @@ def _is_damaged(manifest: Path) -> bool:
         return True
 
 
-def _featurize_shard(teacher: Teacher, texts: list[str], out: Path, number: int, recipe: FeaturizeRecipe) -> Counts:
+def encoded(teacher: Teacher, texts: list[str], recipe: FeaturizeRecipe) -> Encoded:
+    """What the teacher gives for the sentences of a slice.
+
+    Raises:
+        ModelFormatError: nothing that is finite, for a whole slice.
+    """
     sequences = teacher.sequences(texts, recipe.max_tokens)
     has_tokens = np.array([bool(row) for row in sequences])
     whole = [row for row in sequences if row]
@@ -143,9 +205,15 @@ def _featurize_shard(teacher: Teacher, texts: list[str], out: Path, number: int,
             f"{recipe.precision}; a wider one may do"
         )
     kept = np.flatnonzero(has_tokens)[finite]
-    file = write_shard(out, number, Shard([texts[place] for place in kept], vectors[finite])) if len(kept) else None
     skipped = {"NaN or inf": len(whole) - len(kept), "no token": len(texts) - len(whole)}
-    return write_counts(out, number, len(kept), {reason: count for reason, count in skipped.items() if count}, file)
+    return Encoded(kept, vectors[finite], {reason: count for reason, count in skipped.items() if count})
+
+
+def _written(part: EncodedSlice, out: Path) -> Counts:
+    number = part.slice.number
+    texts = [part.slice.texts[place] for place in part.encoded.kept]
+    file = write_shard(out, number, Shard(texts, part.encoded.vectors)) if texts else None
+    return write_counts(out, number, len(texts), part.encoded.skipped, file)
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:

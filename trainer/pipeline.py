@@ -108,8 +108,9 @@ def train(
 def featurize_corpus(recipe: str | Path | Recipe, out: str | Path, **given: Any) -> Path:
     """The corpus and stage 2 alone; `train` with the same `out` goes on from there, or takes the folder as `features`.
 
-    Arguments and errors are those of `train`. Returns the folder of the shards. No `last_stage` of `train`: it leaves
-    out stage 1, and asks nothing of the recipe that a teacher alone cannot give.
+    Arguments and errors are those of `train`; with `on_ray`, an `OnRay`, workers of a Ray cluster encode the corpus,
+    and all is written here. Returns the folder of the shards. No `last_stage` of `train`: it leaves out stage 1, and
+    asks nothing of the recipe that a teacher alone cannot give.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     sources = find_sources(recipe, Given(**given), featurize_alone=True)

@@ -13,6 +13,7 @@ from edge_potion.errors import InputError, ModelFormatError, RecipeError
 from edge_potion.escaping import terminal
 
 from .check_recipe import check_featurize, check_recipe
+from .featurize_on_ray import OnRay
 from .recipe import FeaturizeRecipe, Recipe
 from .recipe_file import fingerprint
 from .run_folder import Artifact
@@ -36,7 +37,11 @@ Files = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Given:
-    """What a caller gives beside a recipe; `edge_potion.train` tells what each means."""
+    """What a caller gives beside a recipe; `edge_potion.train` tells what each means.
+
+    Attributes:
+        on_ray: the cluster whose workers encode the corpus; None for this process. Of `featurize_corpus` alone.
+    """
 
     teacher: str | Path | None = None
     corpus: Files = ()
@@ -46,6 +51,7 @@ class Given:
     revision: str | None = None
     trust_remote_code: bool = False
     show_progress: bool = False
+    on_ray: OnRay | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,9 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
         RecipeError: the recipe asks for what this teacher, or these features, cannot give.
         ModelFormatError: the features' manifest is damaged, or the teacher cannot be loaded.
     """
-    device = torch_device(given.device)
+    if given.on_ray and given.device is not None:
+        raise InputError("a device is of this machine; on Ray, workers with GPUs run on cuda, and others on the CPU")
+    device = torch_device("cpu" if given.on_ray else given.device)
     files = [Path(file).expanduser() for file in _listed(given.corpus)]
     for file in files:
         if not file.is_file():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from edge_potion.static_model import StaticModel
 from .contrast import Goal, contrast
 from .corpus import sample_corpus, sample_sentences
 from .distill import distill
-from .featurize import featurize
+from .featurize import EncodeAll, encoded_here, featurize
+from .featurize_on_ray import encoded_on_ray
 from .pairs import Pairs, open_pairs, write_means, write_pairs
 from .postprocess import power_normalized, reduce_rows
 from .recipe import (
@@ -81,10 +83,12 @@ class Steps:
 
     def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Artifact, corpus: Artifact) -> Facts:
         """Have the teacher encode the corpus."""
-        sentences = corpus.folder / SENTENCES
-        return featurize(
-            self.sources.loaded_teacher, sentences, folder, recipe, show_progress=self.sources.given.show_progress
-        )
+        sentences, given, teacher = corpus.folder / SENTENCES, self.sources.given, self.sources.loaded_teacher
+        encode_all: EncodeAll = encoded_here
+        if given.on_ray is not None:
+            encode_all = partial(encoded_on_ray, on_ray=given.on_ray, trust_remote_code=given.trust_remote_code)
+        show = given.show_progress
+        return featurize(teacher, sentences, folder, recipe, show_progress=show, encode_all=encode_all)
 
     def pairs(self, folder: Path, _: None, distilled: Artifact, features: Artifact) -> Facts:
         """Tokenize the texts for the student, and bring the vectors to its width."""

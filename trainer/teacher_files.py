@@ -10,7 +10,7 @@ from edge_potion.errors import ModelFormatError
 from edge_potion.find import files_of, find_folder
 from edge_potion.st_pipeline import Pipeline
 
-__all__ = ["find_teacher", "licence_of", "teacher_digest", "transformer_home"]
+__all__ = ["TEACHER_FILES", "find_teacher", "licence_of", "teacher_digest", "transformer_home"]
 
 log = logging.getLogger("edge_potion")
 

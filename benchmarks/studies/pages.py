@@ -10,15 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edge_potion.errors import InputError
 
+from .bulk_page import bulk_page
 from .engine_page import engine_page
 from .help_page import help_page
+from .page_parts import Report
 from .quality_page import quality_page
 from .runtimes_page import runtimes_page
+from .scale_page import scale_page
 from .speed_page import speed_page
 from .training_page import training_page
 
@@ -48,14 +52,18 @@ def generated(results: Path) -> dict[str, str]:
         **speed_page(*_newest(results, "benchmark", "make bench"), results),
         **training_page(*_newest(results, "training", "make bench-training")),
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
-        **(engine_page(*_newest(results, "engine", "benchmarks/studies/engine.py")) if _measured(results) else {}),
+        **_if_measured(engine_page, results, "engine"),
+        **_if_measured(bulk_page, results, "bulk"),
+        **_if_measured(scale_page, results, "bulk"),
         **help_page(),
     }
 
 
-def _measured(results: Path) -> bool:
-    """Whether the study of the engine has been run, which asks for a quiet machine."""
-    return any(results.glob("*_engine.json"))
+def _if_measured(page: Callable[[Report, str], dict[str, str]], results: Path, what: str) -> dict[str, str]:
+    """The page of a study that asks for a quiet machine, where it has been run."""
+    if not any(results.glob(f"*_{what}.json")):
+        return {}
+    return page(*_newest(results, what, f"benchmarks/studies/{what}.py"))
 
 
 def stale(docs: Path, contents: dict[str, str]) -> list[str]:

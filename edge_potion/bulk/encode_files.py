@@ -107,14 +107,14 @@ def encode_files(
         missing = _Missing(plan, output)
         if missing.is_any or not output.is_complete:
             output.begin()
+            tasks = tasks_of(iter(missing), _longest_task(plan, workers))
             if engine == "ray":
                 from edge_potion.bulk.on_ray import run_on_ray
 
-                outcomes = run_on_ray(plan, rotation, set(output.done), workers, address)
+                outcomes = run_on_ray(plan, rotation, tasks, workers, address)
             elif workers == 1:
-                outcomes = open_maker(plan, rotation, model).make_all(iter(missing))
+                outcomes = open_maker(plan, rotation, model).make_all(part for task in tasks for part in task)
             else:
-                tasks = tasks_of(iter(missing), _longest_task(plan, workers))
                 outcomes = run_by_workers(plan, rotation, tasks, workers)
             try:
                 with closing(outcomes):  # at once, whoever fails: workers end with it

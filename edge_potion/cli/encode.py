@@ -38,7 +38,7 @@ Engine = Literal["local", "ray"]
 InputsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="INPUT...",
+        metavar="INPUT",
         help="Texts in UTF-8: one a line, or .jsonl, .csv, .tsv; also .gz, .bz2, .xz, .zst of these; or .parquet; "
         "folders and globs of them; - for lines on stdin, which is what no name means.",
         show_default=False,

@@ -3,7 +3,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -154,13 +154,30 @@ def featurize(
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(metavar="local|ray", help="This machine, or a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the Ray cluster; by default the one around, or a new one.")
+    ] = None,
+    ray_workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Workers on Ray; by default as many as the cluster has room for."),
+    ] = None,
+    cpus_a_worker: Annotated[float | None, typer.Option(metavar="X", min=0, help="Of each worker on Ray; 1.")] = None,
+    gpus_a_worker: Annotated[float | None, typer.Option(metavar="X", min=0, help="Of each worker on Ray; 0.")] = None,
 ) -> None:
-    """Encode a corpus with the teacher, and stop there: on a GPU machine, say, for training elsewhere.
+    """Encode a corpus with the teacher, and stop there: on a GPU machine or a Ray cluster, say, for training elsewhere.
 
     The same command goes on at the last whole shard. `train --features OUT` takes them, and so does `datasets`.
 
     Example: edge-potion featurize --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-features
     """
+    asked = {"address": address, "workers": ray_workers, "cpus": cpus_a_worker, "gpus": gpus_a_worker}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if engine == "local" and given:
+        raise InputError("--address, --ray-workers, --cpus-a-worker and --gpus-a-worker are for --engine ray")
+    from edge_potion.trainer.featurize_on_ray import OnRay
     from edge_potion.trainer.pipeline import featurize_corpus
 
     folder = featurize_corpus(
@@ -173,6 +190,7 @@ def featurize(
         revision=revision,
         trust_remote_code=trust_remote_code,
         show_progress=True,
+        on_ray=OnRay(**given) if engine == "ray" else None,
     )
     print(folder)
 

@@ -91,7 +91,7 @@ def test_the_version_is_told_by_each_of_its_names():
     for words in (["--version"], ["-V"]):
         assert edge_potion(*words).stdout == f"edge-potion {__version__}\n"
     done = subprocess.run([sys.executable, "-m", "edge_potion", "encode", "-h"], capture_output=True, text=True)
-    assert done.stdout.startswith("Usage: edge-potion encode [OPTIONS] [FILE]\n")
+    assert done.stdout.startswith("Usage: edge-potion encode [OPTIONS] [INPUT]...\n")
 
 
 COMPLETIONS = {

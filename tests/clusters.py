@@ -1,0 +1,99 @@
+"""A Ray cluster of two nodes on this machine, each with a cache of its own, and ways to lose a part of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE_SECONDS = 30
+OBJECT_STORE_BYTES = 200 * 2**20
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+
+
+@dataclass
+class RayCluster:
+    """Two nodes of two CPUs each; this process is connected to the first."""
+
+    cluster: Any
+    folder: Path  # of the caches
+    session: str  # folder of Ray's, whose sockets need a short name
+
+    @property
+    def address(self) -> str:
+        """For `--address`."""
+        return self.cluster.address
+
+    def add_node(self) -> Any:
+        """A node whose workers have a cache of their own, as those of another machine have."""
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("EDGE_POTION_CACHE", str(self.folder / f"node-{len(list(self.folder.iterdir()))}"))
+            Path(os.environ["EDGE_POTION_CACHE"]).mkdir()
+            environment.setenv("OMP_NUM_THREADS", "1")
+            options = {"num_cpus": 2, "object_store_memory": OBJECT_STORE_BYTES, "temp_dir": self.session}
+            return self.cluster.add_node(include_dashboard=False, **options)
+
+    def second_node(self) -> Any:
+        """A node beside the first, started where the last one was lost."""
+        return next(iter(self.cluster.worker_nodes), None) or self.add_node()
+
+    def lose_second_node(self) -> None:
+        self.cluster.remove_node(self.second_node(), allow_graceful=False)
+
+    def kill_an_actor(self, name: str) -> None:
+        """kill -9 of a process that is an actor of that class, whichever node it is on."""
+        os.kill(self.actors(name)[0], signal.SIGKILL)
+
+    def actors(self, name: str) -> list[int]:
+        """Their pids."""
+        nodes = self.cluster.list_all_nodes()
+        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
+        children = [pid for raylet in raylets for pid in _children(raylet)]
+        return [pid for pid in children if name in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")]
+
+    def wait_for_the_end_of(self, name: str) -> None:
+        """Until no process is an actor of that class: Ray ends them behind the call that asks for it."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while left := self.actors(name):
+            assert time.monotonic() < end, f"{left} are still there"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(tmp_path_factory) -> Iterator[RayCluster]:
+    """Stopped, with all its processes, when the module's tests are over."""
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("there is no /proc here, by which the processes of Ray's actors are found")
+    with pytest.MonkeyPatch.context() as environment:
+        for key, value in QUIET.items():
+            environment.setenv(key, value)
+        import ray
+        import ray.data
+        from ray.cluster_utils import Cluster
+
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        made = RayCluster(Cluster(), tmp_path_factory.mktemp("caches"), tempfile.mkdtemp(prefix="ray-"))
+        try:
+            made.add_node()
+            made.add_node()
+            ray.init(address=made.address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            yield made
+        finally:
+            ray.shutdown()
+            made.cluster.shutdown()
+            shutil.rmtree(made.session, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text(encoding="ascii").split()]
