@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 SEPARATORS = {".csv": ",;", ".tsv": "\t"}  # of fields, by the kind of a file; the first where a header has none
+LONGEST_NAME = 60  # characters of a column's name that errors show
 
 
 class BadRecord(ValueError):
@@ -142,5 +143,6 @@ def place_of(column: str, names: list[str], where: str) -> int:
 def _other_columns(names: list[str]) -> str:
     if not names:
         return "there is nothing in its place"
-    listed = ", ".join(name if name.isprintable() else repr(name) for name in names[:20])
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:20]]
+    listed = ", ".join(name if name.isprintable() else repr(name) for name in shown)
     return f"there are {listed}{', ...' if len(names) > 20 else ''}: name one with --text-column"

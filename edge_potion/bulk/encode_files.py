@@ -23,6 +23,7 @@ from edge_potion.bulk.shard import Outcome
 from edge_potion.bulk.slices import Slice, slices_of, tasks_of
 from edge_potion.errors import InputError
 from edge_potion.progress import progress_bar
+from edge_potion.text_lines import name_of
 from edge_potion.tokens import check_count
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def encode_files(
             try:
                 with closing(outcomes):  # at once, whoever fails: workers end with it
                     _add_all(outcomes, plan, output, show_progress)
+            except InputError:  # one line says enough, and the same command would meet it again
+                raise
             except BaseException:
                 if output.done:
                     log.warning(
@@ -147,15 +150,23 @@ class _Missing:
             yield from self._slices
 
     def _left(self) -> Iterator[Slice]:
+        if self._output.is_complete and not any(file.is_stream for file in self._plan.inputs):
+            return  # the inputs are as they were, so that their lines need no count
+        unseen = set(self._output.done)
         for part in chain.from_iterable(slices_of(file, self._plan.job.shard_rows) for file in self._plan.inputs):
-            outcome = self._output.done.get(part.name)
-            if outcome is None:
+            if part.name not in unseen:
                 yield part
-            elif outcome.digest != part.digest:
+            elif self._output.done[part.name].digest != part.digest:
                 raise InputError(
-                    f"{part.input.path}: from line {part.first:,} on, it is not what {self._output.folder} was begun "
-                    "with; name a new folder"
+                    f"{name_of(part.input.path)}: from line {part.first:,} on, it is not what {self._output.folder} "
+                    "was begun with; name a new folder"
                 )
+            unseen.discard(part.name)
+        if unseen:  # of a stream
+            raise InputError(
+                f"what is read now ends before the shard {min(unseen)}, which {self._output.folder} holds of it; give "
+                "all that was given before, or name a new folder"
+            )
 
 
 def _longest_task(plan: Plan, workers: int) -> int:
@@ -174,7 +185,9 @@ def _rotation_of(plan: Plan, model: EdgeModel, output: Output) -> Path | None:
     file = output.folder / ROTATION
     if not plan.job.rotate:
         return None
-    if file.exists() and output.done:
+    if output.done:
+        if not file.exists():
+            raise InputError(f"{file} was removed, which the codes beside it need; bring it back, or name a new folder")
         Rotation.load(file)
         return file
     if any(source.is_stream for source in plan.inputs):
@@ -212,7 +225,7 @@ def _add_all(outcomes: Iterator[Outcome], plan: Plan, output: Output, show_progr
 
 
 def _summary_of(plan: Plan, output: Output, before: int) -> Summary:
-    outcomes = list(output.done.values())
+    outcomes = [output.done[name] for name in sorted(output.done)]
     bad: Counter[str] = Counter()
     for outcome in outcomes:
         bad.update(outcome.bad)

@@ -58,7 +58,8 @@ def find_inputs(named: Sequence[str], out: Path) -> list[Input]:
     """The files that are named, in the order of their names as given; those of a folder or a glob by name.
 
     Of a folder, all files below it whose ending is one of `texts.KINDS` (compressed or not) count; names that begin
-    with "." or "_" do not, as with other readers of folders.
+    with "." or "_" do not, as with other readers of folders, and neither does `out` where it lies in the folder. A glob
+    passes over `out` and over folders.
 
     Args:
         named: files, folders, globs, "-".
@@ -70,19 +71,27 @@ def find_inputs(named: Sequence[str], out: Path) -> list[Input]:
     inputs: list[Input] = []
     paths: dict[str, str] = {}  # by what they are in the end
     goal = os.path.realpath(out.expanduser())
-    for path in (path for name in named for path in _files_of(str(name))):
-        real = "-" if path == "-" else os.path.realpath(Path(path).expanduser())
+    for path in (path for name in named for path in _files_of(str(name), goal)):
+        real = _real(path)
         if real in paths:
             also = f", also as {paths[real]}" if paths[real] != path else ""
             raise InputError(f"{path} is named twice{also}; name every input once")
-        if real.startswith(goal + os.sep):
+        if _is_in(real, goal):
             raise InputError(f"{path} lies in the folder that is written ({out}); write to another")
         paths[real] = path
         inputs.append(_looked_at(len(inputs), path))
     return inputs
 
 
-def _files_of(name: str) -> Iterator[str]:
+def _real(path: str) -> str:
+    return path if path == "-" else os.path.realpath(Path(path).expanduser())
+
+
+def _is_in(real: str, folder: str) -> bool:
+    return real == folder or real.startswith(folder + os.sep)
+
+
+def _files_of(name: str, out: str) -> Iterator[str]:
     if name == "-":
         yield name
         return
@@ -92,7 +101,7 @@ def _files_of(name: str) -> Iterator[str]:
     except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a home of nobody, NUL in a name
         raise InputError(f"cannot read {name}: {getattr(failure, 'strerror', None) or failure}") from failure
     if is_folder:
-        files = sorted(_below(path))
+        files = sorted(_below(path, out))
         if not files:
             raise InputError(f"{name} holds no file of texts: {', '.join(KINDS)}, compressed or not, were looked for")
         yield from files
@@ -100,7 +109,8 @@ def _files_of(name: str) -> Iterator[str]:
         yield name
     elif GLOB & set(name):
         # Of the glob module, as Path.glob takes no absolute pattern.
-        files = sorted(file for file in glob.glob(str(path), recursive=True) if not Path(file).is_dir())  # noqa: PTH207
+        found = glob.glob(str(path), recursive=True)  # noqa: PTH207
+        files = sorted(file for file in found if not (Path(file).is_dir() or _is_in(_real(file), out)))
         if not files:
             raise InputError(f"no file matches {name}")
         yield from files
@@ -108,12 +118,12 @@ def _files_of(name: str) -> Iterator[str]:
         raise InputError(f"{name}: there is no such file or folder")
 
 
-def _below(folder: Path) -> Iterator[str]:
+def _below(folder: Path, out: str) -> Iterator[str]:
     def refuse(failure: OSError) -> None:
         raise InputError(f"cannot read {failure.filename}: {failure.strerror}") from failure
 
     for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] not in "._"]
+        folders[:] = [name for name in folders if name[0] not in "._" and _real(str(Path(place, name))) != out]
         for name in names:
             if name[0] not in "._" and _is_known(name):
                 yield str(Path(place, name))

@@ -6,8 +6,8 @@ import signal
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from multiprocessing import get_context
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, plan, rotation), daemon=True)
-        self.process.start()
+        with _ctrl_c_later():
+            self.process.start()
         theirs.close()
         self.first: Task = first  # that it gets when it says that it is there
         self.left = {part.name: part for part in first}  # of which no outcome has come, by name
@@ -39,7 +40,7 @@ class _Worker:
         """The next task; an empty one is the last."""
         self.first = ()
         self.left.update((part.name, part) for part in task)
-        with suppress(BrokenPipeError):  # it died, which is heard where its answer is waited for
+        with suppress(ConnectionError):  # it died, which is heard where its answer is waited for
             self.connection.send(task)
 
     def stop(self) -> None:
@@ -103,6 +104,20 @@ def run_by_workers(
             worker.stop()
 
 
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Have what is started not hear Ctrl-C, before it can say so itself; we hear it when the block ends."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # else it starts within, and lets the signal through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _left_by(worker: _Worker, deaths: Counter[str]) -> list[Slice]:
     """What a worker that died had not done; EdgePotionError where others died at it before."""
     parts = list(worker.left.values())
@@ -131,10 +146,11 @@ def _work(connection: Connection, plan: Plan, rotation: Path | None) -> None:
     try:
         for outcome in open_maker(plan, rotation).make_all(parts()):
             connection.send(outcome)
-    except (EOFError, BrokenPipeError):  # whoever started us is gone
+    except (EOFError, ConnectionError):  # whoever started us is gone
         return
     except BaseException as failure:
-        connection.send(_sent(failure))
+        with suppress(ConnectionError):
+            connection.send(_sent(failure))
 
 
 def open_maker(plan: Plan, rotation: Path | None, model: Any = None) -> ShardMaker:

@@ -33,6 +33,7 @@ __all__ = ["MANIFEST", "ROTATION", "Output", "open_output"]
 MANIFEST, JOURNAL, LOCK, ROTATION = "_manifest.json", "_shards.jsonl", "_lock", "_rotation.safetensors"
 FORMAT = 1
 BAD_NAMED = 1000  # rows that a manifest names; the others are counted
+OTHER_BYTES = "backslashreplace"  # bytes of a path that are not UTF-8 stand as \udcff, which JSON reads as Python does
 
 
 class Output:
@@ -41,7 +42,7 @@ class Output:
     Attributes:
         folder: itself.
         done: outcomes of the shards that are whole, by name.
-        is_complete: whether the manifest says that all were there.
+        is_complete: whether the manifest says that all are there, and they are.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -49,12 +50,17 @@ class Output:
         self._plan = plan
         self.done: dict[str, Outcome] = {}
         manifest = self._manifest()
-        self.is_complete = bool(manifest.get("complete"))
-        outcomes = manifest.get("shards", []) if self.is_complete else self._journal_lines()
-        for said in outcomes:
-            outcome = _outcome_of(said, self.folder / (MANIFEST if self.is_complete else JOURNAL))
-            if all(_size_of(self.folder / name) == size for name, size in outcome.sizes.items()):
-                self.done[outcome.name] = outcome
+        was_complete = bool(manifest.get("complete"))
+        noted = manifest.get("shards", []) if was_complete else self._journal_lines() if manifest else []
+        try:
+            outcomes = [Outcome(**said) for said in noted]
+            for outcome in outcomes:
+                if all(_size_of(self.folder / name) == size for name, size in outcome.sizes.items()):
+                    self.done[outcome.name] = outcome
+        except (TypeError, AttributeError) as failure:
+            damaged = self.folder / (MANIFEST if was_complete else JOURNAL)
+            raise InputError(f"{damaged} is damaged ({failure}); name a new folder") from failure
+        self.is_complete = was_complete and len(self.done) == len(outcomes)
         self._journal: IO[str] | None = None
 
     def begin(self) -> None:
@@ -63,12 +69,12 @@ class Output:
         Raises:
             AccessError: the folder cannot be written to.
         """
-        self._write_manifest({"complete": False})
-        self.is_complete = False
         lines = "".join(_line_of(outcome) for outcome in self.done.values())
         with file_written_whole(self.folder / JOURNAL) as beside:
-            beside.write_text(lines, encoding="utf-8")
-        self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
+            beside.write_text(lines, encoding="utf-8", errors=OTHER_BYTES)
+        self._write_manifest({"complete": False})  # from here on the journal counts
+        self.is_complete = False
+        self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8", errors=OTHER_BYTES)
 
     def add(self, outcome: Outcome) -> None:
         """Note a shard that is whole, so that a killed job need not make it again."""
@@ -93,36 +99,49 @@ class Output:
                 if _size_of(self.folder / name) != size:
                     raise AccessError(f"{self.folder / name} was removed or changed; run the same command again")
         bad: Counter[str] = Counter()
+        bad_rows: list[str] = []
+        shards = []
         for outcome in outcomes:
             bad.update(outcome.bad)
+            named = outcome.named[: BAD_NAMED - len(bad_rows)]
+            bad_rows += named
+            shards.append(asdict(outcome) | {"named": named})
         facts = {
             "complete": True,
             "rows": sum(outcome.rows for outcome in outcomes),
             "unknown": sum(outcome.unknown for outcome in outcomes),
             "bad": dict(bad),
-            "bad_rows": [message for outcome in outcomes for message in outcome.named][:BAD_NAMED],
-            "shards": [asdict(outcome) for outcome in outcomes],
+            "bad_rows": bad_rows,
+            "shards": shards,
         }
         self._write_manifest(facts)
         self.is_complete = True
-        if self._journal is not None:
-            self._journal.close()
-        (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the journal."""
+        """Leave the folder: the journal is for a job that is not done, and nothing at all for one without a shard."""
         if self._journal is not None:
             with suppress(OSError):  # a full disk, of which was told
                 self._journal.close()
+        with suppress(OSError):
+            if self.is_complete:
+                (self.folder / JOURNAL).unlink(missing_ok=True)
+            elif not any(self._strangers()):
+                for name in (MANIFEST, JOURNAL, ROTATION):
+                    (self.folder / name).unlink(missing_ok=True)
+
+    def _strangers(self) -> Iterator[str]:
+        """Names in the folder that are not of our book-keeping: shards, or what is no job's."""
+        ours = (MANIFEST, JOURNAL, LOCK, ROTATION)
+        for name in sorted(entry.name for entry in self.folder.iterdir()):
+            if not (name in ours or name.startswith(TEMPORARY) or is_litter(name)):
+                yield name
 
     def _manifest(self) -> Mapping[str, Any]:
         """What is there already, held to the plan; empty for a new folder."""
         file = self.folder / MANIFEST
         if not file.exists():
-            if others := sorted(entry.name for entry in self.folder.iterdir() if not _is_ours_or_litter(entry.name)):
-                raise InputError(
-                    f"{self.folder} holds {others[0]!r} and no {MANIFEST} of a job before; name a new folder"
-                )
+            if other := next(self._strangers(), None):
+                raise InputError(f"{self.folder} holds {other!r} and no {MANIFEST} of a job before; name a new folder")
             return {}
         try:
             there = read_json(file)
@@ -175,7 +194,8 @@ class Output:
             **facts,
         }
         with file_written_whole(self.folder / MANIFEST) as beside:
-            beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            beside.write_text(text, encoding="utf-8", errors=OTHER_BYTES)
 
     def _journal_lines(self) -> Iterator[Any]:
         """What the journal says, but for a last line that was cut off."""
@@ -201,6 +221,7 @@ def open_output(plan: Plan) -> Iterator[Output]:
         AccessError: it cannot be written to.
     """
     folder = plan.job.out
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
@@ -217,6 +238,8 @@ def open_output(plan: Plan) -> Iterator[Output]:
         sweep(folder)  # what workers that were stopped left
         with suppress(OSError):
             (folder / LOCK).unlink()
+            if is_new:
+                folder.rmdir()  # which leaves one that holds something
         held.close()
 
 
@@ -243,19 +266,8 @@ def _line_of(outcome: Outcome) -> str:
     return json.dumps(asdict(outcome), ensure_ascii=False) + "\n"
 
 
-def _outcome_of(said: Any, file: Path) -> Outcome:
-    try:
-        return Outcome(**said)
-    except TypeError as failure:
-        raise InputError(f"{file} is damaged ({failure}); name a new folder") from failure
-
-
 def _size_of(file: Path) -> int | None:
     try:
         return file.stat().st_size
     except OSError:
         return None
-
-
-def _is_ours_or_litter(name: str) -> bool:
-    return name in (LOCK, JOURNAL, ROTATION) or name.startswith(TEMPORARY) or is_litter(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_potion.bulk.row_bytes import bytes_of_rows
 from edge_potion.errors import InputError
 from edge_potion.parquet_texts import is_text, open_parquet
 from edge_potion.records import place_of
@@ -81,7 +82,9 @@ class ParquetReader:
         if not self._starts[group] <= self._next <= first:  # behind us, or in a row group that is further on
             self._next, self._batches, self._rest = int(self._starts[group]), self._from(group), None
         while rows:
-            batch = self._rest or next(self._batches)
+            batch = self._rest or next(self._batches, None)
+            if batch is None:
+                raise InputError(f"{self.path} has fewer rows than its footer tells of; it is damaged")
             begin = first - self._next  # rows that nobody asked for
             part = batch.slice(begin, rows) if begin < len(batch) else batch.slice(0, 0)
             end = min(begin, len(batch)) + len(part)
@@ -100,28 +103,39 @@ class ParquetReader:
     def _rows_at_once(self, group: int) -> int:
         """Rows of a group whose values are no more than `BYTES`, about."""
         meta = self._file.metadata.row_group(group)
-        wanted = set(self._columns)
-        size = longest = 0
+        size = longest = 0  # bytes a row: the mean, and of what the file holds once
         for chunk in (meta.column(number) for number in range(meta.num_columns)):
-            if chunk.path_in_schema.split(".")[0] in wanted and chunk.num_values:
+            path = chunk.path_in_schema
+            if chunk.num_values and any(path == name or path.startswith(f"{name}.") for name in self._columns):
                 size += chunk.total_uncompressed_size // meta.num_rows
-                if chunk.path_in_schema == self._text_column and chunk.has_dictionary_page:
-                    longest = self._longest_in_dictionary(group)
-        if size > LONGEST_TEXT * max(1, len(wanted)):
+                if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY":
+                    longest += self._longest_in_dictionary(group, path) * -(-chunk.num_values // meta.num_rows)
+        if size > LONGEST_TEXT * len(self._columns):
             raise InputError(f"{self.path}: a row of more than {LONGEST_TEXT:,} bytes; cut it up first")
         return max(1, min(ROWS, BYTES // max(1, size + longest)))
 
-    def _longest_in_dictionary(self, group: int) -> int:
-        """Bytes of the longest text that the file holds once and rows name: a page of a few bytes may name it a million
-        times."""
-        import pyarrow.compute as pc
+    def _longest_in_dictionary(self, group: int, leaf: str) -> int:
+        """Bytes of the longest value that the file holds once and rows name: a page of a few bytes may name it a
+        million times."""
         import pyarrow.parquet as pq
 
-        column = self._text_column
-        file = pq.ParquetFile(self._stream, metadata=self._file.metadata, read_dictionary=[column], buffer_size=BLOCK)
-        batch = next(file.iter_batches(batch_size=1, row_groups=[group], columns=[column]), None)
-        values = batch.column(0).dictionary if batch is not None else None
-        longest = 0 if values is None or not len(values) else pc.max(pc.binary_length(values)).as_py() or 0
-        if longest > LONGEST_TEXT:
+        file = pq.ParquetFile(self._stream, metadata=self._file.metadata, read_dictionary=[leaf], buffer_size=BLOCK)
+        batch = next(file.iter_batches(batch_size=1, row_groups=[group], columns=[leaf]))
+        sizes = (bytes_of_rows(values) for column in batch.columns for values in _dictionaries_of(column))
+        longest = max((int(each.max(initial=0)) for each in sizes), default=0)
+        if leaf == self._text_column and longest > LONGEST_TEXT:
             raise InputError(f"{self.path}: a text of more than {LONGEST_TEXT:,} bytes; cut it up first")
-        return int(longest)
+        return longest
+
+
+def _dictionaries_of(column: Any) -> Iterator[Any]:
+    """The dictionaries of an Arrow array and of what is nested in it."""
+    import pyarrow.types as types
+
+    if types.is_dictionary(column.type):
+        yield column.dictionary
+    elif types.is_struct(column.type):
+        for place in range(column.type.num_fields):
+            yield from _dictionaries_of(column.field(place))
+    elif types.is_list(column.type) or types.is_large_list(column.type) or types.is_map(column.type):
+        yield from _dictionaries_of(column.values)

@@ -3,7 +3,6 @@ share the work."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,14 +14,14 @@ from edge_potion.bulk.parquet_rows import schema_of
 from edge_potion.bulk.slices import header_in
 from edge_potion.errors import InputError
 from edge_potion.records import BadRecord, json_record, place_of
-from edge_potion.text_lines import name_of, read_blocks
+from edge_potion.text_lines import LONGEST_TEXT, name_of, read_blocks
 
 if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
 __all__ = ["Plan", "make_plan", "open_model_of"]
 
-ROWS_LOOKED_AT = 1000  # of a .jsonl file, for the types of what is kept
+ROWS_LOOKED_AT = 1000  # of a .jsonl file, for the types of what is kept; fewer where they are long
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,9 @@ def _json_columns(job: Job, file: Input) -> Any:
     """By the first records: an Arrow type that holds them all, else the error says which column has none."""
     import pyarrow as pa
 
-    records = []
+    records: list[dict[str, Any]] = []  # what is kept of them
+    keys: list[str] = []  # of the first
+    size = 0
     lines = (line for block in read_blocks(file.path) for line in block.lines("surrogateescape"))
     for line in islice(lines, ROWS_LOOKED_AT):
         try:
@@ -152,18 +153,26 @@ def _json_columns(job: Job, file: Input) -> Any:
         except BadRecord:
             continue
         if isinstance(record, dict):
-            records.append(record)
+            keys = keys or list(record)
+            records.append({name: record[name] for name in job.keep if name in record})
+        if (size := size + len(line)) > LONGEST_TEXT:
+            break
     if not records:
         return None
     fields = []
     for name in job.keep:
         if not any(name in record for record in records):
-            place_of(name, list(records[0]), f"{file.path}, its first {len(records):,} records")
+            place_of(name, keys, f"{file.path}, its first {len(records):,} records")
         values = [record.get(name) for record in records]
         try:
             kind = pa.string() if name == job.text_column else pa.array(values).type
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as failure:
             raise InputError(f"{file.path}: the values of {name!r} are of no one type ({failure})") from failure
+        if job.format == "parquet" and "struct<>" in str(kind):
+            raise InputError(
+                f"{file.path}: {name!r} holds objects without keys, which Parquet cannot; leave --keep {name} out, or "
+                "choose --format jsonl"
+            )
         fields.append((name, pa.string() if pa.types.is_null(kind) else kind))
     return pa.schema(fields)
 
@@ -184,8 +193,3 @@ def _refuse_what_json_lacks(name: str, kind: Any) -> None:
         or any(known(kind) for known in (types.is_temporal, types.is_decimal))
     ):
         raise InputError(f"the column {name!r} is {kind}, which JSON does not have; choose --format parquet")
-
-
-def as_json(value: Any) -> str:
-    """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_potion.bulk.parquet_rows import ParquetReader
+from edge_potion.bulk.row_bytes import bytes_of_rows
 from edge_potion.bulk.slices import Header, Slice
 from edge_potion.errors import InputError
 from edge_potion.parquet_texts import parquet_errors
 from edge_potion.records import BadRecord, checked_width, json_record, place_of, separated_records
-from edge_potion.text_lines import LONGEST_TEXT, Block, name_of
+from edge_potion.text_lines import BLOCK, LONGEST_TEXT, Block, name_of
 from edge_potion.texts import is_unicode
 
 __all__ = ["WINDOW_ROWS", "Bad", "RowReader", "Rows"]
@@ -118,7 +119,8 @@ class RowReader:
             yield Rows(numbers, texts, [texts] * len(self._kept), bad)
 
     def _records(self, part: Slice, block: Block) -> Iterator[Rows]:
-        lines = enumerate(block.lines("surrogateescape"), start=part.first)
+        every = (line for piece in _pieces(block) for line in piece.lines("surrogateescape"))
+        lines = enumerate(every, start=part.first)
         if part.input.kind == ".jsonl":
             records = self._json_records(lines)
         elif part.header is not None:
@@ -181,6 +183,18 @@ class RowReader:
         return Rows(numbers, texts, kept, sorted(bad))
 
 
+def _pieces(block: Block) -> Iterator[Block]:
+    """A block in parts, so that not all of its lines are str at once, which one letter may make four times as long."""
+    begin, number = 0, block.number
+    while True:
+        end = block.data.find(block.end, begin + BLOCK)
+        piece = Block(block.data[begin : end if end >= 0 else None], block.end, number)
+        yield piece
+        if end < 0:
+            return
+        begin, number = end + 1, number + piece.data.count(block.end) + 1
+
+
 class _Record(NamedTuple):
     """A line or record: its number, its text or why there is none, and what is kept of it ([] for nothing there)."""
 
@@ -198,12 +212,13 @@ def _strings(texts: Sequence[str | None], numbers: np.ndarray, part: Slice, what
     except UnicodeEncodeError:
         pass
     bad = []
+    usable = list(texts)
     for place, text in enumerate(texts):
         if text is not None and not is_unicode(text):
             where = f"{name_of(part.input.path)}, line {numbers[place]}"
             bad.append(Bad(int(numbers[place]), NOT_UTF8, f"{where}: {what} is not UTF-8, or holds a lone surrogate"))
-            texts = [*texts[:place], None, *texts[place + 1 :]]
-    return pa.array(texts, pa.string()), bad
+            usable[place] = None
+    return pa.array(usable, pa.string()), bad
 
 
 def _typed(values: list[Any], field: Any, numbers: np.ndarray, part: Slice) -> Any:
@@ -212,18 +227,41 @@ def _typed(values: list[Any], field: Any, numbers: np.ndarray, part: Slice) -> A
 
     failures = (pa.ArrowException, TypeError, ValueError, OverflowError)
     try:
-        return pa.array(values, field.type)
+        column = pa.array(values, field.type)
+        # Arrow takes 1.5 for the integer 1, and leaves out what a struct has no field for.
+        held = column.to_pylist()
+        if held == values:
+            return column
+        place = next((at for at in range(len(held)) if not _holds(held[at], values[at])), None)
+        if place is None:
+            return column
     except failures:
-        for number, value in zip(numbers, values, strict=True):
-            try:
-                pa.array([value], field.type)
-            except failures:
-                shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}..."
-                raise InputError(
-                    f"{name_of(part.input.path)}, line {number}: {field.name!r} is {shown}, and the first rows say "
-                    f"{field.type}; make them alike, or leave --keep {field.name} out"
-                ) from None
-        raise
+        place = next((at for at, value in enumerate(values) if not _fits(value, field.type, failures)), 0)
+    shown = repr(values[place])
+    raise InputError(
+        f"{name_of(part.input.path)}, line {numbers[place]}: {field.name!r} is "
+        f"{shown if len(shown) < 60 else f'{shown[:60]}...'}, and the first rows say {field.type}; make them alike, "
+        f"or leave --keep {field.name} out"
+    )
+
+
+def _fits(value: Any, kind: Any, failures: tuple[type[Exception], ...]) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.array([value], kind)
+    except failures:
+        return False
+    return True
+
+
+def _holds(held: Any, value: Any) -> bool:
+    """Whether what Arrow holds is all of a value of JSON; it has null for a key that is not there."""
+    if isinstance(value, dict) and isinstance(held, dict):
+        return value.keys() <= held.keys() and all(_holds(inner, value.get(key)) for key, inner in held.items())
+    if isinstance(value, list) and isinstance(held, list):
+        return len(value) == len(held) and all(map(_holds, held, value))
+    return bool(value == held or (value != value and held != held))  # NaN is not itself
 
 
 def _usable(texts: Any, numbers: np.ndarray, path: str, column: str) -> tuple[Any, list[Bad]]:
@@ -253,53 +291,33 @@ def _usable(texts: Any, numbers: np.ndarray, path: str, column: str) -> tuple[An
                 value = None
             values[place] = value
         texts = pa.array(values, pa.large_string())
-    if len(texts) and _bytes_of(texts).max() > LONGEST_TEXT:
-        place = int(_bytes_of(texts).argmax())
+    if len(texts) and bytes_of_rows(texts).max() > LONGEST_TEXT:
+        place = int(bytes_of_rows(texts).argmax())
         raise InputError(f"{path}, row {numbers[place]}: a text of more than {LONGEST_TEXT:,} bytes; cut it up first")
     return texts, sorted(bad)
 
 
 def _windows(batches: Iterator[Any], rows: int, size: int) -> Iterator[Any]:
-    """Record batches of `rows` rows, or fewer where their texts and binary values are more than `size` bytes."""
+    """Record batches of `rows` rows, or fewer where they have more than `size` bytes."""
     import pyarrow as pa
 
     held: list[Any] = []
     count = bytes_held = 0
-    for whole in batches:
-        batch = whole
-        while len(batch):
-            lengths = sum(_bytes_of(column) for column in batch.columns if _has_offsets(column.type))
-            ends = np.cumsum(np.broadcast_to(lengths, len(batch)))
-            fits = min(rows - count, int(np.searchsorted(ends, size - bytes_held, "right")))
-            fits = max(fits, 0 if held else 1)
-            if fits:
-                held.append(batch.slice(0, fits))
-                count, bytes_held = count + fits, bytes_held + int(ends[fits - 1])
-            batch = batch.slice(fits)
-            if len(batch) or count == rows:
-                yield _one(pa, held)
+    for batch in batches:
+        sizes = np.cumsum(sum(bytes_of_rows(column) for column in batch.columns))  # (n,) up to each row
+        begin = before = 0  # what of the batch was given away or is held
+        while begin < len(batch):
+            end = int(np.searchsorted(sizes, before + size - bytes_held, "right"))
+            end = max(min(end, begin + rows - count), begin + (not held))
+            if end > begin:
+                held.append(batch.slice(begin, end - begin))
+                count, bytes_held = count + end - begin, bytes_held + int(sizes[end - 1]) - before
+                begin, before = end, int(sizes[end - 1])
+            if begin < len(batch) or count == rows:
+                yield held[0] if len(held) == 1 else pa.concat_batches(held)
                 held, count, bytes_held = [], 0, 0
     if held:
-        yield _one(pa, held)
-
-
-def _one(pa: Any, batches: list[Any]) -> Any:
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-
-
-def _has_offsets(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    return bool(
-        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
-    )
-
-
-def _bytes_of(column: Any) -> np.ndarray:
-    """(n,) int64: bytes of each value of a column that has offsets, of nulls too."""
-    wide = "large" in str(column.type)
-    offsets = np.frombuffer(column.buffers()[1] or b"\0" * 8, np.int64 if wide else np.int32)
-    return np.diff(offsets[column.offset : column.offset + len(column) + 1].astype(np.int64))
+        yield held[0] if len(held) == 1 else pa.concat_batches(held)
 
 
 def _with_its_own_dictionary(column: Any) -> Any:

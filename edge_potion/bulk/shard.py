@@ -23,6 +23,7 @@ from edge_potion.bulk.slices import Slice
 from edge_potion.codes import SCALE_RULE, Codes, quantize
 from edge_potion.errors import AccessError, InputError
 from edge_potion.search import without_tokens
+from edge_potion.text_lines import name_of
 from edge_potion.writing import file_written_whole
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class ShardMaker:
         with ExitStack() as stack:
             # The first is there only when the others are.
             beside = [stack.enter_context(_written_whole(job.out / name)) for name in files]
-            with WRITERS[job.format](beside, self._plan) as write:
+            with WRITERS[job.format](beside, self._plan, name_of(part.input.path)) as write:
                 for window in self._reader.rows_of(part):
                     bad.update(one.reason for one in window.bad)
                     named += [one.message for one in window.bad[: BAD_NAMED - len(named)]]
@@ -186,7 +187,7 @@ Write = Callable[[Rows, Codes], None]
 
 
 @contextmanager
-def _parquet_writer(files: list[Path], plan: Plan) -> Iterator[Write]:
+def _parquet_writer(files: list[Path], plan: Plan, source: str) -> Iterator[Write]:
     import pyarrow as pa
 
     from edge_potion.bulk.vector_file import VectorFile
@@ -237,7 +238,7 @@ def metadata_of(plan: Plan) -> dict[str, str]:
 
 
 @contextmanager
-def _npy_writer(files: list[Path], plan: Plan) -> Iterator[Write]:
+def _npy_writer(files: list[Path], plan: Plan, source: str) -> Iterator[Write]:
     """The rows of the codes, and their scales in a file beside; a row whose text cannot be used is zeros.
 
     Streamed, with a count that is written again at the end: the pages of a mapped file would stay in memory.
@@ -274,12 +275,15 @@ def _npy_header(stream: IO[bytes], array: np.ndarray, count: int) -> None:
 
 
 @contextmanager
-def _jsonl_writer(files: list[Path], plan: Plan) -> Iterator[Write]:
+def _jsonl_writer(files: list[Path], plan: Plan, source: str) -> Iterator[Write]:
     names = plan.kept.names
     with files[0].open("w", encoding="utf-8", newline="\n") as stream:
 
         def write(rows: Rows, codes: Codes) -> None:
-            kept = [column.to_pylist() for column in rows.kept]
+            kept = [
+                _python_values(column, name, rows.numbers, source)
+                for name, column in zip(names, rows.kept, strict=True)
+            ]
             valid = rows.texts.is_valid().to_pylist()
             for place, number in enumerate(rows.numbers.tolist()):
                 record: dict[str, Any] = {"row": number}
@@ -290,6 +294,24 @@ def _jsonl_writer(files: list[Path], plan: Plan) -> Iterator[Write]:
                 stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
         yield write
+
+
+def _python_values(column: Any, name: str, numbers: np.ndarray, source: str) -> list[Any]:
+    """Of a kept column; InputError for what Python has not: the year 10,000, or a string that is not UTF-8."""
+    failures = (ValueError, OverflowError)
+    try:
+        values: list[Any] = column.to_pylist()
+        return values
+    except failures:
+        for number, value in zip(numbers, column, strict=True):
+            try:
+                value.as_py()
+            except failures as failure:
+                raise InputError(
+                    f"{source}, row {number}: {name!r} cannot be written as JSON ({failure}); choose --format parquet, "
+                    f"or leave --keep {name} out"
+                ) from None
+        raise
 
 
 def _numbers(values: np.ndarray) -> list[Any]:
@@ -311,7 +333,7 @@ def _as_json(value: Any) -> Any:
     return [_as_json(inner) for inner in value] if isinstance(value, list) else value
 
 
-WRITERS: Mapping[str, Callable[[list[Path], Plan], Any]] = {
+WRITERS: Mapping[str, Callable[[list[Path], Plan, str], Any]] = {
     "parquet": _parquet_writer,
     "npy": _npy_writer,
     "jsonl": _jsonl_writer,

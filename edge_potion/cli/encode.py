@@ -1,6 +1,7 @@
 """The command `encode`: texts to one file or stdout, or any number of inputs to a folder of shards."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from edge_potion.errors import InputError
+from edge_potion.escaping import terminal
 from edge_potion.find import BUILT_IN
 
 from .options import (
@@ -150,8 +152,10 @@ def encode(
 
 def _is_folder(out: str) -> bool:
     """Whether --out names a folder: one that is there, ends in a slash, or has no ending."""
+    if out in ("", "-"):
+        raise InputError(f"--out {out!r} names nothing; leave it out for JSON lines on stdout")
     try:
-        return out.endswith("/") or not Path(out).suffix or Path(out).expanduser().is_dir()
+        return out.endswith(("/", os.sep)) or not Path(out).suffix or Path(out).expanduser().is_dir()
     except (OSError, RuntimeError, ValueError):  # what no file system takes; told where it is written
         return False
 
@@ -230,10 +234,10 @@ def _into_a_folder(
     if summary.bad:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(summary.bad.items()))
         log.warning(
-            "warning: %d rows have no text that can be used (%s); the first: %s",
+            "warning: %d of the rows have no text that can be used (%s); the first: %s",
             sum(summary.bad.values()),
             reasons,
-            "; ".join(summary.bad_rows),
+            terminal("; ".join(summary.bad_rows)),
         )
 
 
