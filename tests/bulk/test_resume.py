@@ -281,7 +281,7 @@ def test_a_worker_that_dies_at_a_shard_each_time_is_told(tmp_path, monkeypatch):
     source = put_parquet(tmp_path / "t.parquet", texts(500))
     monkeypatch.setattr(local, "_work", dies)
     with pytest.raises(
-        EdgePotionError, match=r"a worker was killed by signal 9 at .*t\.parquet, from row 1 on, 2 times"
+        EdgePotionError, match=r"a worker was killed by signal 9 at .*t\.parquet, from row (1|101) on, 2 times"
     ):
         encode_files(source, tmp_path / "out", shard_rows=100, workers=2)
 
