@@ -46,6 +46,15 @@ class Plan:
     precision: str
     dim: int
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The schema goes to other processes as Arrow writes it: pickled, a fixed_size_list loses its field's name."""
+        return self.__dict__ | {"kept": self.kept.serialize().to_pybytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import pyarrow as pa
+
+        self.__dict__.update(state | {"kept": pa.ipc.read_schema(pa.py_buffer(state["kept"]))})
+
     @property
     def made_with(self) -> dict[str, Any]:
         """What decides the output beside the inputs, as JSON holds it: what a second run is held to."""
