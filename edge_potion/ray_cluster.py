@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager, redirect_stdout
 from edge_potion.errors import AccessError, InputError, require
 
 __all__ = ["joined"]
+
+SECONDS_TO_CONNECT = 5
 
 
 @contextmanager
@@ -38,6 +41,7 @@ def joined(address: str | None = None) -> Iterator[None]:
         return
     if address and address.startswith("ray://"):
         raise InputError(f"{address} is for Ray's client; run this on a node of the cluster, or by `ray job submit`")
+    _refuse_unreachable(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that we begin: no report to anybody
     with redirect_stdout(sys.stderr):  # where Ray tells of workers that it lost: stdout holds the result
         try:
@@ -51,6 +55,17 @@ def joined(address: str | None = None) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Raise AccessError where nobody listens, which Ray finds out in a minute."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as failure:
+        raise AccessError(f"there is no Ray cluster at {address} ({failure})") from failure
 
 
 @contextmanager

@@ -58,13 +58,13 @@ class RayCluster:
         nodes = self.cluster.list_all_nodes()
         raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
         children = [pid for raylet in raylets for pid in _children(raylet)]
-        return [pid for pid in children if name in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")]
+        return [pid for pid in children if name in _title(pid)]
 
-    def wait_for_the_end_of(self, name: str) -> None:
-        """Until no process is an actor of that class: Ray ends them behind the call that asks for it."""
+    def wait_for(self, name: str, count: int) -> None:
+        """Until so many processes are actors of that class, or at work in that method of it."""
         end = time.monotonic() + PATIENCE_SECONDS
-        while left := self.actors(name):
-            assert time.monotonic() < end, f"{left} are still there"
+        while len(found := self.actors(name)) != count:
+            assert time.monotonic() < end, f"{found} are {name}, and {count} were expected"
             time.sleep(0.05)
 
 
@@ -92,6 +92,14 @@ def ray_cluster(tmp_path_factory) -> Iterator[RayCluster]:
             ray.shutdown()
             made.cluster.shutdown()
             shutil.rmtree(made.session, ignore_errors=True)
+
+
+def _title(pid: int) -> str:
+    """What Ray calls a process; "" where it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _children(pid: int) -> list[int]:
