@@ -19,6 +19,7 @@ DTYPES, FORMATS, ON_BAD = Dtype.__args__, Format.__args__, OnBad.__args__  # typ
 
 SHARD_ROWS = 2**17  # 34 MB at int8, 134 MB at float32
 LARGEST_SHARD = 2**24  # rows; the lines of one lie in memory
+LARGEST_WINDOW = 2**20  # rows; the float32 vectors of one lie in memory
 TAKEN = ("row", "vector", "scale")  # columns of ours
 
 
@@ -86,10 +87,10 @@ def check_job(job: Job) -> None:
             raise InputError(f"{name} is {getattr(job, name)!r}; one of {', '.join(known)} was expected")
     for name in ("truncate_dim", "max_tokens", "batch_size"):
         check_count(name, getattr(job, name))
-    for name in ("shard_rows", "dedupe_window"):
-        value, least = getattr(job, name), int(name == "shard_rows")
-        if type(value) is not int or not least <= value <= LARGEST_SHARD:
-            raise InputError(f"{name} is {value!r}; a whole number in {least}..{LARGEST_SHARD:,} was expected")
+    for name, least, most in (("shard_rows", 1, LARGEST_SHARD), ("dedupe_window", 0, LARGEST_WINDOW)):
+        value = getattr(job, name)
+        if type(value) is not int or not least <= value <= most:
+            raise InputError(f"{name} is {value!r}; a whole number in {least}..{most:,} was expected")
     if not job.inputs:
         raise InputError("no input is named; name files or folders of texts, or - for stdin")
     if isinstance(job.inputs, str) or isinstance(job.keep, str):

@@ -36,6 +36,7 @@ class Plan:
         fingerprint: of the model: all that makes its vectors.
         precision: of its table.
         dim: values of a vector that is written.
+        runs_in: engine and provider, where they decide the last bits, as at float32 and float16; "" at int8.
     """
 
     job: Job
@@ -45,13 +46,24 @@ class Plan:
     fingerprint: str
     precision: str
     dim: int
+    runs_in: str
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The schema goes to other processes as Arrow writes it: pickled, a fixed_size_list loses its field's name."""
+        return self.__dict__ | {"kept": self.kept.serialize().to_pybytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import pyarrow as pa
+
+        self.__dict__.update(state | {"kept": pa.ipc.read_schema(pa.py_buffer(state["kept"]))})
 
     @property
     def made_with(self) -> dict[str, Any]:
         """What decides the output beside the inputs, as JSON holds it: what a second run is held to."""
         columns = {field.name: str(field.type) for field in self.kept}
+        model = {"fingerprint": self.fingerprint, "precision": self.precision, "dim": self.dim}
         return {
-            "model": {"fingerprint": self.fingerprint, "precision": self.precision, "dim": self.dim},
+            "model": model | ({"runs_in": self.runs_in} if self.runs_in else {}),
             "arguments": self.job.deciding(),
             "columns": columns,
         }
@@ -72,7 +84,8 @@ def make_plan(job: Job) -> tuple[Plan, EdgeModel]:
     if dim > model.dim:
         raise InputError(f"truncate_dim is {dim}, and the model has {model.dim} dimensions")
     name = model.bundle.folder.name
-    return Plan(job, tuple(inputs), kept, name, model.fingerprint, model.precision, dim), model
+    runs_in = "" if model.precision == "int8" else f"{model.engine}, {model.provider}"
+    return Plan(job, tuple(inputs), kept, name, model.fingerprint, model.precision, dim, runs_in), model
 
 
 def open_model_of(job: Job) -> EdgeModel:

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,8 @@ import pytest
 
 from edge_potion import InputError
 from edge_potion.bulk.encode_files import encode_files
-from edge_potion.bulk.inputs import find_inputs
-from edge_potion.bulk.row_bytes import bytes_of_rows
-from edge_potion.bulk.rows import RowReader
-from edge_potion.bulk.slices import slices_of
 
-from .inputs import bytes_of, manifest_of, put_csv, put_jsonl, put_lines, put_parquet, table_of, texts
+from .inputs import bytes_of, manifest_of, put_csv, put_jsonl, put_lines, put_parquet, texts
 from .test_resume import EP
 
 NOT_UTF8 = pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 1, 3], np.int32)), pa.py_buffer(b"a\xff\xfe"))
@@ -235,29 +230,6 @@ def test_names_that_are_not_utf8_go_into_the_manifest_and_are_found_again(tmp_pa
     assert manifest_of(tmp_path / "out")["inputs"][0]["path"] == os.fsdecode(source)
 
 
-@pytest.mark.parametrize(
-    ("first", "last"), [(["x"], "abc"), ({"a": 1}, {"a": 1, "b": 2}), (1, 1.5), ([{"a": 1}], [{"b": 1}])]
-)
-def test_a_kept_value_of_json_is_never_cut_to_what_the_first_rows_hold(tmp_path, first, last):
-    put_lines(tmp_path / "t.jsonl", [json.dumps({"text": "a", "n": value}) for value in [*[first] * 1001, last]])
-    with pytest.raises(InputError, match=r"t\.jsonl, line 1002: 'n' is .*, and the first rows say"):
-        encode_files(tmp_path / "t.jsonl", tmp_path / "out", keep=["n"])
-
-
-def test_a_kept_value_of_json_may_lack_keys_and_be_whole_or_nan(tmp_path):
-    values = [{"a": 1.5, "b": ["x"]}, {"a": 2}, {}, None, {"a": float("nan"), "b": []}]
-    put_lines(tmp_path / "t.jsonl", [json.dumps({"text": "a", "n": value}) for value in values])
-    encode_files(tmp_path / "t.jsonl", tmp_path / "out", keep=["n"], format="jsonl", dtype="binary")
-    rows = (tmp_path / "out" / "00000-000000.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(row)["n"] for row in rows] == [
-        {"a": 1.5, "b": ["x"]},
-        {"a": 2.0, "b": None},
-        {"a": None, "b": None},
-        None,
-        {"a": None, "b": []},
-    ]
-
-
 def test_a_folder_that_holds_the_output_is_read_again_without_it(tmp_path):
     put_lines(tmp_path / "in" / "a.txt" if (tmp_path / "in").mkdir() is None else tmp_path, texts(20))
     for source in (tmp_path / "in", f"{tmp_path}/in/**"):
@@ -276,49 +248,6 @@ def test_inputs_that_are_put_right_go_into_the_same_folder(tmp_path):
         encode_files(tmp_path / "t.jsonl", tmp_path / "out", on_bad="fail")
     put_jsonl(tmp_path / "t.jsonl", texts(3))
     assert encode_files(tmp_path / "t.jsonl", tmp_path / "out", on_bad="fail").rows == 3
-
-
-def test_a_column_with_a_dot_in_its_name_is_not_one_that_is_nested(tmp_path):
-    columns = [pa.array([{"b": "no"}]), pa.array(["yes"]), pa.array(["no"])]
-    pq.write_table(pa.Table.from_arrays(columns, names=["a", "a.b", "text"]), tmp_path / "t.parquet")
-    encode_files(tmp_path / "t.parquet", tmp_path / "out", text_column="a.b", keep=["a", "a.b"])
-    row = table_of(tmp_path / "out").drop_columns(["row", "vector"]).to_pylist()
-    assert row == [{"a": {"b": "no"}, "a.b": "yes"}]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (pa.array(["a", None, "bcd"]), [1, 0, 3]),
-        (pa.array(["a", None, "b" * 20], pa.string_view()), [1, 0, 20]),
-        (pa.array(["a", None, "a"]).dictionary_encode(), [1, 0, 1]),
-        (pa.array([["a", "bb"], None, ["ccc", None]]), [3, 0, 3]),
-        (pa.array([{"x": 1, "y": "ab"}, {"x": 2, "y": ""}, None]), [10, 8, 8]),
-        (pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int64())), [9, 0, 0]),
-        (pa.array([["a", "b"], ["c", "ddd"]], pa.list_(pa.string(), 2)), [2, 4]),
-        (pa.array([datetime(2026, 1, 1)] * 2), [8, 8]),
-        (pa.nulls(2), [0, 0]),
-        (pa.array([], pa.list_(pa.string())), []),
-    ],
-)
-def test_bytes_of_rows_are_those_of_their_values_also_from_the_middle_on(values, expected):
-    assert bytes_of_rows(values).tolist() == expected
-    assert bytes_of_rows(values.slice(1)).tolist() == expected[1:]
-
-
-@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
-@pytest.mark.parametrize("of", ["text", "kept", "nested"])
-def test_rows_of_long_values_are_held_a_few_at_a_time_of_every_type(tmp_path, kind, of):
-    """A dictionary of some bytes names a value of a MiB thousands of times."""
-    values = pa.array(["word " * 200_000] * 600).cast(kind)
-    columns = {"text": values if of == "text" else pa.array(["a"] * 600)}
-    if of != "text":
-        columns["kept"] = values if of == "kept" else pa.ListArray.from_arrays(np.arange(601, dtype=np.int32), values)
-    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    [part] = slices_of(find_inputs([str(tmp_path / "t.parquet")], tmp_path / "out")[0], 1000)
-    kept = pq.read_schema(tmp_path / "t.parquet").remove(0) if of != "text" else pa.schema([])
-    windows = [len(rows.numbers) for rows in RowReader("text", kept, 0).rows_of(part)]
-    assert sum(windows) == 600 and max(windows) <= 17
 
 
 def test_a_csv_of_many_bad_rows_names_the_first(tmp_path):

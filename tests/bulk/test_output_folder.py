@@ -1,4 +1,4 @@
-"""The folder of a bulk job says what is whole in it, whenever its writer was killed, whatever was taken out of it."""
+"""The folder of a bulk job says what is whole in it, whenever its writer was killed and whatever was taken out."""
 
 from __future__ import annotations
 

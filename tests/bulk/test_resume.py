@@ -126,6 +126,16 @@ def test_another_job_in_the_same_folder_is_told_what_differs(tmp_path, hand_bund
         encode_files(source, out)
 
 
+def test_float_tables_say_which_engine_made_their_last_bits(tmp_path, hand_folder):
+    from edge_potion import export
+
+    export(hand_folder, tmp_path / "bundle", quantize="none")
+    source = put_lines(tmp_path / "t.txt", ["the cat sat"])
+    encode_files(source, tmp_path / "out", model=tmp_path / "bundle")
+    with pytest.raises(InputError, match='runs_in is "native, cpu" there and "onnxruntime, cpu" now'):
+        encode_files(source, tmp_path / "out", model=tmp_path / "bundle", model_engine="onnxruntime")
+
+
 def test_another_order_of_inputs_is_another_job(tmp_path):
     first, second = put_lines(tmp_path / "a.txt", ["a"]), put_lines(tmp_path / "b.txt", ["b"])
     encode_files([first, second], tmp_path / "out")
