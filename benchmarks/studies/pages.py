@@ -17,6 +17,7 @@ from typing import Any
 from edge_potion.errors import InputError
 
 from .bulk_page import bulk_page
+from .codes_page import codes_page
 from .engine_page import engine_page
 from .help_page import help_page
 from .page_parts import Report
@@ -53,6 +54,7 @@ def generated(results: Path) -> dict[str, str]:
         **training_page(*_newest(results, "training", "make bench-training")),
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
         **_if_measured(engine_page, results, "engine"),
+        **_if_measured(codes_page, results, "codes"),
         **_if_measured(bulk_page, results, "bulk"),
         **_if_measured(scale_page, results, "bulk"),
         **help_page(),

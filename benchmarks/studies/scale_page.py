@@ -108,7 +108,7 @@ def _limits(rate: float, bytes_in: float, out: Mapping[str, float]) -> list[str]
         table(["", "GB/s of a machine with 16 cores", "cores that fill its network", "MB/s a core"], rows),
         f"A connection to the store gives some {STORE_MB_S} MB/s (assumed): a core needs one or two to read and, by "
         "dtype, more to write. Inputs and output of ours lie on paths; a store is mounted (mountpoint, gcsfuse, "
-        "JuiceFS), or shards are copied when they are whole. On a disk of one's own it is the disk: see MB a second written in "
+        "JuiceFS), or shards are copied when they are whole. On one's own disk it is the disk: see MB a second in "
         "[the measurement](results/bulk.md), beside what yours can do. The order in which to save bytes is `int8`, "
         "`--truncate-dim 128`, then `binary` with int8 kept for the candidates.",
     ]

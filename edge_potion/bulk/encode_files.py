@@ -33,6 +33,7 @@ __all__ = ["Summary", "encode_files"]
 log = logging.getLogger("edge_potion")
 
 MB = 10**6
+MANY = 64  # actors of a cluster, where nobody says how many
 ROTATION_TEXTS = 2**14  # that a rotation is fitted to
 
 
@@ -67,7 +68,7 @@ def encode_files(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = "local",
     address: str | None = None,
     show_progress: bool = False,
@@ -80,7 +81,7 @@ def encode_files(
     Args:
         inputs: files, folders, globs; .parquet, .jsonl, .csv, .tsv and .txt, all but the first compressed or not.
         out: the folder of shards.
-        workers: processes, or actors of a Ray cluster.
+        workers: processes, by default this one alone; or actors, by default as many as the Ray cluster has room for.
         engine: "local", this machine, or "ray".
         address: of the Ray cluster; by default the one around, or a new one on this machine.
         show_progress: a line on stderr.
@@ -93,7 +94,8 @@ def encode_files(
     """
     if engine not in ("local", "ray"):
         raise InputError(f"engine is {engine!r}; local or ray was expected")
-    check_count("workers", workers)
+    if workers is not None:
+        check_count("workers", workers)
     named = (inputs,) if isinstance(inputs, str | Path) else tuple(inputs)
     try:
         job = Job(tuple(map(str, named)), Path(out).expanduser(), **options)
@@ -106,15 +108,15 @@ def encode_files(
         missing = _Missing(plan, output)
         if missing.is_any or not output.is_complete:
             output.begin()
-            tasks = tasks_of(iter(missing), _longest_task(plan, workers))
+            tasks = tasks_of(iter(missing), _longest_task(plan, workers or (MANY if engine == "ray" else 1)))
             if engine == "ray":
                 from edge_potion.bulk.on_ray import run_on_ray
 
                 outcomes = run_on_ray(plan, rotation, tasks, workers, address)
-            elif workers == 1:
+            elif workers in (None, 1):
                 outcomes = open_maker(plan, rotation, model).make_all(part for task in tasks for part in task)
             else:
-                outcomes = run_by_workers(plan, rotation, tasks, workers)
+                outcomes = run_by_workers(plan, rotation, tasks, workers or 1)
             try:
                 with closing(outcomes):  # at once, whoever fails: workers end with it
                     _add_all(outcomes, plan, output, show_progress)

@@ -23,7 +23,7 @@ Task = tuple[Slice, ...]
 
 
 def run_on_ray(
-    plan: Plan, rotation: Path | None, tasks: Iterator[Task], workers: int, address: str | None
+    plan: Plan, rotation: Path | None, tasks: Iterator[Task], workers: int | None, address: str | None
 ) -> Generator[Outcome, None, None]:
     """What becomes of the slices of `tasks`, as they are done.
 
@@ -31,7 +31,7 @@ def run_on_ray(
         plan: of the job.
         rotation: file of the rotation of binary codes, or None.
         tasks: slices, by what one actor does at a time.
-        workers: most actors, each with as many CPUs as the job has threads.
+        workers: actors, each with as many CPUs as the job has threads; None for as many as there is room for now.
         address: of the cluster, as `edge_potion.ray_cluster.joined` takes it.
 
     Raises:
@@ -52,7 +52,7 @@ def run_on_ray(
         makers: RayWorkers[Task, list[Outcome]] = RayWorkers(
             Maker, (plan, sent, rotation, Path.cwd()), needs, lambda task: f"shard {task[0].name}"
         )
-        for _, outcomes in makers.answers(_all_of(first, tasks), workers):
+        for _, outcomes in makers.answers(_all_of(first, tasks), workers or needs.room()):
             for outcome in outcomes:
                 _refuse_not_shared(plan, outcome)
                 yield outcome

@@ -96,7 +96,10 @@ def encode(
         bool, typer.Option("--rotate", help="Into a folder, of binary: center and rotate before the signs are taken.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Into a folder: processes; by default one a core.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Into a folder: processes; by default one a core, or all of the Ray cluster."
+        ),
     ] = None,
     engine: Annotated[
         Engine | None,
@@ -214,7 +217,7 @@ def _into_a_folder(
     summary = encode_files(
         named,
         out,
-        workers=workers or (cores() if on_cpu else 1),
+        workers=workers if workers or engine == "ray" else cores() if on_cpu else 1,
         engine=engine,
         address=address,
         show_progress=True,

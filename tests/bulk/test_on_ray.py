@@ -103,7 +103,7 @@ def test_ctrl_c_ends_a_run_and_its_actors(ray_cluster, tmp_path):
     os.kill(run.pid, signal.SIGINT)
     _, errors = run.communicate()
     assert run.returncode == 130 and "the same command goes on" in errors and "Traceback" not in errors, errors
-    ray_cluster.wait_for_the_end_of("Maker")
+    ray_cluster.wait_for("Maker", 0)
 
 
 def test_what_is_wrong_comes_as_one_error_of_ours(ray_cluster, tmp_path):
