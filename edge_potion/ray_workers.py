@@ -146,7 +146,7 @@ class RayWorkers(Generic[Task, Answer]):
             self._replace(one, loss)
             return None
         except RayTaskError as failure:
-            self._idle.append(one.worker)  # who is there, and to be ended
+            self._idle.append(one.worker)  # it is there, and is to be ended
             raise failure.cause if isinstance(failure.cause, EdgePotionError) else failure from None
         self._losses.pop("", None)
         self._idle.append(one.worker)
@@ -165,7 +165,7 @@ class RayWorkers(Generic[Task, Answer]):
                 f"{self._losses[task]} workers of the Ray cluster were lost {when} (the last: {reason}); each machine "
                 f"needs edge-potion[{self._needs.extra}], and memory for the model"
             )
-        log.warning("a worker was lost; another does its work (%s)", reason)
+        log.warning("a worker was lost, and another does its work (%s)", reason)
         if one.task is not None:
             self._again.append(one.task)
         self._add()

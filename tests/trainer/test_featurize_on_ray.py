@@ -70,7 +70,7 @@ def test_the_files_are_those_of_the_local_way(ray_cluster, teacher, local, out):
 
 def test_a_worker_that_is_killed_in_the_middle_changes_nothing(ray_cluster, teacher, local, out, caplog):
     assert on_ray(teacher, out, lambda: ray_cluster.kill_an_actor("Worker"), workers=2) == local
-    assert "a worker was lost; another does its work" in caplog.text
+    assert "a worker was lost, and another does its work" in caplog.text
 
 
 def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, teacher, local, out, caplog):
@@ -83,7 +83,7 @@ def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, teacher,
         ray_cluster.lose_second_node()
 
     assert on_ray(teacher, out, lose_it_once_all_have_begun, workers=4) == local
-    assert "a worker was lost; another does its work" in caplog.text
+    assert "a worker was lost, and another does its work" in caplog.text
 
 
 def test_only_missing_shards_are_handed_out(ray_cluster, teacher, local, out):
