@@ -86,8 +86,10 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def file_written_whole(file: Path) -> Iterator[Path]:
+def file_written_whole(file: Path, *, is_swept: bool = False) -> Iterator[Path]:
     """A temporary file that takes the name `file`, or replaces it, when the block ends well.
+
+    `is_swept` says that the caller sweeps the folder, which takes time where it holds a hundred thousand files.
 
     Raises:
         InputError: something that is no plain file has the name.
@@ -100,7 +102,8 @@ def file_written_whole(file: Path) -> Iterator[Path]:
         raise AccessError(f"cannot write {file}: {failure}") from failure
     if is_other:
         raise InputError(f"cannot write {file}: it exists and is no plain file; name another")
-    sweep(file.parent)
+    if not is_swept:
+        sweep(file.parent)
     try:
         with open_workshop(file) as room:
             if room.parent != file.parent:

@@ -167,7 +167,7 @@ def _written_whole(file: Path) -> Iterator[Path]:
     """`file_written_whole`, where what libraries say of a disk is said as ours."""
     import pyarrow as pa
 
-    with file_written_whole(file) as beside:
+    with file_written_whole(file, is_swept=True) as beside:
         try:
             yield beside
         except pa.ArrowException as failure:
