@@ -9,13 +9,14 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS, LOOKS = 60, 10
 OBJECT_STORE_BYTES = 200 * 2**20
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
 
@@ -47,7 +48,13 @@ class RayCluster:
         return next(iter(self.cluster.worker_nodes), None) or self.add_node()
 
     def lose_second_node(self) -> None:
-        self.cluster.remove_node(self.second_node(), allow_graceful=False)
+        """All its processes at once, as a machine does that loses its power."""
+        node = self.second_node()
+        workers = _children(_raylet_of(node))  # which would answer for a second or two when the node is gone
+        self.cluster.remove_node(node, allow_graceful=False)
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def kill_an_actor(self, name: str) -> None:
         """kill -9 of a process that is an actor of that class, whichever node it is on."""
@@ -55,16 +62,20 @@ class RayCluster:
 
     def actors(self, name: str) -> list[int]:
         """Their pids."""
-        nodes = self.cluster.list_all_nodes()
-        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-        children = [pid for raylet in raylets for pid in _children(raylet)]
+        children = [pid for node in self.cluster.list_all_nodes() for pid in _children(_raylet_of(node))]
         return [pid for pid in children if name in _title(pid)]
 
     def wait_for(self, name: str, count: int) -> None:
-        """Until so many processes are actors of that class, or at work in that method of it."""
+        """Until so many processes are actors of that class, and none is at work, at several looks.
+
+        Between two of its methods an actor is idle, too, so that one look would not do.
+        """
         end = time.monotonic() + PATIENCE_SECONDS
-        while len(found := self.actors(name)) != count:
-            assert time.monotonic() < end, f"{found} are {name}, and {count} were expected"
+        looks = 0
+        while looks < LOOKS:
+            titles = sorted(map(_title, self.actors(name)))
+            looks = looks + 1 if titles == [f"ray::{name}"] * count else 0
+            assert time.monotonic() < end, f"there are {titles}, and {count} idle ones were expected"
             time.sleep(0.05)
 
 
@@ -94,10 +105,14 @@ def ray_cluster(tmp_path_factory) -> Iterator[RayCluster]:
             shutil.rmtree(made.session, ignore_errors=True)
 
 
+def _raylet_of(node: Any) -> int:
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
 def _title(pid: int) -> str:
     """What Ray calls a process; "" where it has just ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").rstrip("\0 ")
     except (FileNotFoundError, ProcessLookupError):
         return ""
 

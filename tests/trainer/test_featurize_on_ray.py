@@ -76,10 +76,10 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(ray_cluster, teac
 def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, teacher, local, out, caplog):
     """Its workers find no room elsewhere: the others do what they had."""
     ray_cluster.second_node()
+    ray_cluster.wait_for("Worker", 0)  # those of the tests before
 
     def lose_it_once_all_have_begun() -> None:
         ray_cluster.wait_for("Worker", 4)
-        ray_cluster.wait_for("Worker.load", 0)
         ray_cluster.lose_second_node()
 
     assert on_ray(teacher, out, lose_it_once_all_have_begun, workers=4) == local
