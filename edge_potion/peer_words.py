@@ -83,7 +83,9 @@ ENCODE: Mapping[str, Word] = {
         fine=("sentence_embedding",), instead="a text has one vector; those of its tokens are rows of StaticModel.table"
     ),
     "precision": Word(
-        fine=("float32",), instead=f"vectors are float32; the model's own precision is {AT_LOAD.format('precision')}"
+        fine=("float32",),
+        instead="vectors are float32, of which model.quantize makes int8 and binary codes; the model's own precision "
+        f"is {AT_LOAD.format('precision')}",
     ),
     "pool": THREADS,
     "chunk_size": THREADS,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["BAD_NAMED", "Outcome", "ShardMaker", "files_of_shard"]
 
 ROWS_AT_ONCE = 2**10  # that are embedded and coded while their floats are still in the processor's cache
+ROTATED = ", of vectors that were centered and rotated by _rotation.safetensors"
 GROUP_ROWS = 2**14  # of a row group
 BAD_NAMED = 100  # rows of a shard that are named; the others are counted
 
@@ -231,7 +232,7 @@ def metadata_of(plan: Plan) -> dict[str, str]:
         "precision": plan.precision,
         "dtype": plan.job.dtype,
         "dim": str(plan.dim),
-        "scale_rule": SCALE_RULE[plan.job.dtype],
+        "scale_rule": SCALE_RULE[plan.job.dtype] + (ROTATED if plan.job.rotate else ""),
         "version": __version__,
     }
     return {f"edge_potion.{key}": value for key, value in said.items()}
