@@ -12,7 +12,7 @@ import numpy as np
 from edge_potion.errors import InputError, require
 from edge_potion.writing import file_written_whole
 
-__all__ = ["FORMATS", "print_jsonl", "write_vectors"]
+__all__ = ["FORMATS", "npy_header", "print_jsonl", "write_vectors"]
 
 # A batch is (texts, vectors (b, D) float32).
 Batches = Iterable[tuple[Sequence[str], np.ndarray]]
@@ -61,17 +61,18 @@ def check_format(file: Path) -> None:
 def _write_npy(file: Path, batches: Batches, dim: int) -> int:
     count = 0
     with file.open("w+b") as stream:
-        _npy_header(stream, count, dim)
+        npy_header(stream, np.dtype("<f4"), (count, dim))
         for _, vectors in batches:
             stream.write(np.ascontiguousarray(vectors, "<f4").data)
             count += len(vectors)
         stream.seek(0)
-        _npy_header(stream, count, dim)  # numpy pads the header so that a longer count fits
+        npy_header(stream, np.dtype("<f4"), (count, dim))
     return count
 
 
-def _npy_header(stream: IO[bytes], count: int, dim: int) -> None:
-    header = {"descr": "<f4", "fortran_order": False, "shape": (count, dim)}
+def npy_header(stream: IO[bytes], dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Write the header of an .npy file; numpy pads it so that one with a larger count fits in its place."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from edge_potion.codes import DTYPES, DType
 from edge_potion.errors import InputError, require
 from edge_potion.tokens import check_count
 
-__all__ = ["DTYPES", "FORMATS", "ON_BAD", "SHARD_ROWS", "Dtype", "Format", "Job", "OnBad", "check_job"]
+__all__ = ["FORMATS", "ON_BAD", "SHARD_ROWS", "Format", "Job", "OnBad", "check_job"]
 
-Dtype = Literal["float32", "float16", "int8", "binary"]
 Format = Literal["parquet", "npy", "jsonl"]
 OnBad = Literal["null", "skip", "fail"]
-DTYPES, FORMATS, ON_BAD = Dtype.__args__, Format.__args__, OnBad.__args__  # type: ignore[attr-defined]
+FORMATS, ON_BAD = get_args(Format), get_args(OnBad)
 
 SHARD_ROWS = 2**17  # 34 MB at int8, 134 MB at float32
 LARGEST_SHARD = 2**24  # rows; the lines of one lie in memory
@@ -51,7 +51,7 @@ class Job:
     revision: str | None = None
     text_column: str = "text"
     keep: tuple[str, ...] = ()
-    dtype: Dtype = "float32"
+    dtype: DType = "float32"
     format: Format = "parquet"
     truncate_dim: int | None = None
     max_tokens: int | None = None

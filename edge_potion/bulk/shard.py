@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_potion.bulk.embed import embed
 from edge_potion.bulk.plan import Plan
-from edge_potion.bulk.rows import RowReader, Rows
+from edge_potion.bulk.rows import WINDOW_ROWS, RowReader, Rows
 from edge_potion.bulk.slices import Slice
 from edge_potion.codes import SCALE_RULE, Codes, quantize
 from edge_potion.errors import AccessError, InputError
 from edge_potion.search import without_tokens
 from edge_potion.text_lines import name_of
+from edge_potion.vectors import npy_header
 from edge_potion.writing import file_written_whole
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = ["BAD_NAMED", "Outcome", "ShardMaker", "files_of_shard"]
 
 ROWS_AT_ONCE = 2**10  # that are embedded and coded while their floats are still in the processor's cache
 ROTATED = ", of vectors that were centered and rotated by _rotation.safetensors"
-GROUP_ROWS = 2**14  # of a row group
 BAD_NAMED = 100  # rows of a shard that are named; the others are counted
 
 
@@ -137,8 +137,8 @@ class ShardMaker:
         vectors = None
         if self._window:  # equal ones are looked for among all
             vectors = self._embedded(window.texts, equal_once=True)
-        for begin in range(0, len(window.numbers), GROUP_ROWS):
-            group = window.part(begin, GROUP_ROWS)
+        for begin in range(0, len(window.numbers), WINDOW_ROWS):
+            group = window.part(begin, WINDOW_ROWS)
             parts, zeros = [], 0
             for first in range(0, len(group.numbers), ROWS_AT_ONCE):
                 texts = group.texts.slice(first, ROWS_AT_ONCE)
@@ -250,7 +250,7 @@ def _npy_writer(files: list[Path], plan: Plan, source: str) -> Iterator[Write]:
     with ExitStack() as stack:
         streams = [stack.enter_context(file.open("w+b")) for file in files]
         for stream, array in zip(streams, arrays, strict=True):
-            _npy_header(stream, array, 0)
+            npy_header(stream, array.dtype.newbyteorder("<"), (0, *array.shape[1:]))
 
         def write(rows: Rows, codes: Codes) -> None:
             nonlocal counts
@@ -262,17 +262,7 @@ def _npy_writer(files: list[Path], plan: Plan, source: str) -> Iterator[Write]:
         yield write
         for stream, array in zip(streams, arrays, strict=True):
             stream.seek(0)
-            _npy_header(stream, array, counts)
-
-
-def _npy_header(stream: IO[bytes], array: np.ndarray, count: int) -> None:
-    """numpy pads a header so that a longer count fits."""
-    header = {
-        "descr": np.lib.format.dtype_to_descr(array.dtype.newbyteorder("<")),
-        "fortran_order": False,
-        "shape": (count, *array.shape[1:]),
-    }
-    np.lib.format.write_array_header_1_0(stream, header)
+            npy_header(stream, array.dtype.newbyteorder("<"), (counts, *array.shape[1:]))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,9 @@ from .inputs import bytes_of, manifest_of, put_lines, put_parquet, table_of, tex
 EP = Path(sys.executable).parent / "edge-potion"
 
 
-def start(*words: object, **options: object) -> subprocess.Popen[str]:
+def start(*words: object, **options: Any) -> subprocess.Popen[str]:
     command = [str(EP), "encode", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def shards_in(out: Path) -> int:
@@ -193,23 +194,17 @@ def test_stdin_goes_on_where_it_says_the_same(tmp_path):
     lines = "".join(text + "\n" for text in texts(20_000))
     words = ["-", "--out", out, "--shard-rows", 100, "--workers", 1]
 
-    def run(said: str, limit: int | None = None) -> subprocess.Popen[str]:
-        process = start(*words, stdin=subprocess.PIPE)
-        assert process.stdin is not None
-        if limit is not None:
-            process.stdin.write(said)
-            process.stdin.flush()
-            while shards_in(out) < limit:
-                time.sleep(0.005)
-            process.kill()
-        process.said = process.communicate(None if limit is not None else said)  # type: ignore[attr-defined]
-        return process
-
-    run(lines[: len(lines) // 2], limit=10)
-    other = run("another " + lines)
-    assert other.returncode == 1 and "from line 1 on, it is not what" in other.said[1]  # type: ignore[attr-defined]
-    done = run(lines)
-    assert done.returncode == 0 and "were there)" in done.said[0]  # type: ignore[attr-defined]
+    run = start(*words, stdin=subprocess.PIPE)
+    run.stdin.write(lines[: len(lines) // 2])
+    run.stdin.flush()
+    while shards_in(out) < 10:
+        time.sleep(0.005)
+    run.kill()
+    run.communicate()
+    run = start(*words, stdin=subprocess.PIPE)
+    assert "from line 1 on, it is not what" in run.communicate("another " + lines)[1] and run.returncode == 1
+    run = start(*words, stdin=subprocess.PIPE)
+    assert "were there)" in run.communicate(lines)[0] and run.returncode == 0
     put_lines(tmp_path / "t.txt", texts(20_000))
     encode_files(tmp_path / "t.txt", tmp_path / "whole", shard_rows=100)
     assert bytes_of(out) == bytes_of(tmp_path / "whole")
@@ -221,7 +216,7 @@ def test_an_input_that_changes_meanwhile_is_told_and_makes_no_whole_manifest(tmp
     source = put_parquet(tmp_path / "t.parquet", texts(3000))
     real = ShardMaker._coded
 
-    def changed(self, window):  # type: ignore[no-untyped-def]
+    def changed(self, window):
         os.utime(source, (1, 1))
         return real(self, window)
 
@@ -296,7 +291,7 @@ def test_a_worker_that_dies_at_a_shard_each_time_is_told(tmp_path, monkeypatch):
         encode_files(source, tmp_path / "out", shard_rows=100, workers=2)
 
 
-def dies(connection, plan, rotation):  # type: ignore[no-untyped-def]
+def dies(connection, plan, rotation):
     connection.send(None)
     connection.recv()
     os.kill(os.getpid(), signal.SIGKILL)
