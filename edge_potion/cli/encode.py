@@ -15,6 +15,7 @@ from edge_potion.escaping import terminal
 from edge_potion.find import BUILT_IN
 
 from .options import (
+    AddressOption,
     GraphOption,
     ModelOption,
     PrecisionOption,
@@ -107,9 +108,7 @@ def encode(
         Engine | None,
         typer.Option(metavar="local|ray", help="Into a folder: this machine, or a Ray cluster. By default local."),
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of the Ray cluster; by default the one around, or a new one.")
-    ] = None,
+    address: AddressOption = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Most texts a call of ONNX Runtime; by default 1024.")
     ] = None,

@@ -12,7 +12,7 @@ from edge_potion.errors import InputError
 from edge_potion.escaping import terminal
 from edge_potion.find import BUILT_IN
 
-from .options import ModelArgument, RevisionOption, TextColumnOption, instead, short_name, words_of
+from .options import AddressOption, ModelArgument, RevisionOption, TextColumnOption, instead, short_name, words_of
 from .show import print_bundle
 
 __all__ = ["distill", "export", "featurize", "push", "recipe", "train"]
@@ -157,9 +157,7 @@ def featurize(
     engine: Annotated[
         Literal["local", "ray"], typer.Option(metavar="local|ray", help="This machine, or a Ray cluster.")
     ] = "local",
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of the Ray cluster; by default the one around, or a new one.")
-    ] = None,
+    address: AddressOption = None,
     ray_workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Workers on Ray; by default as many as the cluster has room for."),

@@ -53,6 +53,10 @@ TextColumnOption = Annotated[
     str,
     typer.Option(metavar="NAME", help="Key or column of the texts in .jsonl, .csv, .tsv and .parquet files."),
 ]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Of the Ray cluster; by default the one around, or a new one."),
+]
 RevisionOption = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")]
 
 
