@@ -21,7 +21,8 @@ __all__ = ["file_written_whole", "is_litter", "make_folder", "refuse_unwritable"
 
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|config_sentence_transformers\.json|golden\.(bin|json)|manifest\.json|model\.safetensors|modules\.json"
+    r"config\.json|config_sentence_transformers\.json|golden\.(bin|json)|head\.safetensors|manifest\.json"
+    r"|model\.safetensors|modules\.json"
     r"|README\.md|recipe\.toml|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )

@@ -27,6 +27,7 @@ from edge_potion.writing import refuse_unwritable, written_whole
 
 from .card import bundle_card, model_name, without_folders
 from .graphs import Plan, build_graph, file_of
+from .head import pack_head
 from .make_golden import golden_of, write_golden
 from .mobile import write_mobile
 from .quantize import PackedTable, file_tensors, pack, row_agreement
@@ -101,7 +102,8 @@ def export(
             names.remove("text")
     for remark in remarks:
         log.warning("%s", remark)
-    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, token_embeddings, max_tokens, remarks)
+    head = pack_head(shipped.head) if shipped.head else None
+    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, head, token_embeddings, max_tokens, remarks)
 
     golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:

@@ -15,6 +15,7 @@ from edge_potion.origin import origin_of
 from edge_potion.ort_files import FIXED, MOBILE
 from edge_potion.static_model import StaticModel
 
+from .head import PackedHead
 from .pooling import Pooling
 from .quantize import PackedTable
 from .text_graph import text_graph
@@ -35,6 +36,7 @@ class Plan:
         precisions: in the order that was asked for; model.safetensors holds the first.
         graphs: names as in BUILDERS; with FIXED among them, there is a folder `mobile/`.
         text_tables: of the model's tokenizer; None where the text graph is not among them.
+        head: of a classifier.
         token_embeddings: whether the tokens graph gives the vector of each token, too.
         fixed_tokens: how many tokens the graph of fixed shape takes.
         remarks: a line each, what the bundle lacks that one might think it has.
@@ -44,6 +46,7 @@ class Plan:
     precisions: Sequence[str]
     graphs: Sequence[str]
     text_tables: TextTables | None
+    head: PackedHead | None
     token_embeddings: bool
     fixed_tokens: int
     remarks: Sequence[str]
@@ -90,7 +93,7 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
 
 def _text(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
     assert plan.text_tables is not None  # the graph is not planned without
-    return text_graph(pooling, plan.text_tables, plan.model.card.max_tokens, metadata)
+    return text_graph(pooling, plan.text_tables, plan.model.card.max_tokens, metadata, head=plan.head)
 
 
 def _bag(_: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
