@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BINS", "Bin", "Threshold", "calibration_error", "reliability", "temperature_of", "threshold_for"]
+__all__ = [
+    "BINS",
+    "Bin",
+    "PrecisionByLevel",
+    "Threshold",
+    "calibration_error",
+    "precision_by_level",
+    "reliability",
+    "temperature_of",
+    "threshold_for",
+]
 
 BINS = 15  # of the calibration error, as papers have it since Guo et al., 2017
 LEAST, MOST = 0.05, 20.0  # of a temperature: beyond them the rows tell nothing of it
@@ -115,25 +125,47 @@ def threshold_for(probabilities: np.ndarray, truth: np.ndarray, precision: float
     """The smallest threshold above which at least the share `precision` of the answers is right.
 
     It lies half way between the lowest probability that is answered and the highest that is not, so that what
-    another machine or precision adds to a probability turns neither. Rows of one probability are answered together.
-    Of rows with several labels, an answer is a label that is given, and a row is covered when it has one.
+    another machine or precision adds to a probability turns neither; and it is a float32, as the graphs compare.
     """
-    confidence, is_right = _answers(probabilities, truth)
-    if not len(confidence):
+    curve = precision_by_level(probabilities, truth)
+    if not len(curve.levels):
         return Threshold(None, 0.0, 0.0, "there are no rows to choose a threshold by")
-    levels, place = np.unique(-confidence, return_inverse=True)  # (L,) from the highest on
-    right = np.cumsum(np.bincount(place, weights=is_right))  # (L,), of the answers from each level on
-    reached = right / np.cumsum(np.bincount(place))
-    enough = np.flatnonzero(reached >= precision)
+    enough = np.flatnonzero(curve.precision >= precision)
     if not len(enough):
-        best = float(reached.max())
+        best = float(curve.precision.max())
         reason = f"no threshold reaches a precision of {precision:.1%}; the best is {best:.1%}"
         return Threshold(None, best, 0.0, reason)
     last = int(enough[-1])
-    is_all = last == len(levels) - 1
-    threshold = 0.0 if is_all else float(-(levels[last] + levels[last + 1]) / 2)
-    covered = np.asarray(probabilities, dtype=np.float64).max(axis=1) >= threshold  # (N,)
-    return Threshold(threshold, float(reached[last]), float(covered.mean()))
+    threshold = 0.0  # where all are answered
+    if last + 1 < len(curve.levels):
+        answered, other = float(curve.levels[last]), float(curve.levels[last + 1])
+        middle = float(np.float32((answered + other) / 2))
+        threshold = middle if other < middle <= answered else answered
+    return Threshold(threshold, float(curve.precision[last]), float(curve.coverage[last]))
+
+
+@dataclass(frozen=True)
+class PrecisionByLevel:
+    """What becomes of answers, by the probability from which on they are given. L levels, from the highest on.
+
+    Rows of one probability are answered together. Where a row may have several labels, an answer is a label that is
+    given, and a row is covered when it has one.
+    """
+
+    levels: np.ndarray  # (L,) float64, each once
+    precision: np.ndarray  # (L,) the share of the answers that is right
+    coverage: np.ndarray  # (L,) the share of the rows that has an answer
+
+
+def precision_by_level(probabilities: np.ndarray, truth: np.ndarray) -> PrecisionByLevel:
+    """Precision and coverage at every threshold that makes a difference."""
+    confidence, is_right = _answers(probabilities, truth)
+    levels, place = np.unique(-confidence, return_inverse=True)
+    right = np.cumsum(np.bincount(place, weights=is_right, minlength=len(levels)))
+    given = np.cumsum(np.bincount(place, minlength=len(levels)))
+    best = np.sort(-np.asarray(probabilities, dtype=np.float64).max(axis=1, initial=0.0))  # (N,)
+    covered = np.searchsorted(best, levels, side="right")
+    return PrecisionByLevel(-levels, right / given, covered / max(len(best), 1))
 
 
 def _answers(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from edge_potion.calibration import Bin, calibration_error, reliability, temperature_of, threshold_for
+from edge_potion.calibration import (
+    Bin,
+    calibration_error,
+    precision_by_level,
+    reliability,
+    temperature_of,
+    threshold_for,
+)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -89,7 +96,7 @@ def test_no_rows_have_no_error():
 
 def rows(*sure: float) -> np.ndarray:
     """The first label's probabilities, of two."""
-    return np.array([[each, 1 - each] for each in sure])
+    return np.array([[each, 1 - each] for each in sure]).reshape(-1, 2)
 
 
 def test_the_smallest_threshold_that_reaches_the_precision_is_taken():
@@ -123,7 +130,13 @@ def test_a_threshold_lies_between_what_float32_can_tell_apart():
     near = np.nextafter(np.float32(0.8), np.float32(1))
     probabilities = np.array([[near, 1 - near], [0.8, 0.2]], dtype=np.float32)
     found = threshold_for(probabilities, np.array([0, 1]), 0.9)
-    assert found.threshold is not None and (probabilities[:, 0] >= found.threshold).tolist() == [True, False]
+    assert (probabilities[:, 0] >= np.float32(found.threshold)).tolist() == [True, False]
+
+
+def test_precision_and_coverage_are_told_for_every_probability_that_there_is():
+    curve = precision_by_level(rows(0.9, 0.8, 0.8, 0.7), np.array([0, 0, 1, 0]))
+    assert curve.levels.tolist() == [0.9, 0.8, 0.7]
+    assert curve.precision.tolist() == [1, 2 / 3, 3 / 4] and curve.coverage.tolist() == [0.25, 0.75, 1]
 
 
 def test_of_rows_with_several_labels_an_answer_is_a_label_and_a_row_is_covered_when_it_has_one():
