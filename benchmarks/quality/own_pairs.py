@@ -37,12 +37,14 @@ class PairQuestion:
     def remarks(self) -> list[str]:
         """What people must know of the rows."""
         rows = list(zip(self.pairs.queries, self.pairs.passages, strict=True))
-        twice = len(rows) - len(set(rows))
-        alike = sum(query == passage for query, passage in dict.fromkeys(rows))
-        return [
-            *([f"{twice:,} of {len(rows):,} rows are there already, and count once"] if twice else []),
-            *([f"{alike:,} of {len(set(rows)):,} rows have the query as its passage, which any model finds"] if alike else []),
-        ]
+        once = set(rows)
+        alike = sum(query == passage for query, passage in once)
+        told = []
+        if len(once) < len(rows):
+            told.append(f"{len(rows) - len(once):,} of {len(rows):,} rows are there already, and count once")
+        if alike:
+            told.append(f"{alike:,} of {len(once):,} rows have the query as its passage, which any model finds")
+        return told
 
     @cached_property
     def queries(self) -> list[str]:

@@ -67,7 +67,7 @@ def evaluate(
     both the rows to learn from and those to score are named, and not scored. --data may be a folder with train.jsonl
     and test.jsonl.
 
-    A suite is a folder with a folder for each task, and in it a JSON object a line:
+    A suite is a folder with a folder for each task, under MTEB's name, and in it a JSON object a line:
 
       suite/STS16/test.jsonl.gz              sentence1, sentence2, score
       suite/TwitterURLCorpus/test.jsonl.gz   sentence1, sentence2, label (0 or 1)
@@ -81,6 +81,10 @@ def evaluate(
     others, says why; 2 a command line that is wrong; 130 stopped by Ctrl-C.
 
     Example: edge-potion evaluate potion-256d-minilm minishlab/potion-base-8M --data my.csv --text text --label label
+
+    Example: edge-potion evaluate potion-256d-minilm my-bundle@int8 --pairs faq.csv --query question --passage answer
+
+    Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
     """
     _refuse_strays(context, {"data": data, "pairs": pairs, "suite": suite})
 
