@@ -76,19 +76,7 @@ def evaluate_own(
     place_of = {text: place for place, text in enumerate(texts)}
     places = [place_of[text] for text in question.texts]
     rows = [{**model.as_json(), "scores": {}, "reason": str(model.failure or NOT_YET)} for model in opened]
-    report: dict[str, Any] = {
-        "schema": SCHEMA,
-        "kind": kind,
-        "versions": versions(),
-        "protocol": {**question.protocol(), "resamples": RESAMPLES, "confidence": CONFIDENCE},
-        "data": {"name": name, **question.about_rows()},
-        "remarks": question.remarks,
-        "metrics": question.metrics,
-        "main": question.main,
-        "baseline": None,
-        "complete": False,
-        "models": rows,
-    }
+    report = {**_head(kind, name, question), "models": rows}
     first: _Scored | None = None
     there = [number for number, model in enumerate(opened) if model.encoder]
     steps = -(-len(texts) // AT_ONCE) + question.steps
@@ -110,6 +98,22 @@ def evaluate_own(
             report["complete"] = number == there[-1]
             write_report(report, out, as_markdown, drawn)
     return report
+
+
+def _head(kind: str, name: str, question: Question) -> dict[str, Any]:
+    """What a report says before its models."""
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "versions": versions(),
+        "protocol": {**question.protocol(), "resamples": RESAMPLES, "confidence": CONFIDENCE},
+        "data": {"name": name, **question.about_rows()},
+        "remarks": question.remarks,
+        "metrics": list(question.metrics),
+        "main": question.main,
+        "baseline": None,
+        "complete": False,
+    }
 
 
 def _answer(question: Question, texts: Sequence[str], places: Sequence[int], model: Opened, bar: Progress) -> Answer:

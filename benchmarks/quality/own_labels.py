@@ -58,14 +58,15 @@ class LabelQuestion:
     def about_rows(self) -> dict[str, Any]:
         """What a report says of the rows."""
         left_out = self.split.duplicates
-        named = zip(left_out.numbers, left_out.texts, strict=True)
         return {
             "train": len(self.split.train.texts),
             "test": len(self.split.test.texts),
             "labels": len(self._place_of),
             "split": self.split.rule,
             "duplicates": len(left_out.texts),
-            "duplicate_rows": [{"row": row, "text": text} for row, text in named][:MOST_DUPLICATES],
+            "duplicate_rows": [
+                {"at": left_out.at(place), "text": text} for place, text in enumerate(left_out.texts[:MOST_DUPLICATES])
+            ],
         }
 
     def protocol(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def difference(apart: Mapping[str, float]) -> str:
 def _columns(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The heads of the table, and a row of cells a model that was opened."""
     main, rows = report["main"], []
-    several = any(model["scores"] and model["name"] != report["baseline"] for model in report["models"])
+    several = any(model["scores"] and model["scores"][main]["difference"] for model in report["models"])
     for model in report["models"]:
         if not model["what"]:
             continue
@@ -117,11 +117,13 @@ def _legend(report: Mapping[str, Any]) -> Sequence[str]:
     else:
         seeds, share = protocol["seeds"], protocol["learnt_share"]
         learnt = f"Logistic regression (C = {protocol['C']:g}) on vectors of length 1; {report['data']['split']}."
-        drawn = f"± is the standard deviation over {seeds} seeds, each of which learns from {share:.0%} of the rows."
+        drawn = (
+            f"± is the standard deviation over {seeds} seeds, each of which learns from {100 * share:g} % of the rows."
+        )
         lines.append(learnt if seeds == 1 else f"{learnt} {drawn}")
     if any(score["difference"] for model in report["models"] for score in model["scores"].values()):
         lines.append(
-            f"Δ is the difference to the first; in brackets, where it lies in {protocol['confidence']:.0%} of "
+            f"Δ is the difference to the first; in brackets, where it lies in {100 * protocol['confidence']:g} % of "
             f"{protocol['resamples']:,} draws of what was scored (paired bootstrap)."
         )
     return lines

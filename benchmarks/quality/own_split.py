@@ -46,18 +46,19 @@ def split_of(rows: TrainAndTest) -> Split:
     """
     if rows.test is not None:
         train, test, rule = rows.train, rows.test, "the test has rows of its own"
-        remarks = _about_strange(train, test)
+        remarks = []
     else:
         chosen = _held_out(rows.train)
         train, test = _some(rows.train, ~chosen), _some(rows.train, chosen)
-        rule = f"the test is {TEST_SHARE:.0%} of the rows of each label"
+        rule = f"the test is {100 * TEST_SHARE:g} % of the rows of each label"
         remarks = _about_alone(rows.train)
     learnt = set(map(_key, train.texts))
     twice = np.array([_key(text) in learnt for text in test.texts])
     if twice.all():
         raise InputError(f"{test.where}: every text to score is learnt from too, so nothing is left to score")
-    duplicates = _some(test, twice)
-    return Split(train, _some(test, ~twice), duplicates, rule, [*remarks, *_about_duplicates(duplicates, len(twice))])
+    duplicates, kept = _some(test, twice), _some(test, ~twice)
+    remarks += [*_about_duplicates(duplicates, len(twice)), *_about_strange(train, kept)]
+    return Split(train, kept, duplicates, rule, remarks)
 
 
 def drawn(labels: Sequence[str], count: Callable[[int], int], random: np.random.Generator) -> np.ndarray:
@@ -109,8 +110,8 @@ def _about_strange(train: Labelled, test: Labelled) -> list[str]:
 
 def _about_duplicates(rows: Labelled, of: int) -> list[str]:
     named = [
-        f"{text if len(text) <= LETTERS else f'{text[:LETTERS]}...'!r} (row {number})"
-        for number, text in zip(rows.numbers, rows.texts, strict=True)
+        f"{text if len(text) <= LETTERS else f'{text[:LETTERS]}...'!r} ({rows.at(place)})"
+        for place, text in enumerate(rows.texts)
     ]
     told = f"{len(named):,} of {of:,} rows of the test have a text that is learnt from too, and are left out"
     return [f"{told}: {_listed(named)}"] if named else []

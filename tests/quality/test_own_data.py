@@ -134,7 +134,7 @@ def test_a_test_of_ones_own_is_scored_without_what_is_learnt_from(here, door):
     assert "my.csv: 3 labels, learnt from 90 rows, told of 2" in ended.stdout
     assert "1 of 3 rows of the test have a text that is learnt from too, and are left out: 'My Bank" in ended.stdout
     told = saved(here / "quality")["data"]
-    assert told["duplicates"] == 1 and told["duplicate_rows"] == [{"row": 2, "text": rows[0][0]}]
+    assert told["duplicates"] == 1 and told["duplicate_rows"] == [{"at": "line 2", "text": rows[0][0]}]
     assert saved(here / "quality")["models"][0]["scores"]["accuracy"]["mean"] == 1.0
 
 
@@ -286,7 +286,7 @@ BAD = {
         f"{ROW}{ROWS[0][0]},{ROWS[0][1]}\n",
         "bad.csv: every text to score is learnt from too, so nothing is left to score",
     ),
-    "a folder without train": ("--data .", None, "train.jsonl: No such file"),
+    "a folder without train": ("--data .", None, ". is a folder without train.jsonl"),
     "one passage": ("--pairs bad.csv", "query,passage\na,x\nb,x\n", "all its rows have one passage"),
     "an empty passage": ("--pairs bad.csv", "query,passage\na,\n", "line 2: 'passage' is empty; a text was expected"),
     "no such query": (

@@ -124,7 +124,7 @@ def test_texts_on_both_sides_are_named_and_taken_out_of_the_test():
     assert split.test.texts == ["new"] and split.duplicates.numbers == [2, 4]
     assert split.remarks == [
         "2 of 3 rows of the test have a text that is learnt from too, and are left out: "
-        "'where is  my CARD?' (row 2), 'refund' (row 4)"
+        "'where is  my CARD?' (line 2), 'refund' (line 4)"
     ]
     with pytest.raises(InputError, match=r"test\.csv: every text to score is learnt from too"):
         split_of(TrainAndTest(train, labelled(("refund", "money"), where="test.csv")))
