@@ -82,7 +82,11 @@ def tune_table(
     step = TABLE_STEP * float(np.sqrt(np.square(table[used]).mean(dtype=np.float64)) if len(used) else 1)
     optimizer = torch.optim.Adam([{"params": [rows], "lr": step}, {"params": head, "lr": STEP}])
     best: Tuned | None = None
-    least = np.inf
+    at_start = least = np.inf
+    if held_out:
+        with torch.no_grad():
+            told = _held_out_logits(rows, head, place_of, held_out)
+            at_start = float(_losses(told, torch.from_numpy(held_out.targets), examples.multi_label).mean())
     for number in range(1, passes + 1):
         order = random.permutation(len(ids.lengths))
         for begin in range(0, len(order), BATCH):
@@ -106,6 +110,8 @@ def tune_table(
             tuned[used] = rows[:-1].numpy()
             dense, bias, grams = (each.detach().numpy().copy() for each in head)
             best = Tuned(tuned, Weights(dense, bias, grams), number, told.numpy())
+            if held_out and least >= at_start:  # it helps nothing
+                break
     assert best is not None  # of the first pass
     return best
 
