@@ -19,6 +19,7 @@ from edge_potion.exporters.quantize import PackedTable, pack
 from edge_potion.exporters.text_graph import text_graph
 from edge_potion.exporters.text_tables import TextTables
 from edge_potion.golden import TOLERANCES
+from edge_potion.head_in_graph import head_facts
 
 from .c_interface import Native
 
@@ -48,7 +49,7 @@ class Both:
         pooling = Pooling(packed, model.dropped_ids, card.normalize)
         says = {"normalize": json.dumps(card.normalize), "max_tokens": json.dumps(card.max_tokens)}
         head = pack_head(model.head) if model.head else None
-        says |= head_says(head) if head else {}
+        says |= head_facts(model.head.answers) if model.head else {}
         graph = text_graph(pooling, tables or TextTables.of(model.tokenizer), card.max_tokens, says, head=head)
         file = graph.SerializeToString()
         if head:
@@ -95,16 +96,6 @@ class Both:
         if self.packed.precision == "int8":
             return (wanted.view(np.uint32) != found.view(np.uint32)).any(axis=1)
         return (~(np.abs(wanted - found) <= bound)).any(axis=1)
-
-
-def head_says(head: PackedHead) -> dict[str, str]:
-    """Of metadata_props."""
-    return {
-        "labels": json.dumps(head.labels, ensure_ascii=False),
-        "multi_label": json.dumps(head.multi_label),
-        "threshold": json.dumps(head.threshold),
-        "head_format": "1",
-    }
 
 
 def give_logits(graph: onnx.ModelProto) -> None:
