@@ -1,4 +1,4 @@
-"""The examples in C, built as their page says against the engine, by gcc and by clang, give Python's cosines and labels."""
+"""The examples in C, built as their page says against the engine, by gcc and by clang, give Python's numbers."""
 
 from __future__ import annotations
 
