@@ -271,7 +271,7 @@ def test_probabilities_of_logits_out_of_any_range_are_numbers(small):
 
 @pytest.mark.parametrize("escaped", [False, True])
 def test_labels_are_named_as_the_file_names_them(escaped, hand_model):
-    head = replace(random_head(hand_model, ["the cat"], len(NAMES)), labels=NAMES)
+    head = random_head(hand_model, ["the cat"], len(NAMES))
     file = Both.of(replace(hand_model, head=head)).file
     native = Native(edited(file, lambda graph: say(graph, "labels", json.dumps(NAMES, ensure_ascii=escaped))))
     assert [native.label(number) for number in range(len(NAMES))] == [name.replace("\0", "\ufffd") for name in NAMES]
