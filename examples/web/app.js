@@ -1,4 +1,7 @@
 // Joins the page to its worker: files and queries go in, and what comes back is shown.
+import { callsTo } from "./calls.js";
+import { takeFiles, takeKeys } from "./gestures.js";
+import { showIdeas } from "./ideas.js";
 import { keepOffline } from "./offline.js";
 import { Results } from "./results.js";
 
@@ -7,39 +10,13 @@ const at = (id) => document.getElementById(id);
 const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
 const lines = (count) => (count === 1 ? "1 line" : `${number(count)} lines`);
 
-const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+const ask = callsTo(new URL("./worker.js", import.meta.url));
 const results = new Results(at("results"), at("query"));
-const waiting = new Map();
-let sent = 0;
-let broken = null; // why the worker answers nothing any more
 let running = null; // the engine's name
 let opened = null; // {file, ideas, lines}: the file that is searched
 let newestSearch = 0;
 let newestOpen = 0;
 let idleState = "Ready for a text.";
-
-worker.addEventListener("message", ({ data: { id, value, error, progress } }) => {
-  const { resolve, reject, tell } = waiting.get(id);
-  if (progress) return tell(progress);
-  waiting.delete(id);
-  if (error) reject(new Error(error));
-  else resolve(value);
-});
-worker.addEventListener("error", (event) => {
-  event.preventDefault();
-  broken = new Error("This page's worker cannot run: update the browser, or copy all files of the page again.");
-  for (const { reject } of waiting.values()) reject(broken);
-});
-
-/** The worker's answer; an error's message is a sentence for people. `tell` hears how far it is. */
-function ask(kind, words = {}, tell = null) {
-  if (broken) return Promise.reject(broken);
-  const id = ++sent;
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject, tell });
-    worker.postMessage({ id, kind, ...words });
-  });
-}
 
 function fail(error) {
   at("error").textContent = error.message;
@@ -122,8 +99,7 @@ async function open(file, ideas = []) {
   if (found) {
     opened = { file, ideas, lines: found.lines };
     at("fact-lines").textContent = `${lines(found.lines)}, ${number(found.perSecond)} a second`;
-    at("ideas").replaceChildren(...ideas.map(idea));
-    at("ideas").hidden = !ideas.length;
+    showIdeas(at("ideas"), ideas, seek);
     if (matchMedia("(pointer: fine)").matches) at("query").focus(); // elsewhere a keyboard would come up
   }
   at("file-name").textContent = opened?.file.name ?? "No file yet";
@@ -132,17 +108,9 @@ async function open(file, ideas = []) {
   await search();
 }
 
-function idea(words) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = words;
-  button.addEventListener("click", () => {
-    at("query").value = words;
-    search();
-  });
-  const item = document.createElement("li");
-  item.append(button);
-  return item;
+function seek(words) {
+  at("query").value = words;
+  search();
 }
 
 /** Shows what the box asks for; an answer that comes when the box asks for something else is dropped. */
@@ -192,32 +160,8 @@ at("sample").addEventListener("click", trySample);
 at("check").addEventListener("click", check);
 at("engine").addEventListener("change", change);
 at("stop").addEventListener("click", () => ask("stop"));
-at("file").addEventListener("change", () => {
-  const [file] = at("file").files;
-  if (file) open(file);
-  at("file").value = ""; // so that the same file can be chosen again, when it has changed
-});
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input:not([type=file])");
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    event.preventDefault();
-    at("query").select();
-    at("query").focus();
-  } else if (event.key === "Escape" && !event.isComposing) {
-    event.preventDefault();
-    at("query").value = "";
-    at("query").focus();
-    search();
-  }
-});
-for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
-  document.addEventListener(name, (event) => {
-    event.preventDefault(); // else the browser would leave this page for the file
-    const leaves = name === "drop" || (name === "dragleave" && !event.relatedTarget);
-    document.body.classList.toggle("dragging", !leaves && event.dataTransfer.types.includes("Files"));
-    if (name === "drop" && event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
-  });
-}
+takeFiles(at("file"), open);
+takeKeys(at("query"), search);
 
 const ready = load();
 window.edgePotion = { ready, check, embed: (texts) => ask("embed", { texts }) };

@@ -1,5 +1,6 @@
-// Opens the model by the engine that is asked for, and turns texts into vectors in calls of like lengths.
+// Opens a model by the engine that is asked for, and gives it texts in calls of like lengths: to vectors, to labels.
 import { Told } from "./errors.js";
+import { answersOf } from "./metadata.js";
 
 const FILE = "model/text_quantized.onnx";
 const ENGINES = {
@@ -12,14 +13,14 @@ const CHARACTERS_A_TOKEN = 4; // about, in English; for the size of a call alone
 // The model reads 512 tokens of a text; what lies behind would cost onnxruntime-web a kilobyte of memory a character.
 const MOST_CHARACTERS = 43_690;
 
-/** The bytes of the file. */
-async function download() {
-  const answer = await fetch(new URL(FILE, import.meta.url)).catch(() => {
+/** The bytes of a file of the page's. */
+export async function download(file) {
+  const answer = await fetch(new URL(file, import.meta.url)).catch(() => {
     throw new Told("The model could not be fetched: see that this device is online, and reload this page.");
   });
   if (!answer.ok) {
     const missing = `The model is missing (${answer.status})`;
-    throw new Told(`${missing}: put ${FILE} beside this page, as README.md says, and reload.`);
+    throw new Told(`${missing}: put ${file} beside this page, as README.md says, and reload.`);
   }
   return new Uint8Array(await answer.arrayBuffer());
 }
@@ -39,16 +40,22 @@ function* callsOf(texts) {
 export class Model {
   #engine;
 
-  /** By `engine`, a name in ENGINES. */
+  /** The page's own model, by `engine`, a name in ENGINES. */
   static async load(engine) {
-    if (typeof WebAssembly === "undefined") {
-      throw new Told("This browser runs no WebAssembly, which the model needs: allow it, or use another browser.");
-    }
-    const [bytes, { open }] = await Promise.all([download(), ENGINES[engine]()]);
+    checkBrowser();
+    const [bytes] = await Promise.all([download(FILE), ENGINES[engine]()]); // side by side
+    return Model.open(engine, bytes, FILE);
+  }
+
+  /** The model in the bytes of a file of that name. */
+  static async open(engine, bytes, name) {
+    checkBrowser();
+    const { open } = await ENGINES[engine]();
     const model = new Model();
     model.bytes = bytes.length;
-    model.#engine = await open(bytes, FILE);
+    model.#engine = await open(bytes, name);
     model.columns = model.#engine.columns;
+    Object.assign(model, answersOf(bytes)); // labels, multiLabel, threshold
     return model;
   }
 
@@ -67,6 +74,22 @@ export class Model {
       await afterCall(textsDone, workDone / all);
     }
     return vectors;
+  }
+
+  /** What a classifier says of each string: {label, probabilities}; label is null for none of its labels. */
+  async classify(texts) {
+    const found = [];
+    for (const places of callsOf(texts)) {
+      const rows = await this.#engine.classify(Array.from(places, (place) => fed(texts[place])));
+      places.forEach((place, row) => (found[place] = rows[row]));
+    }
+    return found;
+  }
+}
+
+function checkBrowser() {
+  if (typeof WebAssembly === "undefined") {
+    throw new Told("This browser runs no WebAssembly, which the model needs: allow it, or use another browser.");
   }
 }
 

@@ -1,22 +1,32 @@
 // The other engine, to compare: the same file in onnxruntime-web.
 import { Told } from "./errors.js";
+import { answersOf } from "./metadata.js";
 
 const LIBRARY = new URL("./vendor/", import.meta.url).href;
 
-/** {columns, embed}: embed(texts) gives an array of vectors. */
+/** {columns, embed, classify}: embed(texts) gives an array of vectors; a classifier's classify(texts), of decisions. */
 export async function open(bytes, file) {
   const { ort, session } = await start(bytes, file);
   if (!session.inputNames.includes("text")) {
     throw new Told(`${file} takes no text: take the file of that name from an edge-potion bundle, and reload.`);
   }
   let last = Promise.resolve(); // the session runs no two calls at once
-  const embed = (texts) => {
+  const run = (texts) => {
     const found = last.then(() => call(ort, session, texts));
     last = found.catch(() => {});
     return found;
   };
+  const embed = async (texts) => rowsOf((await run(texts)).sentence_embedding);
+  const { labels } = answersOf(bytes);
+  const classify = async (texts) => {
+    const { probabilities, label } = await run(texts);
+    return rowsOf(probabilities).map((each, row) => ({
+      label: labels[Number(label.data[row])] ?? null, // -1 for none of them
+      probabilities: each,
+    }));
+  };
   const [{ length: columns }] = await embed([""]);
-  return { columns, embed };
+  return { columns, embed, classify };
 }
 
 async function start(bytes, file) {
@@ -43,9 +53,12 @@ async function start(bytes, file) {
   }
 }
 
-async function call(ort, session, texts) {
+function call(ort, session, texts) {
   const bytes = new TextEncoder().encode(texts.join("\0")); // NUL parts texts
   const text = new ort.Tensor("uint8", bytes, [bytes.length]);
-  const { dims, data } = (await session.run({ text })).sentence_embedding;
-  return texts.map((_, row) => data.subarray(row * dims[1], (row + 1) * dims[1]));
+  return session.run({ text });
 }
+
+/** The rows of a table. */
+const rowsOf = ({ dims: [rows, width], data }) =>
+  Array.from({ length: rows }, (_, row) => data.subarray(row * width, (row + 1) * width));

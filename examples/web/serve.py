@@ -1,4 +1,4 @@
-"""Serves the page, its engines and a model to this machine alone, or copies them for any web host."""
+"""Serves the pages, their engines and models to this machine alone, or copies them for any web host."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ PACKAGE, ORT = HERE / "node_modules" / "edge-potion", HERE / "node_modules" / "o
 VENDOR = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 WHERE_FROM = {
     "edge-potion": "build it with make wasm in a checkout, or name edge-potion's npm package with --package",
+    "classifier": "export a classifier with --quantize int8, and name its bundle with --classifier",
     "model": "make it with: edge-potion export MODEL --quantize int8 --out BUNDLE, and name it with --bundle",
     "vendor": "run npm install in examples/web, or name onnxruntime-web's dist folder with --ort",
 }
@@ -50,12 +51,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--bundle", type=Path, metavar="FOLDER", help="of edge-potion export; by default the built-in")
+    parser.add_argument("--classifier", type=Path, metavar="FOLDER", help="likewise, of a classifier; else the demo's")
     parser.add_argument("--package", type=Path, metavar="FOLDER", help="edge-potion's npm package, unpacked")
     parser.add_argument("--ort", type=Path, metavar="FOLDER", help="onnxruntime-web's dist, for the switch")
     parser.add_argument("--copy", type=Path, metavar="OUT", help="write a folder for any web host, and serve nothing")
     asked = parser.parse_args()
     try:
-        files = files_of(asked.bundle, asked.package, asked.ort)
+        files = files_of(asked.bundle, asked.classifier, asked.package, asked.ort)
         if asked.copy:
             copy(files, asked.copy)
         else:
@@ -64,8 +66,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def files_of(bundle: Path | None, package: Path | None, ort: Path | None) -> dict[str, Path]:
-    """The page's files by their addresses. There are no others, so no address leads out of them."""
+def files_of(bundle: Path | None, classifier: Path | None, package: Path | None, ort: Path | None) -> dict[str, Path]:
+    """The pages' files by their addresses. There are no others, so no address leads out of them."""
     python = CHECKOUT / "edge_potion"
     if not python.is_dir():
         found = find_spec("edge_potion")
@@ -86,10 +88,31 @@ def files_of(bundle: Path | None, package: Path | None, ort: Path | None) -> dic
         "model/golden.json": bundle / "golden.json",
         "sample.txt": python / "samples" / "sentences.txt",
     }
+    if classifier:
+        files["classifier/text_quantized.onnx"] = classifier / "onnx" / "text_quantized.onnx"
     for address, file in files.items():
         if not file.is_file():
             raise OSError(f"{file} is missing; {WHERE_FROM.get(address.split('/')[0], 'copy the page again')}")
+    if demo := None if classifier else demo_bundle():
+        files["classifier/text_quantized.onnx"] = demo / "onnx" / "text_quantized.onnx"
     return files
+
+
+def demo_bundle() -> Path | None:
+    """The demo's classifier, exported once into edge-potion's cache; None, with the reason, where that cannot be."""
+    try:
+        from demo_classifier import SHIPPED, put_together  # the page that searches needs no edge-potion in Python
+
+        from edge_potion import EdgeModel
+
+        with tempfile.TemporaryDirectory() as folder:
+            classifier = put_together(SHIPPED, Path(folder) / "classifier")
+            return EdgeModel.from_pretrained(classifier, provider="cpu", precision="int8", graph="text").bundle.folder
+    except (ImportError, OSError) as reason:
+        print(
+            f"without the demo's classifier, which needs pip install 'edge-potion[export]': {reason}", file=sys.stderr
+        )
+        return None
 
 
 def content_of(address: str, files: dict[str, Path]) -> bytes:

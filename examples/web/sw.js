@@ -1,14 +1,16 @@
-// The service worker: keeps every file of the page in a cache of this version, and answers from it first. The other
-// engine is large, and kept once it has been asked for.
+// The service worker: keeps every file of the pages in a cache of this version, and answers from it first. The other
+// engine and the classifier are large, and kept once they have been asked for.
 
 // serve.py writes a digest of all files here. Without it, change this by hand whenever a file changes.
 const VERSION = "by hand: 1";
 const OURS = `${self.registration.scope} `; // a page elsewhere on this host has caches, too
 const CACHE = `${OURS}${VERSION}`;
-const OTHER_ENGINE = `${self.registration.scope}vendor/`;
+const ON_DEMAND = ["vendor/", "classifier/"].map((folder) => self.registration.scope + folder);
 const FILES = [
-  ...["./", "app.js", "check.js", "engine.js", "errors.js", "lines.js", "model.js", "offline.js", "onnxruntime.js"],
-  ...["results.js", "worker.js", "style.css", "icon.svg", "manifest.webmanifest", "sample.txt"],
+  ...["./", "app.js", "calls.js", "check.js", "engine.js", "errors.js", "gestures.js", "ideas.js", "lines.js"],
+  ...["metadata.js", "model.js", "offline.js", "onnxruntime.js", "results.js", "worker.js"],
+  ...["classify.html", "classify.js", "classify_worker.js", "bars.js"],
+  ...["style.css", "icon.svg", "manifest.webmanifest", "sample.txt"],
   ...["edge-potion/src/check.js", "edge-potion/src/compile.js", "edge-potion/src/engine.js"],
   ...["edge-potion/src/index.js", "edge-potion/src/read.js", "edge-potion/src/start_worker.js"],
   ...["edge-potion/src/worker.js", "edge-potion/dist/edge_potion.wasm"],
@@ -29,10 +31,11 @@ async function takeOver() {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(request.mode === "navigate" ? "./" : request, { ignoreSearch: true });
+  const match = (wanted) => cache.match(wanted, { ignoreSearch: true });
+  const kept = (await match(request)) ?? (request.mode === "navigate" ? await match("./") : null);
   if (kept) return kept;
   const fetched = await fetch(request);
-  if (fetched.ok && request.url.startsWith(OTHER_ENGINE)) await cache.put(request, fetched.clone());
+  if (fetched.ok && ON_DEMAND.some((folder) => request.url.startsWith(folder))) await cache.put(request, fetched.clone());
   return fetched;
 }
 

@@ -1,6 +1,6 @@
 // The page's worker: keeps the model, the lines and their vectors, and does what takes time. One answer a message.
+import { answerCalls, nextTurn } from "./calls.js";
 import { check } from "./check.js";
-import { sentence } from "./errors.js";
 import { bytesOf, linesOf } from "./lines.js";
 import { Model } from "./model.js";
 
@@ -13,7 +13,7 @@ let lines = null; // {texts, numbers, vectors}
 let reading = new AbortController();
 let newestSearch = 0;
 
-const ANSWERS = {
+answerCalls({
   /** Opens the model by another engine; where that cannot be, the one before goes on. */
   async load({ engine }) {
     const other = Model.load(engine);
@@ -82,10 +82,7 @@ const ANSWERS = {
   async check() {
     return check(await loading);
   },
-};
-
-/** Lets messages in that came meanwhile. */
-const nextTurn = () => new Promise((resolve) => setTimeout(resolve));
+});
 
 function hit(place) {
   const text = lines.texts[place];
@@ -122,11 +119,3 @@ function dot(vector, vectors, begin) {
   for (let column = 0; column < vector.length; column++) sum += vector[column] * vectors[begin + column];
   return sum;
 }
-
-self.addEventListener("message", async ({ data }) => {
-  try {
-    postMessage({ id: data.id, value: await ANSWERS[data.kind](data) });
-  } catch (error) {
-    postMessage({ id: data.id, error: sentence(error) });
-  }
-});

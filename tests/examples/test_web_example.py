@@ -1,9 +1,11 @@
-"""examples/web in real headless Chromium: finds lines by meaning, offline too, by keyboard, on small screens."""
+"""examples/web in real headless Chromium: finds lines by meaning, offline too, by keyboard, on small screens.
+
+The page that classifies has tests of its own.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,28 +22,16 @@ import pytest
 from edge_potion import StaticModel, export
 from edge_potion.head import Head
 
-from ..js.packed import CHROMIUM, install_package
+from ..js.packed import CHROMIUM
 from ..models import CHECKOUT
-from ..peers import built_javascript
+from .web_page import SERVE, serve, visited
 
 pytestmark = pytest.mark.browser
 
-PAGE = CHECKOUT / "examples" / "web"
-SERVE = PAGE / "serve.py"
 BUNDLE = CHECKOUT / "edge_potion" / "models" / "potion-256d-minilm"
-MOST_BYTES = 150_000  # that a first visit downloads, beside the model
+MOST_BYTES = 175_000  # of both pages, that a first visit downloads beside the model
 BREAD = "dough"  # in the line that answers "my bread did not rise"
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `make browser`")
-
-
-@pytest.fixture(scope="module")
-def ort() -> Path:
-    return built_javascript() / "node_modules" / "onnxruntime-web" / "dist"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory) -> Path:
-    return install_package(tmp_path_factory.mktemp("package") / "installed")
 
 
 @pytest.fixture(scope="module")
@@ -55,37 +45,25 @@ def texts(golden) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def copied(package, ort, tmp_path_factory) -> Path:
+def copied(package, ort, demo, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("web") / "copied"
-    done = serve("--package", package, "--ort", ort, "--copy", folder)
+    done = serve("--package", package, "--ort", ort, "--classifier", demo, "--copy", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def seen(package, ort, golden, texts, copied, tmp_path_factory) -> dict[str, Any]:
+def seen(package, ort, demo, golden, texts, copied, pictures, tmp_path_factory) -> dict[str, Any]:
     """What each scene of web_example.mjs saw, in one Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: `make browser`")
     folder = tmp_path_factory.mktemp("web-example")
     altered = folder / "altered"
     shutil.copytree(BUNDLE / "onnx", altered / "onnx")
     vectors = [[-value for value in golden["vectors"][-1]], *golden["vectors"][1:-1], golden["vectors"][0]]
     (altered / "golden.json").write_text(json.dumps({**golden, "vectors": vectors}), encoding="utf-8")
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    pictures = Path(os.environ.get("EDGE_POTION_PICTURES", folder / "pictures"))
-    pictures.mkdir(parents=True, exist_ok=True)
-    names = {"python": sys.executable, "serve": SERVE, "package": package, "ort": ort, "altered": altered}
-    job = {**names, "copied": copied, "texts": folder / "texts.json", "pictures": pictures}
-    (folder / "job.json").write_text(json.dumps(job, default=str), encoding="utf-8")
-    script = shutil.copy(
-        CHECKOUT / "tests" / "examples" / "web_example.mjs", built_javascript()
-    )  # beside what it imports
-    done = subprocess.run(
-        ["node", script, folder / "job.json"], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout.splitlines()[-1]), "pictures": pictures}
+    names = {"python": sys.executable, "serve": SERVE, "package": package, "ort": ort, "classifier": demo}
+    files = {"altered": altered, "copied": copied, "texts": folder / "texts.json", "pictures": pictures}
+    return visited("web_example.mjs", {**names, **files}, folder)
 
 
 @pytest.fixture
@@ -98,11 +76,6 @@ def scene(seen):
         return seen[name]
 
     return look
-
-
-def serve(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, SERVE, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("engine", ["edge-potion", "onnxruntime-web"])
@@ -197,7 +170,7 @@ def test_markup_in_a_file_is_shown_as_text(scene):
 
 def test_everything_can_be_done_by_keyboard(scene):
     found = scene("keyboard")
-    assert found["path"] == ["file", "sample", "query", "LI", "query", "query", "query"]
+    assert found["path"] == ["A", "file", "sample", "query", "LI", "query", "query", "query"]
     assert found["outline"] == "solid"
     assert found["third"] == 2
     assert found["last"] is True
@@ -227,8 +200,8 @@ def test_the_check_fails_on_other_vectors(scene):
 def test_everything_works_when_the_server_is_gone(scene, copied):
     found = scene("offline")
     files = {file.relative_to(copied).as_posix() for file in copied.rglob("*") if file.is_file()}
-    other = {file for file in files if file.startswith("vendor/")}
-    assert len(other) == 3
+    other = {file for file in files if file.startswith(("vendor/", "classifier/"))}
+    assert len(other) == 4
     assert set(found["addresses"]) == (files - other - {"index.html", "sw.js"}) | {""}
     assert found["at"] == "onnxruntime-web"
     assert BREAD in found["texts"][0].lower()
@@ -292,17 +265,16 @@ def test_in_the_dark_letters_are_bright_on_dark(scene):
 
 
 @needs_chromium
-def test_pictures_are_there_in_light_and_dark(seen):
+def test_pictures_are_there_in_light_and_dark(seen, pictures):
     for name in ("empty", "light", "dark", "narrow", "loading", "reading", "missing"):
-        assert (seen["pictures"] / f"{name}.png").stat().st_size > 5000
+        assert (pictures / f"{name}.png").stat().st_size > 5000
 
 
 @pytest.fixture(scope="module")
-def server(package, ort) -> Iterator[int]:
+def server(package, ort, demo) -> Iterator[int]:
     """The port of serve.py."""
-    with subprocess.Popen(
-        [sys.executable, SERVE, "--port", "0", "--package", package, "--ort", ort], stdout=subprocess.PIPE, text=True
-    ) as it:
+    words = ["--port", "0", "--package", package, "--ort", ort, "--classifier", demo]
+    with subprocess.Popen([sys.executable, SERVE, *words], stdout=subprocess.PIPE, text=True) as it:
         yield int(it.stdout.readline().split(":")[2].split("/")[0])
         it.terminate()
 
@@ -318,6 +290,8 @@ def server(package, ort) -> Iterator[int]:
         ("/vendor/ort.wasm.min.mjs", "text/javascript; charset=utf-8"),
         ("/vendor/ort-wasm-simd-threaded.wasm", "application/wasm"),
         ("/model/text_quantized.onnx", "application/octet-stream"),
+        ("/classify.html", "text/html; charset=utf-8"),
+        ("/classifier/text_quantized.onnx", "application/octet-stream"),
     ],
 )
 def test_files_are_served_with_their_types_and_in_isolation(server, address, kind):
@@ -360,9 +334,8 @@ def test_a_copy_is_the_whole_page_under_a_version_of_its_own(copied):
         BUNDLE / "onnx" / "text_quantized.onnx"
     ).read_bytes()
     assert (copied / "sample.txt").read_bytes() == (CHECKOUT / "edge_potion" / "samples" / "sentences.txt").read_bytes()
-    first = [
-        file for file in copied.rglob("*.*") if file.parent.name not in ("model", "vendor") and file.suffix != ".txt"
-    ]
+    later = ("model", "classifier", "vendor")
+    first = [file for file in copied.rglob("*.*") if file.parent.name not in later and file.suffix != ".txt"]
     assert sum(file.stat().st_size for file in first) < MOST_BYTES
     assert "by hand" not in (copied / "sw.js").read_text(encoding="utf-8").split("const VERSION", 1)[1].splitlines()[0]
     assert [entry.name for entry in copied.parent.iterdir()] == ["copied"]
@@ -373,13 +346,17 @@ def test_a_copy_is_the_whole_page_under_a_version_of_its_own(copied):
     [
         (["--ort", "nowhere"], "nowhere/ort.wasm.min.mjs is missing; run npm install in examples/web"),
         (["--package", "nowhere"], "nowhere/src/index.js is missing; build it with make wasm in a checkout"),
+        (
+            ["--classifier", "nowhere"],
+            "nowhere/onnx/text_quantized.onnx is missing; export a classifier with --quantize",
+        ),
         (["--bundle", "nowhere"], "nowhere/onnx/text_quantized.onnx is missing; make it with: edge-potion export"),
         (["--copy", "."], ". exists; name a new folder"),
         (["--port", "99999"], "port must be 0-65535"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(package, words, why):
-    done = serve("--package", package, *words)
+def test_what_cannot_be_served_is_one_line(package, demo, words, why):
+    done = serve("--package", package, "--classifier", demo, *words)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ")

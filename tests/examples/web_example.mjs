@@ -1,70 +1,23 @@
 // Uses examples/web as people do, in headless Chromium: node web_example.mjs JOB.json
-// The job names {python, serve, package, ort, altered, copied, texts, pictures}. The last line of stdout is what each
-// scene saw.
-import { spawn } from "node:child_process";
+// The job names {python, serve, package, ort, classifier, altered, copied, texts, pictures}. The last line of stdout is
+// what each scene saw.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 
 import { withChromium } from "./chromium.mjs";
+import { drop, file, NARROW, PHONE, play, runBy, start, visit, words } from "./web_visits.mjs";
 
 const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const QUERY = "my bread did not rise";
-const WINDOW = { width: 1100, height: 800 };
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
-const servers = new Set();
+const OTHER = "onnxruntime-web";
+const FILES = ["--package", job.package, "--ort", job.ort, "--classifier", job.classifier];
 
-/** {url, stop} of a Python program that tells its address on the first line of stdout. */
-async function start(words, quiet = false) {
-  const server = spawn(job.python, ["-u", ...words], { stdio: ["ignore", "pipe", quiet ? "ignore" : "inherit"] });
-  servers.add(server);
-  const ended = new Promise((resolve) => server.once("exit", resolve));
-  const stop = () => {
-    servers.delete(server);
-    server.kill();
-    return ended;
-  };
-  for await (const line of createInterface(server.stdout)) {
-    const [url] = /http:\/\/127\.0\.0\.1:\d+\//.exec(line) ?? [];
-    if (url) return { url, stop };
-  }
-  throw new Error(`${words.join(" ")} did not start`);
-}
-
-const serve = (...words) => start([job.serve, "--port", "0", "--package", job.package, "--ort", job.ort, ...words]);
+const serve = (...more) => start(job.python, [job.serve, "--port", "0", ...FILES, ...more]);
 // It logs every request, and knows nothing of us.
-const plainHost = (folder) => start(["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder], true);
+const plainHost = (folder) =>
+  start(job.python, ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder], true);
 
-/**
- * use(page) with a context of its own; {...what it gives, faults: what a good page never does}.
- * The model comes when `held` resolves; use does not wait for it then.
- */
-async function visit(browser, url, use, { held, ...options } = {}) {
-  const context = await browser.newContext({ viewport: WINDOW, ...options });
-  context.setDefaultTimeout(15_000);
-  const faults = [];
-  context.on("request", (request) => {
-    const asked = new URL(request.url());
-    if (asked.protocol !== "blob:" && asked.origin !== new URL(url).origin) faults.push(`asked for ${asked}`);
-  });
-  context.on("weberror", (error) => faults.push(String(error.error())));
-  context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) faults.push(`${message.type()}: ${message.text()}`);
-  });
-  try {
-    const page = await context.newPage();
-    if (held) await page.route("**/*.onnx", (route) => held.then(() => route.continue()));
-    await page.goto(url);
-    if (!held) await page.evaluate(() => window.edgePotion.ready);
-    return { ...(await use(page, context)), faults };
-  } finally {
-    await context.close();
-  }
-}
-
-const file = (name, content) => ({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
 const choose = (page, name, content) => page.setInputFiles("#file", file(name, content));
-const words = (page, place) => page.locator(place).innerText();
 const shown = (page) => page.locator("#results .text").allInnerTexts();
 const said = (page, pattern) => page.locator("#state").filter({ hasText: pattern }).waitFor();
 const trySample = async (page) => {
@@ -75,25 +28,6 @@ const ask = async (page, query) => {
   await page.fill("#query", query);
   await said(page, /nearest/);
 };
-
-const OTHER = "onnxruntime-web";
-const runBy = async (page, engine) => {
-  await page.selectOption("#engine", engine);
-  await page.locator("#engine:enabled").waitFor();
-};
-
-/** Drops a file on the page, as from a file manager. */
-async function drop(page, name, content) {
-  const data = await page.evaluateHandle(
-    ([name, content]) => {
-      const data = new DataTransfer();
-      data.items.add(new File([content], name));
-      return data;
-    },
-    [name, content],
-  );
-  for (const type of ["dragenter", "dragover", "drop"]) await page.dispatchEvent("body", type, { dataTransfer: data });
-}
 
 const SCENES = {
   async vectors(browser, { url }) {
@@ -259,7 +193,7 @@ const SCENES = {
         for (const key of keys) await page.keyboard.press(key);
         return focused();
       };
-      const path = [await press("Tab"), await press("Tab")];
+      const path = [await press("Tab"), await press("Tab"), await press("Tab")];
       await page.keyboard.press("Enter"); // what has the focus meanwhile, hangs on how fast the lines are there
       await said(page, "The first of 120 lines");
       path.push(await focused());
@@ -284,7 +218,6 @@ const SCENES = {
   },
 
   async narrow(browser, { url }) {
-    const small = { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
     return visit(
       browser,
       url,
@@ -303,7 +236,7 @@ const SCENES = {
         await page.screenshot({ path: join(job.pictures, "narrow.png"), fullPage: true });
         return { widths, lengths };
       },
-      small,
+      NARROW,
     );
   },
 
@@ -430,19 +363,6 @@ const SCENES = {
   },
 };
 
-process.on("exit", () => servers.forEach((server) => server.kill()));
-const seen = {};
-await withChromium([], async (browser) => {
-  const server = await serve();
-  const left = Object.entries(SCENES);
-  // Two at a time: a scene waits more than it works.
-  const play = async () => {
-    for (let next = left.shift(); next; next = left.shift()) {
-      const [name, scene] = next;
-      seen[name] = await scene(browser, server).catch((error) => ({ failed: error.stack }));
-    }
-  };
-  await Promise.all([play(), play()]);
-  await server.stop();
-});
-console.log(JSON.stringify(seen));
+const server = await serve();
+await play(SCENES, server);
+await server.stop();
