@@ -23,7 +23,8 @@ function fail(error) {
   at("error").hidden = false;
 }
 
-function showState(words) {
+function showState(words, isAnswer = false) {
+  at("state").toggleAttribute("data-answer", isAnswer);
   if (at("state").textContent !== words) at("state").textContent = words; // else it would be read out again
 }
 
@@ -46,6 +47,7 @@ async function open(name, file) {
   const start = performance.now();
   at("error").hidden = true;
   at("progress").hidden = false;
+  at("engine").disabled = true;
   let failed = null;
   const found = await ask("load", { engine, file }).catch((error) => (failed = error) && null);
   if (own !== newestOpen) return false;
@@ -93,7 +95,7 @@ async function classify() {
     if (!found || own !== newestText) return;
     bars.show(opened.labels, found.probabilities, found.given);
     at("fact-text").textContent = `in ${found.milliseconds.toFixed(2)} ms`;
-    showState(found.given.map((place) => opened.labels[place]).join(", ") || "None of these");
+    showState(found.given.map((place) => opened.labels[place]).join(", ") || "None of these", true);
   } catch (error) {
     if (own === newestText) fail(error);
   }

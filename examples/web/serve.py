@@ -110,7 +110,7 @@ def demo_bundle() -> Path | None:
             return EdgeModel.from_pretrained(classifier, provider="cpu", precision="int8", graph="text").bundle.folder
     except (ImportError, OSError) as reason:
         print(
-            f"without the demo's classifier, which needs pip install 'edge-potion[export]': {reason}", file=sys.stderr
+            f"without the demo's classifier, which pip install 'edge-potion[export]' makes: {reason}", file=sys.stderr
         )
         return None
 

@@ -1,4 +1,4 @@
-"""What the tests of examples/web are given: the packages that it serves, the demo's classifier, a place for pictures."""
+"""What the tests of examples/web are given: the packages that it serves, the demo's classifier, room for pictures."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ const SCENES = {
       path.push(await press("Escape"));
       const roles = await page.locator("#state").getAttribute("role");
       const named = await page.getByRole("list", { name: "Labels, and how likely each is" }).count();
-      const box = await page.getByRole("textbox", { name: "What does somebody say?" }).count();
+      const box = await page.getByRole("textbox", { name: "Text to classify" }).count();
       return { path, typed, outline, slash, escaped: await page.inputValue("#text"), roles, named, box };
     });
   },
@@ -220,12 +220,12 @@ const SCENES = {
       await page.reload();
       await page.evaluate(() => window.edgePotion.ready);
       const { state } = await type(page, RAIN, "weather");
-      await page.click("nav a");
-      await page.evaluate(() => window.edgePotion.ready);
-      const search = await page.title();
-      await page.click("nav a");
-      await page.evaluate(() => window.edgePotion.ready);
-      return { state, search, title: await page.title() };
+      const follow = async () => {
+        await Promise.all([page.waitForEvent("load"), page.click("nav a")]);
+        await page.evaluate(() => window.edgePotion.ready);
+        return page.title();
+      };
+      return { state, titles: [await follow(), await follow()] };
     });
   },
 
