@@ -1,4 +1,4 @@
-"""A classifier's bundle in JavaScript: its graphs in both of ONNX Runtime's packages, and transformers.js's pipeline."""
+"""A classifier's bundle in JavaScript: its graphs in both packages of ONNX Runtime, and transformers.js's pipeline."""
 
 from __future__ import annotations
 
