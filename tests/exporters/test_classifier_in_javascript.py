@@ -27,6 +27,7 @@ pytestmark = pytest.mark.browser
 
 HERE = CHECKOUT / "tests" / "exporters"
 LABELS = 12
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @pytest.fixture(scope="module", params=["one label", "any number of labels"])
@@ -101,9 +102,10 @@ def test_transformers_js_gives_each_label_the_probability_of_python(classifier, 
     shares = np.array([[{one["label"]: one["score"] for one in told}[name] for name in names] for told in found])
     logits = by_python(classifier / "onnx" / "model_quantized.onnx", feeds_of("tokens", golden))["logits"]
     strays = np.abs(shares - head.labels.probabilities(logits)).max(axis=1)
-    # Its tokenizer is another program: of a few texts in rare scripts it makes other tokens.
-    assert np.mean(strays < 1e-6) > 0.98, [golden.texts[at] for at in np.flatnonzero(strays >= 1e-6)]
-    assert np.abs(shares - head.probabilities)[strays < 1e-6].max() <= head.strays["int8"]
+    # "[PAD]" in a text is a token there, and plain text here.
+    plain = np.array([not any(special in text for special in SPECIAL) for text in golden.texts])
+    assert (~plain).sum() == 3 and strays[plain].max() < 1e-6
+    assert np.abs(shares - head.probabilities)[plain].max() <= head.strays["int8"]
 
 
 def test_transformers_js_takes_a_text_by_itself_and_as_many_labels_as_are_asked_for(classifier, tmp_path):
