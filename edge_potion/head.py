@@ -23,6 +23,7 @@ from edge_potion.unit_length import unit_length
 __all__ = [
     "HEAD_FILE",
     "MOST_LABELS",
+    "MOST_TOKENS",
     "NONE_OF_THESE",
     "Head",
     "head_config",
