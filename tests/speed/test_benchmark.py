@@ -112,6 +112,13 @@ def test_a_classifier_is_measured_as_the_embedding_model_that_it_is_too(provider
         for precision in ("int8", "float32"):
             row = rows[f"classifier {graph} {precision} {provider} x1"]
             assert row.status == "measured" and row.cosine.texts == 216 and row.cosine.min > 0.999, row
+    rates = {row.name.removeprefix("classifier "): set(row.rounds[0].labels) for row in report.configurations}
+    decide = {name for name, found in rates.items() if found}
+    native = {f"text {precision} cpu native x1" for precision in ("int8", "float32")} if not absent() else set()
+    by_graph = {f"text {precision} cpu x1" for precision in ("int8", "float32")}
+    assert decide == (native | by_graph if provider == "cpu" else set())
+    assert all(rates[name] == {"2", "16"} for name in decide)
+    assert ("To labels" in (tmp_path / "out" / "report.md").read_text()) is bool(decide)
 
 
 def test_an_engine_that_is_not_here_is_a_row_that_says_so(bundle, tmp_path, monkeypatch):
