@@ -91,6 +91,17 @@ def test_the_tokens_graph_gives_logits_first_of_which_come_the_text_graphs_proba
     assert {NONE_OF_THESE} < set(by_text["label"].tolist())
 
 
+def test_the_native_engine_gives_the_logits_of_the_tokens_graph_bit_for_bit(folder):
+    golden = read_golden(folder)
+    engine = EdgeModel.from_pretrained(folder, precision="int8", engine="native").native
+    logits, _ = engine.classify(golden.texts, engine.max_tokens)
+    expected = outputs_of(folder / "onnx" / "model_quantized.onnx", fed(golden.ids))["logits"]
+    assert logits.tobytes() == expected.tobytes()
+    told = {verdict.what: verdict.message for verdict in verify(folder)}
+    assert all(f"text {precision} native" in told for precision in SUFFIXES)
+    assert all("labels agree" in message for what, message in told.items() if "text" in what or "tokens" in what)
+
+
 def test_where_a_text_is_padded_in_its_grid_changes_no_bit_of_its_logits(folder):
     ids = [row for row in read_golden(folder).ids if row][:20]
     file = folder / "onnx" / "model_quantized.onnx"

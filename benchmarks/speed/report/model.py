@@ -189,7 +189,7 @@ class Round:
     measured.
     """
     labels: Rates = field(default_factory=dict)
-    """Texts per second from strings to labels, by texts a call, where a classifier's text graph runs on the CPU. Empty
+    """Texts per second from strings to labels, by texts a call, where a classifier's text graph runs on the CPU. Missing
     where not measured.
     """
     rss_first_bytes: Number | None
