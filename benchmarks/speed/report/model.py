@@ -189,8 +189,8 @@ class Round:
     measured.
     """
     labels: Rates = field(default_factory=dict)
-    """Texts per second from strings to labels, by texts a call, where a classifier's text graph runs on the CPU. Missing
-    where not measured.
+    """Texts per second from strings to labels, by texts a call, where a classifier's text graph runs on the CPU.
+    Missing where not measured.
     """
     rss_first_bytes: Number | None
     """Peak resident memory up to the first vector, bytes above the process's start (before its imports); null where not
