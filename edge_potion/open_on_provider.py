@@ -159,8 +159,8 @@ def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
         output = outputs[place] if place < len(outputs) else None
         sides = [len(labels) if side == -1 else side for side in shape]
         # How wide vectors are is told with what else is of another model.
-        same_shape = output and (len(output.shape) == len(sides) if name == VECTORS else output.shape == sides)
-        if not same_shape or (output.name, output.type) != (name, kind):
+        fits = output is not None and (output.name, output.type, len(output.shape)) == (name, kind, len(sides))
+        if output is None or not fits or (name != VECTORS and output.shape != sides):
             given = f"{output.name[:100]} {output.type} {output.shape}" if output else "nothing more"
             raise ModelFormatError(
                 f"{bundle.folder}: the graph {graph!r} gives {given}, where {name} {kind} {sides} was expected; export "
