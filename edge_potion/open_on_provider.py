@@ -13,7 +13,7 @@ from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, Bundle
 from edge_potion.errors import ModelFormatError, ProviderError
 from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
-from edge_potion.head_in_graph import GIVEN, check_head
+from edge_potion.head_in_graph import GIVEN, Output, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
@@ -154,8 +154,9 @@ def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
         found = ", ".join(f"{taken.name} {taken.type} {taken.shape}" for taken in inputs)
         raise ModelFormatError(f"{bundle.folder}: the graph {graph!r} takes {found[:300]}; export the bundle again")
     labels = bundle.labels.names if bundle.labels else ()
-    wanted = [*(GIVEN.get(graph, {}) if labels else {}).items(), (VECTORS, ("tensor(float)", ["texts", bundle.dim]))]
-    for place, (name, (kind, shape)) in enumerate(wanted):  # more may follow
+    vectors: dict[str, Output] = {VECTORS: ("tensor(float)", ["texts", bundle.dim])}
+    wanted = {**(GIVEN.get(graph, {}) if labels else {}), **vectors}
+    for place, (name, (kind, shape)) in enumerate(wanted.items()):  # more may follow
         output = outputs[place] if place < len(outputs) else None
         sides = [len(labels) if side == -1 else side for side in shape]
         # How wide vectors are is told with what else is of another model.
