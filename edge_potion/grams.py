@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from edge_potion.tokens import TokenIds
 
-__all__ = ["ALONE", "Grams", "gram_keys", "grams_of"]
+__all__ = ["ALONE", "ID_BITS", "Grams", "gram_keys", "grams_of"]
 
 ALONE = -1  # in the place of the second token, where a gram is one token
 ID_BITS = 31  # of a token; a key is first * 2^31 + second + 1, so that it is one whole number
@@ -27,6 +28,20 @@ class Grams:
     keys: np.ndarray
     text: np.ndarray
     tokens: np.ndarray
+
+    def take(self, places: np.ndarray) -> Grams:
+        """Of the texts at `places` (b,), in that order."""
+        begins = np.searchsorted(self._in_order[1], np.arange(len(self.tokens) + 1))  # (B + 1,)
+        counts = np.diff(begins)[places]
+        source = np.repeat(begins[places] - (np.cumsum(counts) - counts), counts)
+        source += np.arange(len(source))
+        return Grams(self._in_order[0][source], np.repeat(np.arange(len(places)), counts), self.tokens[places])
+
+    @cached_property
+    def _in_order(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys and texts, by text."""
+        order = np.argsort(self.text, kind="stable")
+        return self.keys[order], self.text[order]
 
 
 def gram_keys(grams: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ a row for each of some grams (`edge_potion.grams`), which are summed as the toke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,11 +17,13 @@ import numpy as np
 from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.grams import ALONE, Grams, gram_keys
+from edge_potion.labels import HEAD_FORMAT, MOST_LABELS, NONE_OF_THESE, PROBLEMS, Labels, is_classifier, labels_in
 from edge_potion.unit_length import unit_length
 
 __all__ = [
     "HEAD_FILE",
     "MOST_LABELS",
+    "MOST_TOKENS",
     "NONE_OF_THESE",
     "Head",
     "head_config",
@@ -32,13 +33,9 @@ __all__ = [
 ]
 
 HEAD_FILE = "head.safetensors"
-HEAD_FORMAT = 1
-NONE_OF_THESE = -1  # the label of a text of which no label is likely enough
-MOST_LABELS = 1024  # more would be free text in the wrong column
 MOST_GRAMS = 2**24
 MOST_TOKENS = 32_768  # where a classifier cuts a text at the latest: sums of int8 rows stay within int32
 LARGEST_WEIGHT = 1e6
-PROBLEMS = {False: "single_label_classification", True: "multi_label_classification"}  # transformers' words
 
 
 @dataclass(frozen=True)
@@ -100,21 +97,18 @@ class Head:
             scores += sums / np.sqrt(grams.tokens)[:, None]
         return np.asarray((scores + self.bias) / self.temperature)
 
+    @property
+    def answers(self) -> Labels:
+        """What it answers with, without the tables."""
+        return Labels(self.labels, self.multi_label, self.threshold)
+
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """(B, C) float32 in 0..1; of one label a text they add up to 1."""
-        wide = logits.astype(np.float64)
-        if self.multi_label:
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * wide)), np.float32)
-        shares = np.exp(wide - wide.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+        return self.answers.probabilities(logits)
 
     def decided(self, logits: np.ndarray) -> np.ndarray:
         """(B,) int64: the number of the likeliest label, NONE_OF_THESE where it is below the threshold."""
-        best = logits.argmax(axis=1).astype(np.int64)
-        if self.threshold is None:
-            return best
-        enough = self.probabilities(logits)[np.arange(len(best)), best] >= np.float32(self.threshold)
-        return np.where(enough, best, NONE_OF_THESE)
+        return self.answers.decided(logits)
 
     def with_(self, **changes: Any) -> Head:
         """A head of other temperature or threshold."""
@@ -124,12 +118,8 @@ class Head:
         labels, grams = len(self.labels), len(self.grams)
         shapes = [array.shape for array in (self.bias, self.rows, self.grams)]
         tables = (self.dense, self.bias, self.rows)
-        if not 2 - self.multi_label <= labels <= MOST_LABELS or len(set(self.labels)) < labels:
-            return (
-                f"it has {labels} labels, of which {len(set(self.labels))} differ; from 2 to {MOST_LABELS:,} expected"
-            )
-        if not all(isinstance(label, str) and label for label in self.labels):
-            return "its labels are not all names"
+        if fault := self.answers.fault:
+            return fault
         if self.dense.ndim != 2 or self.dense.shape[1] != labels or shapes != [(labels,), (grams, labels), (grams, 2)]:
             return f"its tables are {self.dense.shape} and {shapes} for {labels} labels"
         if any(table.dtype != np.float32 for table in tables) or self.grams.dtype != np.int32 or grams > MOST_GRAMS:
@@ -142,14 +132,7 @@ class Head:
             return "a gram is there twice"
         if not 1e-3 <= self.temperature <= 1e3:
             return f"its temperature is {self.temperature!r}"
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            return f"its threshold is {self.threshold!r}"
         return ""
-
-
-def is_classifier(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is that of a classifier of ours."""
-    return "classifier" in config
 
 
 def head_config(head: Head, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -187,25 +170,16 @@ def read_head(folder: Path) -> Head | None:
     """
     file = folder / "config.json"
     config = read_json(file)
-    if not is_classifier(config):
+    answers = labels_in(config, file)
+    if answers is None:
         if (folder / HEAD_FILE).exists():
             raise ModelFormatError(f"{folder} holds {HEAD_FILE}, of which config.json says nothing; train it again")
         return None
     from edge_potion.model_table import tensors_of
 
-    told = config["classifier"]
     try:
-        if told["format"] != HEAD_FORMAT:
-            raise ModelFormatError(
-                f"{file}: its head is of format {json.dumps(told['format'])}; {HEAD_FORMAT} was expected"
-            )
-        labels = tuple(config["id2label"][str(number)] for number in range(len(config["id2label"])))
-        multi_label = {name: flag for flag, name in PROBLEMS.items()}[config["problem_type"]]
-        if config["label2id"] != {label: number for number, label in enumerate(labels)}:
-            raise ModelFormatError(f"{file}: label2id is not the inverse of id2label")
-        temperature, threshold = float(told["temperature"]), told["threshold"]
-        threshold = None if threshold is None else float(threshold)
-    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+        temperature = float(config["classifier"]["temperature"])
+    except (KeyError, TypeError, ValueError) as failure:
         raise ModelFormatError(
             f"{file}: what it says of the head is damaged ({failure!r}); train it again"
         ) from failure
@@ -215,6 +189,12 @@ def read_head(folder: Path) -> Head | None:
             f"{folder / HEAD_FILE} holds {', '.join(sorted(found))}; dense, bias, grams, rows expected"
         )
     try:
-        return Head(labels, **found, multi_label=multi_label, temperature=temperature, threshold=threshold)
+        return Head(
+            answers.names,
+            **found,
+            multi_label=answers.multi_label,
+            temperature=temperature,
+            threshold=answers.threshold,
+        )
     except ModelFormatError as failure:
         raise ModelFormatError(f"{folder / HEAD_FILE}: {failure}") from failure

@@ -42,7 +42,7 @@ TRUNCATIONS = (("Right", "LongestFirst"), ("Right", "OnlyFirst"))  # the same fo
 CONFIG_KEYS = {"normalize", "max_length", "model_type", "hidden_dim", "edge_potion"}
 NOTES = {"architectures", "tokenizer_name", "apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling"}
 NOTES |= {"pad_token_id", "embedding_dtype", "vocabulary_quantization", "dtype", "torch_dtype", "transformers_version"}
-HEAD_KEYS = {"id2label", "label2id", "problem_type", "classifier"}
+HEAD_KEYS = {"id2label", "label2id", "problem_type", "classifier", "hidden_act"}  # the last: of bundles
 
 
 @dataclass(frozen=True)
@@ -228,13 +228,16 @@ def _checked_limit(max_tokens: object, file: Path) -> int | None:
     raise ModelFormatError(f"{file}: max_length is {max_tokens!r}; a positive number or null was expected")
 
 
-def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np.ndarray]) -> None:
+def write_model_files(
+    folder: Path, model: StaticModel, tensors: Mapping[str, np.ndarray], told: Mapping[str, Any] = {}
+) -> None:
     """Write the files of a model folder, with `tensors` in the place of the float32 table.
 
     Args:
         folder: an existing folder.
         model: its tokenizer and card are written as they are.
         tensors: `embeddings` (V, D) and optionally `weights` (V,) float32; a row is embeddings[i] * weights[i].
+        told: keys of config.json, in the place of ours.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -258,6 +261,7 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
     if model.head:
         write_head(folder, model.head)
         config |= head_config(model.head, config.get("classifier", {}).get("training"))
+    config |= told
     modules = [{"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"}]
     if card.normalize:
         modules.append({"idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize"})

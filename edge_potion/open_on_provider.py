@@ -13,6 +13,7 @@ from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, Bundle
 from edge_potion.errors import ModelFormatError, ProviderError
 from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
+from edge_potion.head_in_graph import GIVEN, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
@@ -128,6 +129,7 @@ def _check_parts(opened: OnProvider) -> None:
             f"{bundle.folder}: the file of the graph {graph!r} holds {stated.get('graph', 'another')!r}; "
             "export the bundle again"
         )
+    check_head(bundle, graph, stated)
     _check_ends(bundle, session, graph)
     if graph == "text" and stated.get("max_tokens") != json.dumps(bundle.max_tokens):
         raise ModelFormatError(
@@ -156,6 +158,17 @@ def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
             f"{bundle.folder}: the graph {graph!r} gives {output.name[:100]} {output.type} {output.shape}, where "
             f"{VECTORS} tensor(float) (texts, {bundle.dim}) was expected; export the bundle again"
         )
+    if bundle.labels is None:
+        return
+    given = {output.name: (output.type, output.shape) for output in session.get_outputs()}
+    for name, (kind, shape) in GIVEN.get(graph, {}).items():
+        wanted = (kind, [len(bundle.labels.names) if side == -1 else side for side in shape])
+        if given.get(name) != wanted:
+            found = f"{name} {given[name][0]} {given[name][1]}" if name in given else f"no {name}"
+            raise ModelFormatError(
+                f"{bundle.folder}: the graph {graph!r} gives {found}, where {wanted[0]} {wanted[1]} was expected; "
+                "export the bundle again"
+            )
 
 
 def _vectors_of(session: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from edge_potion.disk import synced
 from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
+from edge_potion.labels import is_classifier
 from edge_potion.swapping import files_of, replace_file, swap
 from edge_potion.workshop import NEW, open_workshop, sweep
 
@@ -169,7 +170,8 @@ def _why_not_ours(folder: Path) -> str:
     if not names:
         return ""
     try:
-        is_model = read_json(folder / "config.json").get("model_type") == "model2vec"
+        config = read_json(folder / "config.json")
+        is_model = config.get("model_type") == "model2vec" or is_classifier(config)
     except ModelFormatError:
         is_model = False
     if not is_model:

@@ -11,6 +11,7 @@ import onnx
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, graph_file
 from edge_potion.errors import ModelFormatError
+from edge_potion.head_in_graph import HEAD_GRAPHS, head_facts
 from edge_potion.origin import origin_of
 from edge_potion.ort_files import FIXED, MOBILE
 from edge_potion.static_model import StaticModel
@@ -67,7 +68,10 @@ def build_graph(plan: Plan, graph: str, packed: PackedTable) -> onnx.ModelProto:
             "export at int8 or float16, or with fewer dimensions"
         )
     pooling = Pooling(packed, plan.model.dropped_ids, plan.model.card.normalize)
-    return BUILDERS[graph](plan, pooling, _metadata(plan.model, graph, packed.precision))
+    metadata = _metadata(plan.model, graph, packed.precision)
+    if plan.model.head and graph in (*HEAD_GRAPHS, FIXED):
+        metadata |= head_facts(plan.model.head.answers)
+    return BUILDERS[graph](plan, pooling, metadata)
 
 
 def file_of(graph: str, precision: str) -> str:
@@ -101,11 +105,12 @@ def _bag(_: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelPr
 
 
 def _tokens(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    return tokens_graph(pooling, metadata, token_embeddings=plan.token_embeddings)
+    return tokens_graph(pooling, metadata, token_embeddings=plan.token_embeddings, head=plan.head)
 
 
 def _fixed(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    return fixed_graph(pooling, {**metadata, "max_tokens": str(plan.fixed_tokens)}, plan.fixed_tokens)
+    metadata = {**metadata, "max_tokens": str(plan.fixed_tokens)}
+    return fixed_graph(pooling, metadata, plan.fixed_tokens, head=plan.head)
 
 
 BUILDERS: Mapping[str, Builder] = {"text": _text, "bag": _bag, "tokens": _tokens, FIXED: _fixed}
