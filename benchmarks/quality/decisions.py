@@ -107,6 +107,7 @@ class Report:
     unknown_refused: int | None  # of these, how many are answered "none of these"; None without a threshold
     precision_asked: float | None  # of the threshold, by the user
     training: Training
+    remarks: Sequence[str] = ()  # what is odd about these rows, a sentence each
 
 
 def decisions_of(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .decisions import Report
 
-__all__ = ["NO_MATRIX", "facts_of", "notes_of", "percent", "sentence_of"]
+__all__ = ["NO_MATRIX", "facts_of", "listed", "notes_of", "percent", "sentence_of"]
 
 FEW_ANSWERS = 30  # fewer say little of a precision: one more fault moves it by three points
 FEW_ROWS = 10  # of a label, likewise
@@ -49,7 +51,7 @@ def percent(share: float | None) -> str:
 
 def notes_of(report: Report) -> list[str]:
     """What must be known to read the figures."""
-    notes = []
+    notes = [f"{remark}." for remark in report.remarks]
     if report.is_chosen_by:
         notes.append(
             "Head, temperature and threshold were chosen by these rows, which flatters all figures a little; "
@@ -65,6 +67,8 @@ def notes_of(report: Report) -> list[str]:
         )
     if report.chosen is not None and 0 < (answers := round(report.chosen.coverage * report.rows)) < FEW_ANSWERS:
         notes.append(f"The precision at the threshold is of {answers} rows: too few to count on.")
+    if report.chosen is not None and report.precision_asked and report.training.threshold == 0:
+        notes.append("The precision asked for is reached without a threshold: none of these is never answered.")
     if few := [score.label for score in report.by_label if score.support < FEW_ROWS]:
         notes.append(f"{listed(few)}: fewer than {FEW_ROWS} rows here, whose figures say little.")
     return notes
@@ -79,12 +83,10 @@ def facts_of(report: Report) -> dict[str, str]:
         if training.grams
         else f"{training.head}: the text's vector alone",
         "why": training.why,
-        "rows": f"{training.rows:,} to learn from, {training.held_out:,} held out to choose by",
+        "rows": f"{training.rows:,} to learn from; {training.held_out:,} of them were held out once, to choose by",
         "temperature": f"{training.temperature:.3g}: on {report.rows:,} {report.rows_of}, the calibration error was "
         f"{percent(report.calibration_error_before)} before and is {percent(report.calibration_error)} after",
     }
-    if training.candidates:
-        facts["tried"] = ", ".join(f"{name} {percent(share)}" for name, share in training.candidates.items())
     asked = f", chosen for a precision of {percent(report.precision_asked)}" if report.precision_asked else ""
     if training.threshold is not None:
         facts["threshold"] = f"{training.threshold:.3f}{asked}"
@@ -92,7 +94,7 @@ def facts_of(report: Report) -> dict[str, str]:
     return {name: words for name, words in facts.items() if words}
 
 
-def listed(labels: list[str], most: int = 8) -> str:
+def listed(labels: Sequence[str], most: int = 8) -> str:
     """Some labels, and how many there are beside them."""
     more = f" and {len(labels) - most} more labels" if len(labels) > most else ""
     return f"{', '.join(labels[:most])}{more}"

@@ -36,12 +36,11 @@ NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BA
 STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
 
 
-
 class Door(Group):
     """The app. Its commands are listed in our order: typer would begin with those that have commands of their own."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*(verb.info.name if isinstance(verb, typer.Typer) else verb.__name__ for verb in VERBS), "help"]
+        return [*(str(verb.info.name) if isinstance(verb, typer.Typer) else verb.__name__ for verb in VERBS), "help"]
 
 
 app = typer.Typer(

@@ -218,12 +218,16 @@ def test_what_flatters_the_figures_or_makes_them_little_worth_is_noted():
     assert "were chosen by these rows" in words and "is of 3 rows" in words
     assert "card, loan, phone: fewer than 10 rows" in words
     assert "were chosen by these rows" not in " ".join(notes_of(small(is_chosen_by=False)))
+    all_answered = small(replace(TRAINING, threshold=0.0), precision_asked=0.4)
+    assert "reached without a threshold" in " ".join(notes_of(all_answered))
+    odd = replace(small(), remarks=["Labels that were not learnt: tax"])
+    assert "Labels that were not learnt: tax." in notes_of(odd)
 
 
 def test_how_it_was_trained_is_told():
     facts = facts_of(small(replace(TRAINING, threshold=0.85), precision_asked=0.95))
     assert facts["head"].startswith("hybrid, with weights of 321 grams")
-    assert facts["tried"] == "vector 50.0 %, hybrid 75.0 %" and facts["why"] == TRAINING.why
+    assert facts["why"] == TRAINING.why
     assert facts["threshold"] == "0.850, chosen for a precision of 95.0 %"
     assert "3 rows are there twice" in as_page(small()) and "3 rows are there twice" in as_markdown(small())
 

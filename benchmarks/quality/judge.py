@@ -1,0 +1,78 @@
+"""A classifier that was just trained, and rows that it has not learnt from -> its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edge_potion.classifier import TextClassifier
+from edge_potion.errors import InputError
+from edge_potion.labelled import Labelled, TrainAndTest
+from edge_potion.trainer.folds import same_text
+
+from .decisions import Report, decisions_of
+from .decisions_words import listed
+
+__all__ = ["judge"]
+
+
+def judge(classifier: TextClassifier, rows: TrainAndTest) -> Report:
+    """The report of a classifier that was fitted to `rows.train`.
+
+    It is of `rows.test` where there is one, but for texts that are learnt from too; else of what fitting held out.
+
+    Raises:
+        InputError: every text of the test is learnt from.
+    """
+    assert classifier.training_ is not None and classifier.held_out_ is not None, "it was not fitted here"
+    labels, training, held_out = classifier.head_.labels, classifier.training_, classifier.held_out_
+    asked = classifier.precision_at_least
+    if rows.test is None:
+        texts = held_out.texts
+        return decisions_of(labels, held_out.truth, held_out.probabilities, texts, training, precision_asked=asked)
+    learnt = {same_text(text) for text in rows.train.texts}
+    kept = [place for place, text in enumerate(rows.test.texts) if same_text(text) not in learnt]
+    if not kept:
+        raise InputError(f"{rows.test.where}: every text is learnt from too, so nothing is left to judge by")
+    texts = [rows.test.texts[place] for place in kept]
+    given = [rows.test.labels[place] for place in kept]
+    report = decisions_of(
+        labels,
+        _numbers(given, labels, classifier.multi_label),
+        classifier.predict_proba(texts),
+        texts,
+        training,
+        rows_of=f"rows of {rows.test.where}",
+        is_chosen_by=False,
+        precision_asked=asked,
+    )
+    return replace(report, remarks=[*_twice(rows.test, kept), *_strange(given, labels)])
+
+
+def _numbers(given: Sequence[str | list[str]], labels: Sequence[str], multi_label: bool) -> np.ndarray:
+    """(N,) numbers of labels, -1 for one that was not learnt; or (N, C) of 0 and 1."""
+    number_of = {label: number for number, label in enumerate(labels)}
+    if not multi_label:
+        return np.array([number_of.get(str(label), -1) for label in given])
+    truth = np.zeros((len(given), len(labels)), dtype=int)
+    for row, several in enumerate(given):
+        truth[row, [number_of[label] for label in several if label in number_of]] = 1
+    return truth
+
+
+def _twice(test: Labelled, kept: Sequence[int]) -> list[str]:
+    left_out = sorted(set(range(len(test.texts))) - set(kept))
+    if not left_out:
+        return []
+    first = f"the first is {test.at(left_out[0])}"
+    return [
+        f"{len(left_out):,} of {len(test.texts):,} rows have a text that is learnt from too, and are left out: {first}"
+    ]
+
+
+def _strange(given: Sequence[str | list[str]], labels: Sequence[str]) -> list[str]:
+    told = [label for each in given for label in ([each] if isinstance(each, str) else each)]
+    strange = list(dict.fromkeys(label for label in told if label not in set(labels)))
+    return [f"Labels that were not learnt: {listed(strange)}"] if strange else []
