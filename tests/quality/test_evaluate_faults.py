@@ -485,9 +485,9 @@ def test_a_failing_task_of_mtebs_suite_is_a_row(hand_folder, tmp_path, monkeypat
     names = {"STS": (good.metadata.name, odd.metadata.name)}
     monkeypatch.setattr(evaluating, "ENGLISH_TASKS", names)
     monkeypatch.setattr(evaluating, "english_tasks", lambda: [good, odd])
-    report = evaluate([str(hand_folder)], None, tmp_path / "out")
+    report = evaluate([str(hand_folder)], "mteb", tmp_path / "out")
     assert report == saved(tmp_path / "out")
     assert tasks_of(report)["LocalSTS12"]["scores"] and "nan" in tasks_of(report)["LocalSTS16"]["reason"]
     assert report["models"][0]["incomplete"] == ["mteb"]
-    again = evaluate([str(hand_folder)], None, tmp_path / "out")
+    again = evaluate([str(hand_folder)], "mteb", tmp_path / "out")
     assert tasks_of(again) == tasks_of(report)
