@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,40 +15,61 @@ from edge_potion.trainer.folds import same_text
 from .decisions import Report, decisions_of
 from .decisions_words import listed
 
-__all__ = ["judge"]
+__all__ = ["Unseen", "judge", "unseen"]
 
 
-def judge(classifier: TextClassifier, rows: TrainAndTest) -> Report:
-    """The report of a classifier that was fitted to `rows.train`.
+@dataclass(frozen=True)
+class Unseen:
+    """Rows of a test without the texts that are learnt from.
 
-    It is of `rows.test` where there is one, but for texts that are learnt from too; else of what fitting held out.
+    Attributes:
+        texts, labels: N of them.
+        where: the file.
+        remarks: what was left out.
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str | list[str]]
+    where: str
+    remarks: Sequence[str]
+
+
+def unseen(rows: TrainAndTest) -> Unseen | None:
+    """What of the test may be judged by; None where there is no test. For asking before the training.
 
     Raises:
-        InputError: every text of the test is learnt from.
+        InputError: every text of it is learnt from.
     """
+    test = rows.test
+    if test is None:
+        return None
+    learnt = {same_text(text) for text in rows.train.texts}
+    kept = [place for place, text in enumerate(test.texts) if same_text(text) not in learnt]
+    if not kept:
+        raise InputError(f"{test.where}: every text is learnt from too, so nothing is left to judge by")
+    texts, labels = [test.texts[place] for place in kept], [test.labels[place] for place in kept]
+    return Unseen(texts, labels, test.where, _twice(test, kept))
+
+
+def judge(classifier: TextClassifier, test: Unseen | None) -> Report:
+    """The report of a classifier that was just fitted: on a test, or else on what fitting held out."""
     assert classifier.training_ is not None and classifier.held_out_ is not None, "it was not fitted here"
     labels, training, held_out = classifier.head_.labels, classifier.training_, classifier.held_out_
     asked = classifier.precision_at_least
-    if rows.test is None:
-        texts = held_out.texts
-        return decisions_of(labels, held_out.truth, held_out.probabilities, texts, training, precision_asked=asked)
-    learnt = {same_text(text) for text in rows.train.texts}
-    kept = [place for place, text in enumerate(rows.test.texts) if same_text(text) not in learnt]
-    if not kept:
-        raise InputError(f"{rows.test.where}: every text is learnt from too, so nothing is left to judge by")
-    texts = [rows.test.texts[place] for place in kept]
-    given = [rows.test.labels[place] for place in kept]
+    if test is None:
+        truth, shares, texts = held_out.truth, held_out.probabilities, held_out.texts
+        return decisions_of(labels, truth, shares, texts, training, precision_asked=asked)
     report = decisions_of(
         labels,
-        _numbers(given, labels, classifier.multi_label),
-        classifier.predict_proba(texts),
-        texts,
+        _numbers(test.labels, labels, classifier.multi_label),
+        classifier.predict_proba(test.texts),
+        test.texts,
         training,
-        rows_of=f"rows of {rows.test.where}",
+        rows_of=f"rows of {test.where}",
         is_chosen_by=False,
         precision_asked=asked,
     )
-    return replace(report, remarks=[*_twice(rows.test, kept), *_strange(given, labels)])
+    return replace(report, remarks=[*test.remarks, *_strange(test.labels, labels)])
 
 
 def _numbers(given: Sequence[str | list[str]], labels: Sequence[str], multi_label: bool) -> np.ndarray:

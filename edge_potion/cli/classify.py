@@ -118,7 +118,7 @@ def train(
     Example: edge-potion classify train train.jsonl --test test.jsonl --out my-classifier --precision-at-least 0.95
     """
     from edge_potion.benchmarks.quality.decisions_words import facts_of, notes_of, sentence_of
-    from edge_potion.benchmarks.quality.judge import judge
+    from edge_potion.benchmarks.quality.judge import judge, unseen
     from edge_potion.classifier import TextClassifier
     from edge_potion.labelled import read_train_and_test
     from edge_potion.writing import make_folder, refuse_unwritable
@@ -128,6 +128,7 @@ def train(
         require("jinja2", "markupsafe", extra="benchmark", purpose="the report's page")
         make_folder(report)
     rows = read_train_and_test(data, test, text, label, multi_label)
+    unseen_test = unseen(rows)
     classifier = TextClassifier(
         model,
         head=head,
@@ -137,7 +138,7 @@ def train(
         precision_at_least=precision_at_least,
         seed=seed,
     ).fit(rows.train.texts, rows.train.labels, told=log.info)
-    judged = judge(classifier, rows)
+    judged = judge(classifier, unseen_test)
     classifier.save_pretrained(out)
     print(f"{terminal(sentence_of(judged))}.")
     for name, words in facts_of(judged).items():

@@ -52,12 +52,10 @@ class Group(_Plain, TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)
-        if ctx.parent is not None:
-            return _with_quiet(params, ctx)
         for param in params:
-            if param.is_flag and param.default is None:  # completion's: typer would load pydantic to read None as bool
+            if param.is_flag and param.default is None:  # typer's own: it would load pydantic to read None as bool
                 param.default = False
-        return params
+        return params if ctx.parent is None else _with_quiet(params, ctx)
 
 
 def show_help(
@@ -77,7 +75,7 @@ def show_help(
         if not hasattr(found, "commands"):
             ctx.fail(f"{within.command_path} has no commands of its own, such as {word!r}")
         name, found, _ = found.resolve_command(within, [word])
-        within = found.make_context(name, [], parent=within, resilient_parsing=True)
+        within = found.context_class(found, info_name=name, parent=within)
     print(found.get_help(within))
 
 
