@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def judge(classifier: TextClassifier, test: Unseen | None) -> Report:
         classifier.predict_proba(test.texts),
         test.texts,
         training,
-        rows_of=f"rows of {test.where}",
+        rows_of=f"rows of {Path(test.where).name}",
         is_chosen_by=False,
         precision_asked=asked,
     )
