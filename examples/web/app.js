@@ -49,7 +49,8 @@ async function load() {
       showBusy(false);
       showState(idleState);
     }
-    keepOffline({ note: at("fact-offline"), notice: at("newer"), button: at("renew") });
+    const models = ["./model/text_quantized.onnx", "./model/golden.json"];
+    keepOffline({ note: at("fact-offline"), notice: at("newer"), button: at("renew"), models });
   } catch (error) {
     fail(error);
     showBusy(false);

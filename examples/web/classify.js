@@ -36,7 +36,7 @@ async function load() {
     note: at("fact-offline"),
     notice: at("newer"),
     button: at("renew"),
-    more: isThere ? ["./classifier/text_quantized.onnx"] : [],
+    models: isThere ? ["./classifier/text_quantized.onnx"] : [],
   });
 }
 

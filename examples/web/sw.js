@@ -1,11 +1,11 @@
-// The service worker: keeps every file of the pages in a cache of this version, and answers from it first. The other
-// engine and the classifier are large, and kept once they have been asked for.
+// The service worker: keeps every file of the pages in a cache of this version, and answers from it first. Models and
+// the other engine are large, and kept once they have been asked for.
 
 // serve.py writes a digest of all files here. Without it, change this by hand whenever a file changes.
 const VERSION = "by hand: 1";
 const OURS = `${self.registration.scope} `; // a page elsewhere on this host has caches, too
 const CACHE = `${OURS}${VERSION}`;
-const ON_DEMAND = ["vendor/", "classifier/"].map((folder) => self.registration.scope + folder);
+const ON_DEMAND = ["model/", "classifier/", "vendor/"].map((folder) => self.registration.scope + folder);
 const FILES = [
   ...["./", "app.js", "calls.js", "check.js", "engine.js", "errors.js", "gestures.js", "ideas.js", "lines.js"],
   ...["metadata.js", "model.js", "offline.js", "onnxruntime.js", "results.js", "worker.js"],
@@ -14,7 +14,6 @@ const FILES = [
   ...["edge-potion/src/check.js", "edge-potion/src/compile.js", "edge-potion/src/engine.js"],
   ...["edge-potion/src/index.js", "edge-potion/src/read.js", "edge-potion/src/start_worker.js"],
   ...["edge-potion/src/worker.js", "edge-potion/dist/edge_potion.wasm"],
-  ...["model/text_quantized.onnx", "model/golden.json"],
 ];
 
 async function keep() {

@@ -28,10 +28,15 @@ const bars = (page) =>
       given: items.filter((item) => item.matches("[data-given]")).map((item) => item.querySelector(".name").textContent),
     };
   });
+/** Until the worker has answered what was asked before: the first of these may overtake it, the second comes after. */
+const settled = async (page) => {
+  for (let turn = 0; turn < 2; turn++) await page.evaluate(() => window.edgePotion.classify(["a turn of the worker"]));
+};
 const type = async (page, text, answer) => {
   await page.fill("#text", "");
   await said(page, "Type, and the bars move.");
   await page.locator("#text").pressSequentially(text);
+  await settled(page);
   await said(page, answer);
   return { ...(await bars(page)), state: await words(page, "#state") };
 };
@@ -65,8 +70,7 @@ const SCENES = {
       const ideas = [];
       for (const idea of await page.locator("#ideas button").all()) {
         await idea.click();
-        await page.waitForFunction((words) => document.getElementById("text").value === words, await idea.innerText());
-        await page.evaluate(() => window.edgePotion.classify(["a turn of the worker"]));
+        await settled(page);
         ideas.push(await words(page, "#state"));
       }
       await runBy(page, OTHER);
@@ -98,7 +102,7 @@ const SCENES = {
         },
         ["play some jazz", "tell me a joke", RAIN],
       );
-      await said(page, "weather");
+      await settled(page);
       const typed = await bars(page);
       await page.evaluate(() => {
         const box = document.getElementById("text");
@@ -107,7 +111,7 @@ const SCENES = {
           box.dispatchEvent(new Event("input"));
         }
       });
-      await page.evaluate(() => window.edgePotion.classify(["a turn of the worker"]));
+      await settled(page);
       return { typed, emptied: await bars(page) };
     });
   },
@@ -134,10 +138,10 @@ const SCENES = {
       await page.setInputFiles("#file", job.several);
       await page.locator("#file-note", { hasText: "3 labels, any number of them a text" }).waitFor();
       await page.fill("#text", "rain and bread");
-      await said(page, "wet, food");
+      await settled(page);
       found.several = await bars(page);
       await runBy(page, OTHER); // the same file, by the other engine
-      await said(page, "wet, food");
+      await settled(page);
       found.other = { ...(await bars(page)), name: await words(page, "#file-name") };
       await page.setInputFiles("#file", file("notes.onnx", "This is no model."));
       await failed(page, "notes.onnx");
@@ -213,7 +217,12 @@ const SCENES = {
   async offline(browser) {
     const { url, stop } = await serve();
     return come(browser, { url }, async (page, context) => {
-      await page.locator("#fact-offline", { hasText: "Works offline" }).waitFor();
+      const kept = () => page.locator("#fact-offline", { hasText: "Works offline" }).waitFor();
+      await kept();
+      const searched = page.waitForEvent("load");
+      await page.click("nav a"); // each page keeps its own model
+      await searched;
+      await kept();
       await stop();
       await context.setOffline(true);
       await page.goto(`${url}classify.html?again`);
