@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_potion.bulk.encode_files import encode_files
+    from edge_potion.classifier import Decision, TextClassifier
     from edge_potion.codes import Codes, dequantize, quantize
     from edge_potion.errors import (
         AccessError,
@@ -38,6 +39,7 @@ _HOME_OF = {
     "StaticModel": "edge_potion.static_model",
     "TokenIds": "edge_potion.tokens",
     "encode_files": "edge_potion.bulk.encode_files",
+    **dict.fromkeys(("Decision", "TextClassifier"), "edge_potion.classifier"),
     **dict.fromkeys(("Codes", "dequantize", "quantize"), "edge_potion.codes"),
     **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
     **dict.fromkeys(
@@ -54,6 +56,7 @@ _RENAMED = {"distil": "distill", "SentenceTransformer": "EdgeModel"}
 __all__ = [
     "AccessError",
     "Codes",
+    "Decision",
     "EdgeModel",
     "EdgePotionError",
     "EngineError",
@@ -66,6 +69,7 @@ __all__ = [
     "RecipeError",
     "Rotation",
     "StaticModel",
+    "TextClassifier",
     "TokenIds",
     "__version__",
     "benchmark",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.find import BUILT_IN_FOLDER, read_json
+from edge_potion.labels import Labels, labels_in
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
 from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, Pipeline, read_pipeline
 
@@ -41,6 +42,7 @@ class Bundle:
         prompt: what stands before every text: the default prompt of the model, "" for none. The graphs alone do not put
             it there.
         prompts: the model's prompts by name.
+        labels: what it answers with, where it is a classifier.
         remarks: from `export`, a line each: what the bundle lacks that one might think it has.
     """
 
@@ -53,6 +55,7 @@ class Bundle:
     sums: Mapping[str, FileSum] = field(default_factory=dict)
     prompt: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels | None = None
     remarks: tuple[str, ...] = ()
 
     def check(self, file: Path) -> Path:
@@ -168,7 +171,8 @@ def open_bundle(folder: Path) -> Bundle:
             raise ModelFormatError(f"{folder / 'config.json'}: {key} is {value!r}; export the bundle again")
     pipeline = _pipeline_in(folder, at_load)
     own = (int(dim or 0), max_tokens, bool(normalize))
-    return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts)
+    labels = labels_in(config, folder / "config.json")
+    return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts, labels)
 
 
 def _at_load(folder: Path, sums: Mapping[str, FileSum]) -> Mapping[str, FileSum]:

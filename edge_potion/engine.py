@@ -1,4 +1,4 @@
-"""The native engine (native/): texts -> vectors by the text graph's own file, with the bits of ONNX Runtime."""
+"""The native engine (native/): texts -> vectors and logits by the text graph's own file, with the bits of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_embed": (int64, [handle, text, size, handle, size, int32, int32]),
     "ep_embed_texts": (int64, [handle, handle, handle, size, handle, int32, int32]),
     "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
+    "ep_label_count": (int32, [handle]),
+    "ep_classify": (int64, [handle, text, size, handle, handle, size, int32, int32]),
     "ep_stop": (None, [handle]),
 }
 # The cheapest way to an array's address.
@@ -105,6 +107,7 @@ class Engine:
         max_tokens: where a text is cut; None means never.
         tokens: V: ids of tokens are 0..V-1.
         precision: "int8", "float16" or "float32".
+        labels: C of a classifier; 0 where the model is none.
 
     Raises:
         EngineError: there is no engine here, or the graph is of another making than the engine knows.
@@ -115,7 +118,7 @@ class Engine:
         library = _library()
         if library is None or absent():
             raise EngineError(f"there is no native engine here: {absent()}")
-        self._library, self._embed = library, library.ep_embed
+        self._library, self._embed, self._classify = library, library.ep_embed, library.ep_classify
         self._graph = graph  # kept, as it is not copied
         self._told = told
         self._threads = threads or cores()
@@ -131,6 +134,7 @@ class Engine:
         self.max_tokens: int | None = None if limit == NO_LIMIT else limit
         self.tokens: int = library.ep_vocabulary_size(self._model)
         self.precision: str = library.ep_precision(self._model).decode()
+        self.labels: int = library.ep_label_count(self._model)
 
     def __del__(self) -> None:
         if getattr(self, "_model", None):
@@ -158,25 +162,55 @@ class Engine:
             ModelFormatError: the table gives NaN or inf.
         """
         vectors = np.empty((len(texts), self.dim), np.float32)
-        if not len(texts):
-            return vectors
-        try:
-            data = "\0".join(texts).encode()
-        except UnicodeEncodeError:
-            refuse_surrogates(texts)
-            raise
-        limit = NO_LIMIT if max_tokens is None else min(max_tokens, 2**31 - 1)
-        room = first_of(char(vectors))
+        if len(texts):
+            room = first_of(char(vectors))
 
-        def call() -> int:
-            return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
+            def call(data: bytes, limit: int) -> int:
+                return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
 
-        try:
-            self._run(call, len(data))
-        except InputError:  # more texts than vectors: one holds NUL, which is too rare to look for it before
-            data = "\0".join([text.replace("\0", "") for text in texts]).encode()
-            self._run(call, len(data))
+            self._run_joined(call, texts, max_tokens)
         return vectors
+
+    def classify_one(self, text: str) -> np.ndarray:
+        """(C,) float32 of a text, cut where the model cuts; `classify` without what one text does not need."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            refuse_surrogates([text])
+            raise
+        if len(data) <= BYTES_AT_ONCE and self.labels:
+            logits = np.empty(self.labels, np.float32)
+            if self._classify(self._model, data, len(data), first_of(char(logits)), None, 1, MODEL_LIMIT, 1) == 1:
+                return logits
+        return self.classify([text], self.max_tokens)[0][0]  # whatever was wrong, as NUL in it: it is told there
+
+    def classify(
+        self, texts: Sequence[str], max_tokens: int | None, *, with_vectors: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits (B, C) float32 of texts that were checked, and their vectors (B, D) where these are asked for.
+
+        Args:
+            texts: each is cut at `max_tokens`, and at 32,768 tokens at the latest.
+            max_tokens: None means at the latest.
+            with_vectors: whether to give vectors, too.
+
+        Raises:
+            InputError: a text holds a lone surrogate, or the model is no classifier.
+            ModelFormatError: the table gives NaN or inf.
+        """
+        if not self.labels:
+            raise InputError(f"{self._told} holds no head: the model is no classifier")
+        logits = np.empty((len(texts), self.labels), np.float32)
+        vectors = np.empty((len(texts), self.dim), np.float32) if with_vectors else None
+        if len(texts):
+            room = first_of(char(logits))
+            more = None if vectors is None else first_of(char(vectors))
+
+            def call(data: bytes, limit: int) -> int:
+                return self._classify(self._model, data, len(data), room, more, len(texts), limit, self._threads)
+
+            self._run_joined(call, texts, max_tokens)
+        return logits, vectors
 
     def encode_utf8(self, address: int, offsets: np.ndarray, max_tokens: int | None) -> np.ndarray:
         """(b, D) float32 of texts where they lie, as in an Arrow array of strings: no str is made of them.
@@ -211,6 +245,20 @@ class Engine:
 
         self._run(call, flat.nbytes)
         return vectors
+
+    def _run_joined(self, call: Callable[[bytes, int], int], texts: Sequence[str], max_tokens: int | None) -> None:
+        """Make a call of texts with NUL between them, and of where to cut each."""
+        try:
+            data = "\0".join(texts).encode()
+        except UnicodeEncodeError:
+            refuse_surrogates(texts)
+            raise
+        limit = NO_LIMIT if max_tokens is None else min(max_tokens, 2**31 - 1)
+        try:
+            self._run(lambda: call(data, limit), len(data))
+        except InputError:  # more texts than there is room for: one holds NUL, too rare to look for it before
+            data = "\0".join([text.replace("\0", "") for text in texts]).encode()
+            self._run(lambda: call(data, limit), len(data))
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
         """Make a call, again where another thread's Ctrl-C stopped all of the model's."""

@@ -38,6 +38,7 @@ MODEL_FILES = (
     "config_sentence_transformers.json",
     "golden.bin",
     "golden.json",
+    "head.safetensors",
     "manifest.json",
     "model.safetensors",
     "modules.json",

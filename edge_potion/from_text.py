@@ -6,12 +6,14 @@ What it does not take goes through token ids: another limit, and texts too long 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from edge_potion.calls import beginning, calls_of, cores, joined, side_by_side, tokens_per_call
 from edge_potion.checked_texts import refuse_surrogates
-from edge_potion.from_ids import LONGEST_IN_GRAPH, FromIds
+from edge_potion.from_ids import LONGEST_IN_GRAPH
+from edge_potion.open_graph import OpenGraph
 from edge_potion.open_on_provider import OnProvider
 from edge_potion.tokens import room
 
@@ -22,16 +24,25 @@ LONGEST_IN_TEXT_GRAPH = LONGEST_IN_GRAPH // 3
 CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 
 
-class FromText:
-    """The way through the text graph of an open model; `other` is taken for what that graph does not take."""
+class Way(Protocol):
+    """Another way from texts to what is asked."""
 
-    def __init__(self, opened: OnProvider, other: FromIds) -> None:
+    def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray: ...
+
+
+class FromText:
+    """The way through the text graph of an open model; `other` is taken for what that graph does not take.
+
+    `gives` is the graph with what is asked of it, where that is not the vectors.
+    """
+
+    def __init__(self, opened: OnProvider, other: Way, gives: OpenGraph | None = None) -> None:
         self._other = other
-        self._graph = opened.open_graph
+        self._graph = gives or opened.open_graph
         self._max_tokens = opened.bundle.max_tokens
         # Much of the text graph runs on one thread whatever it is given, so calls run side by side instead.
         self._workers = opened.asked.threads or cores()
-        self._tokens_per_call = tokens_per_call(opened.bundle.dim, opened.precision)
+        self._tokens_per_call = tokens_per_call(max(opened.bundle.dim, 2 * self._graph.dim), opened.precision)
         self._whole = min(room(self._max_tokens), LONGEST_IN_TEXT_GRAPH)  # characters of a text that is never cut here
 
     def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge_potion.errors import ModelFormatError, ParityError
 from edge_potion.find import read_json
+from edge_potion.golden_head import GoldenHead, head_from_json
 
 __all__ = ["TOLERANCES", "UNIT_LENGTH", "ZERO_LENGTH", "Golden", "Tolerance", "check_parity", "cosines", "read_golden"]
 
@@ -71,6 +72,7 @@ class Golden:
         normalize: whether vectors have unit length.
         tolerance: how far each precision may stray.
         unit_length: where vectors have unit length, by how much a length may be off, at every precision.
+        head: what a classifier should answer.
     """
 
     texts: Sequence[str]
@@ -80,12 +82,14 @@ class Golden:
     normalize: bool
     tolerance: Mapping[str, Tolerance] = field(default_factory=lambda: TOLERANCES)
     unit_length: float = UNIT_LENGTH
+    head: GoldenHead | None = None
 
     def at(self, places: Sequence[int]) -> Golden:
         """The texts at `places` alone."""
         texts = [self.texts[place] for place in places]
         ids = [self.ids[place] for place in places]
-        return replace(self, texts=texts, ids=ids, vectors=self.vectors[places], known=self.known[places])
+        head = self.head and self.head.at(places)
+        return replace(self, texts=texts, ids=ids, vectors=self.vectors[places], known=self.known[places], head=head)
 
 
 def read_golden(folder: Path) -> Golden:
@@ -104,6 +108,7 @@ def read_golden(folder: Path) -> Golden:
         known = np.array(content["known_tokens"], np.int64)  # (N,)
         tolerance = {precision: Tolerance(**bounds) for precision, bounds in content["tolerance"].items()}
         unit_length = content.get("unit_length", UNIT_LENGTH)  # older files do not tell
+        head = head_from_json(content["classifier"]) if "classifier" in content else None
         fits = (
             isinstance(texts, list)
             and len(texts) == len(ids) == len(vectors) == len(known) > 0
@@ -117,12 +122,13 @@ def read_golden(folder: Path) -> Golden:
             and all(any(bound is not None for bound in vars(each).values()) for each in tolerance.values())
             and type(unit_length) is float
             and 0 <= unit_length <= 1
+            and (head is None or len(head.decided) == len(texts))
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
         raise ModelFormatError(f"{file} is damaged ({failure}); export the bundle again") from failure
     if not fits:
         raise ModelFormatError(f"{file} is damaged: its texts, ids and vectors do not fit; export the bundle again")
-    golden = Golden(texts, ids, vectors, known, content["normalize"], tolerance, unit_length)
+    golden = Golden(texts, ids, vectors, known, content["normalize"], tolerance, unit_length, head)
     joinable = [place for place, text in enumerate(texts) if "\0" not in text]
     if not joinable:
         raise ModelFormatError(f"{file} holds no text without NUL; export the bundle again")

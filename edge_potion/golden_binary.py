@@ -15,7 +15,7 @@ All numbers are little-endian, of four bytes, at multiples of four: unsigned (u3
     44  u32      P, precisions
     48  u32 x 6  where in the file begin: starts, texts, known, id starts, ids, vectors
     72  u32      size of the file
-    76  u32      0
+    76  u32      where in the file begins what a classifier should answer; 0 where the model is none
 
 and goes on with P tolerances of 32 bytes: the name of a precision in 12 bytes, filled up with NUL, and five f32,
 max_abs_diff, median_cosine, cosine, short_cosine and norm, -1 where one is not asked for. Then come, each filled up to
@@ -27,6 +27,16 @@ four bytes:
     id starts  u32 (N + 1)  text i has ids id_starts[i] to id_starts[i + 1]
     ids        u32          token ids, for the graphs that start from them
     vectors    f32 (N, D)   the float32 oracle's
+
+and for a classifier, whose labels are C:
+
+    sizes      u32 (2)      C, and 1 where a text may have any number of labels, else 0
+    threshold  f32          the probability below which the answer is none of these; -1 for never
+    strays     f32 (P)      by how much a probability may be off, by precision
+    decided    i32 (N)      number of each text's label, -1 for none of these
+    shares     f32 (N, C)   the oracle's probabilities
+    starts     u32 (C + 1)  name i is bytes starts[i] to starts[i + 1] - 1 of names
+    names      bytes        UTF-8 joined by NUL
 
 A vector agrees where its cosine to the oracle's is at least `cosine` (`short_cosine` of a short text; zeros agree with
 zeros alone), the median of all is at least `median_cosine`, and its length is right; edge_potion/golden.py has it all.
@@ -42,6 +52,7 @@ import numpy as np
 
 from edge_potion.errors import ModelFormatError
 from edge_potion.golden import LONG_TEXT, SHORT_LENGTH, SHORT_TEXT, Golden, Tolerance
+from edge_potion.golden_head import head_as_bytes, head_from_bytes
 
 __all__ = ["GOLDEN_BINARY", "golden_bytes", "read_golden_binary"]
 
@@ -70,10 +81,13 @@ def golden_bytes(golden: Golden, tolerance: Mapping[str, Tolerance], max_tokens:
         )
         for name, each in tolerance.items()
     )
+    if golden.head:
+        sections.append(head_as_bytes(golden.head, list(tolerance)))
     padded = [section + b"\0" * (-len(section) % 4) for section in sections]
-    begins = np.cumsum([HEADER.size + len(bounds), *map(len, padded)]).tolist()  # of each section, and the end
+    *begins, end = np.cumsum([HEADER.size + len(bounds), *map(len, padded)]).tolist()
+    begins, head = (begins[:-1], begins[-1]) if golden.head else (begins, 0)
     numbers = (VERSION, len(texts), golden.vectors.shape[1], golden.normalize, max_tokens or 0, SHORT_TEXT, LONG_TEXT)
-    header = HEADER.pack(MAGIC, *numbers, SHORT_LENGTH, golden.unit_length, len(tolerance), *begins, 0)
+    header = HEADER.pack(MAGIC, *numbers, SHORT_LENGTH, golden.unit_length, len(tolerance), *begins, end, head)
     return b"".join([header, bounds, *padded])
 
 
@@ -92,8 +106,8 @@ def read_golden_binary(file: Path) -> Golden:
 
 
 def _parsed(content: bytes) -> Golden:
-    magic, version, count, dim, normalize, _, _, _, _, unit_length, precisions, *begins, size, _ = HEADER.unpack_from(
-        content
+    magic, version, count, dim, normalize, _, _, _, _, unit_length, precisions, *begins, size, head = (
+        HEADER.unpack_from(content)
     )
     if magic != MAGIC or version != VERSION or size != len(content):
         raise ValueError(f"it begins with {magic!r}, version {version}, {size} bytes of {len(content)}")
@@ -114,7 +128,8 @@ def _parsed(content: bytes) -> Golden:
         raise ValueError(f"it holds {len(texts)} texts for {count} vectors, or vectors with NaN")
     rows = [ids[begin:end] for begin, end in zip(id_starts[:-1].tolist(), id_starts[1:].tolist(), strict=True)]
     known = numbers(2, "<u4", count).astype(np.int64)
-    return Golden(texts, rows, vectors, known, bool(normalize), tolerance, float(unit_length))
+    answers = head_from_bytes(content, head, count, list(tolerance)) if head else None
+    return Golden(texts, rows, vectors, known, bool(normalize), tolerance, float(unit_length), answers)
 
 
 def _starts(lengths: Sequence[int]) -> bytes:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 
-__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message"]
+__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message", "metadata"]
 
 TABLE_TENSOR = b"table_rows"  # the name that exporters/pooling.py gives it
 VECTORS = "sentence_embedding"  # the output of every graph
 HELD = b"held"  # where the table "lies": ONNX Runtime wants a name
 # Numbers of fields in onnx.proto, and of types.
-MODEL_GRAPH, GRAPH_INITIALIZER = 7, 5
+MODEL_GRAPH, MODEL_METADATA, GRAPH_INITIALIZER = 7, 14, 5
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
 DTYPES = {1: np.float32, 3: np.int8, 10: np.float16}
 VARINT, FIXED64, BYTES = 0, 1, 2  # protobuf's wire types
@@ -86,7 +87,19 @@ def _table(content: bytes) -> tuple[Field, Field, Field, np.ndarray] | None:
     return None
 
 
-def fields(content: bytes, begin: int, end: int) -> Iterator[Field]:
+def metadata(content: bytes | mmap) -> dict[str, str]:
+    """metadata_props of an .onnx file."""
+    stated = {}
+    for number, _, begin, end in fields(content, 0, len(content)):
+        if number == MODEL_METADATA:
+            entry = {
+                field: content[at:to].decode("utf-8", "replace") for field, _, at, to in fields(content, begin, end)
+            }
+            stated[entry.get(1, "")] = entry.get(2, "")
+    return stated
+
+
+def fields(content: bytes | mmap, begin: int, end: int) -> Iterator[Field]:
     """The fields of a protobuf message that is well formed."""
     while begin < end:
         key, value = _varint(content, begin)
@@ -117,7 +130,7 @@ def coded(value: int) -> bytes:
     return bytes(written)
 
 
-def _varint(content: bytes, at: int) -> tuple[int, int]:
+def _varint(content: bytes | mmap, at: int) -> tuple[int, int]:
     """A whole number, and where the next byte is."""
     value = shift = 0
     while True:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
+from edge_potion.head import HEAD_FILE, Head, head_config, read_head, write_head
 from edge_potion.manifest import check_files, read_manifest
 from edge_potion.model_table import TABLE, projected, read_table
 from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, read_pipeline
@@ -41,6 +42,7 @@ TRUNCATIONS = (("Right", "LongestFirst"), ("Right", "OnlyFirst"))  # the same fo
 CONFIG_KEYS = {"normalize", "max_length", "model_type", "hidden_dim", "edge_potion"}
 NOTES = {"architectures", "tokenizer_name", "apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling"}
 NOTES |= {"pad_token_id", "embedding_dtype", "vocabulary_quantization", "dtype", "torch_dtype", "transformers_version"}
+HEAD_KEYS = {"id2label", "label2id", "problem_type", "classifier", "hidden_act"}  # the last: of bundles
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,13 @@ class ModelParts:
         table: (V, D) float32, one row a token, with everything folded in that the folder does to a mean of rows.
         tokenizer: plain (see `edge_potion.tokens`).
         card: what it says of itself.
+        head: what it decides with, where it is a classifier.
     """
 
     table: np.ndarray
     tokenizer: Tokenizer
     card: Card
+    head: Head | None = None
 
 
 def read_model(folder: Path, name: str) -> ModelParts:
@@ -101,7 +105,7 @@ def read_model(folder: Path, name: str) -> ModelParts:
     pipeline = read_pipeline(folder)
     home = static_home(folder, pipeline)
     if home == folder:  # a bundle tells what its files were
-        check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json"])
+        check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json", *_head_files(folder)])
     tokenizer_file = home / "tokenizer.json"
     tokenizer = open_tokenizer(tokenizer_file)
     _name_what_nobody_reads(home)
@@ -117,7 +121,7 @@ def read_model(folder: Path, name: str) -> ModelParts:
                 folder,
                 pipeline.truncate_dim,
             )
-    return ModelParts(table, tokenizer, card)
+    return ModelParts(table, tokenizer, card, read_head(folder) if (folder / "config.json").exists() else None)
 
 
 def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
@@ -146,6 +150,10 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
         f"{homes[0]} holds no {TABLE}; a Model2Vec or sentence-transformers StaticEmbedding folder was "
         "expected (a transformer is turned into one with `edge-potion distill`)"
     )
+
+
+def _head_files(folder: Path) -> list[str]:
+    return [HEAD_FILE] if (folder / HEAD_FILE).exists() else []
 
 
 def _name_what_nobody_reads(home: Path) -> None:
@@ -199,7 +207,7 @@ def _read_card(
 
 def _check_config(config: Mapping[str, Any], file: Path) -> None:
     """Hold the config.json of a Model2Vec folder to what we know of it."""
-    for key in sorted(set(config) - CONFIG_KEYS - NOTES):
+    for key in sorted(set(config) - CONFIG_KEYS - NOTES - HEAD_KEYS):
         log.warning("%s: %r means nothing to us, and is left out", file, key)
 
 
@@ -220,13 +228,16 @@ def _checked_limit(max_tokens: object, file: Path) -> int | None:
     raise ModelFormatError(f"{file}: max_length is {max_tokens!r}; a positive number or null was expected")
 
 
-def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np.ndarray]) -> None:
+def write_model_files(
+    folder: Path, model: StaticModel, tensors: Mapping[str, np.ndarray], told: Mapping[str, Any] = {}
+) -> None:
     """Write the files of a model folder, with `tensors` in the place of the float32 table.
 
     Args:
         folder: an existing folder.
         model: its tokenizer and card are written as they are.
         tensors: `embeddings` (V, D) and optionally `weights` (V,) float32; a row is embeddings[i] * weights[i].
+        told: keys of config.json, in the place of ours.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -245,6 +256,12 @@ def write_model_files(folder: Path, model: StaticModel, tensors: Mapping[str, np
         "embedding_dtype": str(tensors["embeddings"].dtype),
     }
     config.pop("vocabulary_quantization", None)  # the mapping was resolved when the model was read
+    for key in HEAD_KEYS - ({"classifier"} if model.head else set()):
+        config.pop(key, None)
+    if model.head:
+        write_head(folder, model.head)
+        config |= head_config(model.head, config.get("classifier", {}).get("training"))
+    config |= told
     modules = [{"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"}]
     if card.normalize:
         modules.append({"idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize"})

@@ -22,11 +22,13 @@ class OpenGraph:
         session: it, and what it runs on.
         name: what errors call the graph.
         dim: D, the width of its vectors.
+        output: which of its outputs is asked for, if not those.
     """
 
     session: OpenSession
     name: str
     dim: int
+    output: str = VECTORS
 
     def run(self, feeds: Mapping[str, np.ndarray], texts: int) -> np.ndarray:
         """(b, D) float32 of so many texts by one ONNX Runtime call.
@@ -35,7 +37,7 @@ class OpenGraph:
             ModelFormatError: the graph fails, gives another number of vectors, or NaN or inf, as of a table that is
                 damaged or a provider that overflows.
         """
-        return self.checked(self.called([VECTORS], feeds), texts)
+        return self.checked(self.called([self.output], feeds), texts)
 
     def called(self, outputs: Sequence[str] | None, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         """The first output, whatever it is."""

@@ -12,6 +12,8 @@ from edge_potion.bundle import PRECISIONS, Bundle
 from edge_potion.engine import Engine, absent
 from edge_potion.errors import EngineError, ModelFormatError
 from edge_potion.find import BUILT_IN_FOLDER, COMMIT
+from edge_potion.graph_parts import metadata
+from edge_potion.head_in_graph import check_head
 from edge_potion.opened import Asked, Opened, bundle_in
 
 __all__ = ["InEngine", "open_in_engine"]
@@ -90,3 +92,4 @@ def _check(opened: InEngine) -> None:
             f"{engine.precision}; its name says {opened.precision}, and config.json {bundle.dim} dimensions; export "
             "the bundle again"
         )
+    check_head(bundle, "text", metadata(opened.content))

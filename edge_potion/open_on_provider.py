@@ -13,6 +13,7 @@ from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, Bundle
 from edge_potion.errors import ModelFormatError, ProviderError
 from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
+from edge_potion.head_in_graph import GIVEN, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
@@ -128,13 +129,14 @@ def _check_parts(opened: OnProvider) -> None:
             f"{bundle.folder}: the file of the graph {graph!r} holds {stated.get('graph', 'another')!r}; "
             "export the bundle again"
         )
+    check_head(bundle, graph, stated)
     _check_ends(bundle, session, graph)
     if graph == "text" and stated.get("max_tokens") != json.dumps(bundle.max_tokens):
         raise ModelFormatError(
             f"{bundle.folder}: the text graph cuts at {stated.get('max_tokens')} tokens, and config.json says "
             f"{json.dumps(bundle.max_tokens)}; export the bundle again"
         )
-    rows, width = stated.get("tokens"), session.get_outputs()[0].shape[-1]
+    rows, width = stated.get("tokens"), _vectors_of(session).shape[-1]
     # The text graph needs no tokenizer; the others' is read now, so that a damaged file is found at load.
     tokens = rows if graph == "text" else opened.tokenizer.get_vocab_size()
     if rows != str(tokens) or width != bundle.dim:
@@ -146,7 +148,7 @@ def _check_parts(opened: OnProvider) -> None:
 
 def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
     """Raise ModelFormatError when a graph takes or gives something else than graphs of its name do."""
-    inputs, output = session.get_inputs(), session.get_outputs()[0]
+    inputs, output = session.get_inputs(), _vectors_of(session)
     fixed = [size for taken in inputs for size in taken.shape if isinstance(size, int)]
     if fixed or INPUTS[graph] != {taken.name: (taken.type, len(taken.shape)) for taken in inputs}:
         found = ", ".join(f"{taken.name} {taken.type} {taken.shape}" for taken in inputs)
@@ -156,3 +158,20 @@ def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
             f"{bundle.folder}: the graph {graph!r} gives {output.name[:100]} {output.type} {output.shape}, where "
             f"{VECTORS} tensor(float) (texts, {bundle.dim}) was expected; export the bundle again"
         )
+    if bundle.labels is None:
+        return
+    given = {output.name: (output.type, output.shape) for output in session.get_outputs()}
+    for name, (kind, shape) in GIVEN.get(graph, {}).items():
+        wanted = (kind, [len(bundle.labels.names) if side == -1 else side for side in shape])
+        if given.get(name) != wanted:
+            found = f"{name} {given[name][0]} {given[name][1]}" if name in given else f"no {name}"
+            raise ModelFormatError(
+                f"{bundle.folder}: the graph {graph!r} gives {found}, where {wanted[0]} {wanted[1]} was expected; "
+                "export the bundle again"
+            )
+
+
+def _vectors_of(session: Any) -> Any:
+    """The output that is vectors; the first one where none is called so."""
+    outputs = session.get_outputs()
+    return next((output for output in outputs if output.name == VECTORS), outputs[0])

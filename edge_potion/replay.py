@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,18 @@ from edge_potion.bundle import PRECISIONS, Bundle, open_bundle
 from edge_potion.errors import MissingExtraError, ModelFormatError, ParityError, ProviderError
 from edge_potion.find import find_folder
 from edge_potion.golden import Golden, check_parity, cosines, read_golden
+from edge_potion.golden_head import check_decisions
+from edge_potion.golden_runs import head_outputs, run_golden
+from edge_potion.graph_parts import VECTORS
 from edge_potion.manifest import check_files
-from edge_potion.ort_files import OrtFile, ort_files, run_golden
+from edge_potion.ort_files import OrtFile, ort_files
 from edge_potion.providers import candidates
 from edge_potion.runtime import EdgeModel
 
 __all__ = ["Verdict", "verify"]
 
-NEEDED = ("config.json", "golden.bin", "golden.json", "model.safetensors", "tokenizer.json")  # where they are there
+# Where they are there.
+NEEDED = ("config.json", "golden.bin", "golden.json", "head.safetensors", "model.safetensors", "tokenizer.json")
 CARD = "README.md"
 
 
@@ -59,6 +63,8 @@ def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[V
     bundle = open_bundle(folder)
     yield _files(bundle)
     golden = read_golden(folder)
+    if bundle.labels != (golden.head and golden.head.labels):
+        raise ModelFormatError(f"{folder}: golden.json and config.json are not of the same labels; export it again")
     for graph, precision in sorted(bundle.graphs, key=lambda item: list(PRECISIONS).index(item[1])):
         run = partial(_graph_vectors, folder, golden, graph, precision, provider)
         if graph == "text" and provider == "cpu":
@@ -74,22 +80,23 @@ def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[V
 
 @dataclass(frozen=True)
 class _Replayed:
-    """Vectors (N, D) of the golden texts, and where they were computed."""
+    """Vectors (N, D) of the golden texts, what a head gave beside them, and where they were computed."""
 
     golden: Golden
     vectors: np.ndarray
+    decisions: Mapping[str, np.ndarray]
     provider: str
 
 
 def _graph_vectors(folder: Path, golden: Golden, graph: str, precision: str, provider: str, engine: str) -> _Replayed:
     model = EdgeModel.from_pretrained(folder, provider=provider, precision=precision, graph=graph, engine=engine)
-    return _Replayed(golden, model.encode(golden.texts, prompt=""), model.provider)
+    return _Replayed(golden, model.encode(golden.texts, prompt=""), head_outputs(model, golden), model.provider)
 
 
 def _ort_vectors(bundle: Bundle, held: OrtFile, golden: Golden) -> _Replayed:
     bundle.check(held.file)
-    golden, vectors = run_golden(held, golden)
-    return _Replayed(golden, vectors, "cpu")
+    golden, outputs = run_golden(held, golden)
+    return _Replayed(golden, outputs.pop(VECTORS), outputs, "cpu")
 
 
 def _replayed(what: str, precision: str, run: Callable[[], _Replayed]) -> Verdict:
@@ -99,6 +106,9 @@ def _replayed(what: str, precision: str, run: Callable[[], _Replayed]) -> Verdic
         if precision not in replayed.golden.tolerance:
             raise ModelFormatError(f"golden.json tells no tolerance for {precision}")
         check_parity(replayed.golden, replayed.vectors, precision, what)
+        stray = None
+        if replayed.golden.head and replayed.decisions:
+            stray = check_decisions(replayed.golden.head, replayed.golden.texts, replayed.decisions, precision, what)
     except (ProviderError, MissingExtraError) as reason:
         return Verdict(what, None, f"not tried: {reason}")
     except (ParityError, ModelFormatError) as reason:
@@ -107,7 +117,8 @@ def _replayed(what: str, precision: str, run: Callable[[], _Replayed]) -> Verdic
         words = str(failure).strip().splitlines() or ["no reason given"]
         return Verdict(what, False, f"{type(failure).__name__}: {words[0][:300]}")
     least = cosines(replayed.vectors, replayed.golden.vectors).min()
-    return Verdict(what, True, f"{len(replayed.vectors)} texts on {replayed.provider}, least cosine {least:.6f}")
+    told = "" if stray is None else f", labels agree, probabilities within {stray:.1g}"
+    return Verdict(what, True, f"{len(replayed.vectors)} texts on {replayed.provider}, least cosine {least:.6f}{told}")
 
 
 def _files(bundle: Bundle) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edge_potion.engine import Engine
     from edge_potion.from_ids import FromIds
     from edge_potion.from_text import FromText
+    from edge_potion.open_on_provider import OnProvider
     from edge_potion.rotation import Rotation
 
 __all__ = ["Batch", "EdgeModel"]
@@ -177,6 +178,11 @@ class EdgeModel(PeerNames):
     def native(self) -> Engine | None:
         """The native engine that runs the model; None where ONNX Runtime does."""
         return self._opened.engine if isinstance(self._opened, InEngine) else None
+
+    @property
+    def on_provider(self) -> OnProvider | None:
+        """The open graph in ONNX Runtime; None where the native engine runs the model."""
+        return None if isinstance(self._opened, InEngine) else cast("OnProvider", self._opened)
 
     @property
     def dim(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from edge_potion.batches import Batch, all_vectors, batches, options
 from edge_potion.errors import ModelFormatError
 from edge_potion.find import BUILT_IN, find_folder
+from edge_potion.head import Head
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
 from edge_potion.peer_names import PeerNames
 from edge_potion.tokens import UNSET, TokenIds, Unset, is_plain, pad_id, plain, tokenize_checked, unk_id
@@ -36,14 +37,16 @@ class StaticModel(PeerNames):
         table: (V, D) float32, finite; row i is the vector of token id i. The rows of [PAD] and [UNK] are zero.
         tokenizer: gives ids in 0..V-1; padding, truncation and special tokens are off.
         card: what the model says of itself.
+        head: what it decides with, where it is a classifier.
 
     Raises:
-        ModelFormatError: the table does not fit the tokenizer, or holds NaN or inf.
+        ModelFormatError: the table does not fit the tokenizer or the head, or holds NaN or inf.
     """
 
     table: np.ndarray
     tokenizer: Tokenizer
     card: Card
+    head: Head | None = None
 
     def __new__(cls, *parts: Any, **named: Any) -> StaticModel:
         """Say how a model is opened to who gives a name where its parts are expected."""
@@ -57,10 +60,12 @@ class StaticModel(PeerNames):
         if not is_plain(self.tokenizer):
             object.__setattr__(self, "tokenizer", plain(Tokenizer.from_str(self.tokenizer.to_str())))
         object.__setattr__(self, "table", _checked_table(self.table, self))
+        if self.head is not None:
+            _check_head(self.head, self)
 
-    def __reduce__(self) -> tuple[type[StaticModel], tuple[np.ndarray, Tokenizer, Card]]:
+    def __reduce__(self) -> tuple[type[StaticModel], tuple[np.ndarray, Tokenizer, Card, Head | None]]:
         """A copy is made anew, so that its tokenizer is plain and its table read-only too."""
-        return type(self), (self.table, self.tokenizer, self.card)
+        return type(self), (self.table, self.tokenizer, self.card, self.head)
 
     @classmethod
     def from_pretrained(
@@ -92,7 +97,7 @@ class StaticModel(PeerNames):
     @classmethod
     def _open(cls, model: Any, revision: str | None) -> StaticModel:
         parts = read_model(find_folder(model, revision), name=str(model or BUILT_IN))
-        return cls(parts.table, parts.tokenizer, parts.card)
+        return cls(parts.table, parts.tokenizer, parts.card, parts.head)
 
     @property
     def dim(self) -> int:
@@ -204,3 +209,12 @@ def _checked_table(table: np.ndarray, model: StaticModel) -> np.ndarray:
     rows[list(model.dropped_ids)] = 0
     rows.flags.writeable = False
     return rows
+
+
+def _check_head(head: Head, model: StaticModel) -> None:
+    tokens, dim = model.table.shape
+    if head.dim != dim or (len(head.grams) and int(head.grams.max()) >= tokens):
+        raise ModelFormatError(
+            f"{model.card.name}: its head is for vectors of {head.dim} dimensions and tokens up to "
+            f"{int(head.grams.max(initial=0))}, and the table has {tokens} rows of {dim}; they are of different models"
+        )

@@ -14,6 +14,7 @@ from pathlib import Path
 from edge_potion.disk import synced
 from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
+from edge_potion.labels import is_classifier
 from edge_potion.swapping import files_of, replace_file, swap
 from edge_potion.workshop import NEW, open_workshop, sweep
 
@@ -21,7 +22,8 @@ __all__ = ["file_written_whole", "is_litter", "make_folder", "refuse_unwritable"
 
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|config_sentence_transformers\.json|golden\.(bin|json)|manifest\.json|model\.safetensors|modules\.json"
+    r"config\.json|config_sentence_transformers\.json|golden\.(bin|json)|head\.safetensors|manifest\.json"
+    r"|model\.safetensors|modules\.json"
     r"|README\.md|recipe\.toml|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )
@@ -168,7 +170,8 @@ def _why_not_ours(folder: Path) -> str:
     if not names:
         return ""
     try:
-        is_model = read_json(folder / "config.json").get("model_type") == "model2vec"
+        config = read_json(folder / "config.json")
+        is_model = config.get("model_type") == "model2vec" or is_classifier(config)
     except ModelFormatError:
         is_model = False
     if not is_model:

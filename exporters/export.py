@@ -17,6 +17,9 @@ from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundl
 from edge_potion.engine import absent
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
 from edge_potion.golden import Golden, check_parity
+from edge_potion.golden_head import check_decisions
+from edge_potion.golden_runs import head_outputs
+from edge_potion.head_in_graph import HEAD_GRAPHS
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
 from edge_potion.progress import unfailing_stderr
@@ -27,6 +30,7 @@ from edge_potion.writing import refuse_unwritable, written_whole
 
 from .card import bundle_card, model_name, without_folders
 from .graphs import Plan, build_graph, file_of
+from .head import pack_head
 from .make_golden import golden_of, write_golden
 from .mobile import write_mobile
 from .quantize import PackedTable, file_tensors, pack, row_agreement
@@ -36,6 +40,14 @@ from .text_tables import TextTables
 __all__ = ["export"]
 
 UNQUANTIZED = "none"  # quantize="none": what people say for float32
+# In config.json of a classifier's bundle. transformers.js (4.3) takes models for text-classification by `model_type`
+# alone, and none called model2vec; by this one it feeds input_ids and attention_mask to onnx/model*.onnx, and takes
+# logits. The transformers of Python would make a BERT of random weights by it, and answer; it fails at this activation
+# instead, and says its name. Nothing else reads either key: model2vec and sentence-transformers go by others.
+FOR_TRANSFORMERS_JS = {
+    "model_type": "bert",
+    "hidden_act": "none: static vectors and a head by edge-potion, which transformers.js runs and transformers cannot",
+}
 
 log = logging.getLogger("edge_potion.export")
 
@@ -99,16 +111,20 @@ def export(
                 raise
             remarks.insert(0, f"without the graph that starts from text: {reason}")
             names.remove("text")
+    if shipped.head and not set(names) & set(HEAD_GRAPHS):
+        remarks.append(f"without the classifier's head, which the graphs {' and '.join(HEAD_GRAPHS)} hold")
     for remark in remarks:
         log.warning("%s", remark)
-    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, token_embeddings, max_tokens, remarks)
+    head = pack_head(shipped.head) if shipped.head else None
+    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, head, token_embeddings, max_tokens, remarks)
 
     golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:
         packed = [pack(shipped.table, precision, reachable, shipped.card.normalize) for precision in precisions]
         for table in packed:
             _hold_rows(shipped, table, reachable)
-        write_model_files(folder, shipped, file_tensors(shipped.table, precisions[0]))
+        tensors = file_tensors(shipped.table, precisions[0])
+        write_model_files(folder, shipped, tensors, FOR_TRANSFORMERS_JS if shipped.head else {})
         _write_tokenizer_companions(folder, shipped)
         write_golden(golden, folder, precisions, shipped.card.max_tokens)
         for table in packed:
@@ -225,4 +241,7 @@ def _run(folder: Path, golden: Golden, precisions: Sequence[str], graphs: Sequen
             if graph == "text" and not absent():
                 runners[f"{graph} at {precision} in the native engine"] = "native"
             for what, engine in runners.items():
-                check_parity(golden, asked(engine=engine).encode(golden.texts, prompt=""), precision, what)
+                model = asked(engine=engine)
+                check_parity(golden, model.encode(golden.texts, prompt=""), precision, what)
+                if golden.head and (decisions := head_outputs(model, golden)):
+                    check_decisions(golden.head, golden.texts, decisions, precision, what)

@@ -11,10 +11,12 @@ import onnx
 import edge_potion
 from edge_potion.bundle import GRAPHS, PRECISIONS, graph_file
 from edge_potion.errors import ModelFormatError
+from edge_potion.head_in_graph import HEAD_GRAPHS, head_facts
 from edge_potion.origin import origin_of
 from edge_potion.ort_files import FIXED, MOBILE
 from edge_potion.static_model import StaticModel
 
+from .head import PackedHead
 from .pooling import Pooling
 from .quantize import PackedTable
 from .text_graph import text_graph
@@ -35,6 +37,7 @@ class Plan:
         precisions: in the order that was asked for; model.safetensors holds the first.
         graphs: names as in BUILDERS; with FIXED among them, there is a folder `mobile/`.
         text_tables: of the model's tokenizer; None where the text graph is not among them.
+        head: of a classifier.
         token_embeddings: whether the tokens graph gives the vector of each token, too.
         fixed_tokens: how many tokens the graph of fixed shape takes.
         remarks: a line each, what the bundle lacks that one might think it has.
@@ -44,6 +47,7 @@ class Plan:
     precisions: Sequence[str]
     graphs: Sequence[str]
     text_tables: TextTables | None
+    head: PackedHead | None
     token_embeddings: bool
     fixed_tokens: int
     remarks: Sequence[str]
@@ -64,7 +68,10 @@ def build_graph(plan: Plan, graph: str, packed: PackedTable) -> onnx.ModelProto:
             "export at int8 or float16, or with fewer dimensions"
         )
     pooling = Pooling(packed, plan.model.dropped_ids, plan.model.card.normalize)
-    return BUILDERS[graph](plan, pooling, _metadata(plan.model, graph, packed.precision))
+    metadata = _metadata(plan.model, graph, packed.precision)
+    if plan.model.head and graph in (*HEAD_GRAPHS, FIXED):
+        metadata |= head_facts(plan.model.head.answers)
+    return BUILDERS[graph](plan, pooling, metadata)
 
 
 def file_of(graph: str, precision: str) -> str:
@@ -90,7 +97,7 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
 
 def _text(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
     assert plan.text_tables is not None  # the graph is not planned without
-    return text_graph(pooling, plan.text_tables, plan.model.card.max_tokens, metadata)
+    return text_graph(pooling, plan.text_tables, plan.model.card.max_tokens, metadata, head=plan.head)
 
 
 def _bag(_: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -98,11 +105,12 @@ def _bag(_: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelPr
 
 
 def _tokens(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    return tokens_graph(pooling, metadata, token_embeddings=plan.token_embeddings)
+    return tokens_graph(pooling, metadata, token_embeddings=plan.token_embeddings, head=plan.head)
 
 
 def _fixed(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    return fixed_graph(pooling, {**metadata, "max_tokens": str(plan.fixed_tokens)}, plan.fixed_tokens)
+    metadata = {**metadata, "max_tokens": str(plan.fixed_tokens)}
+    return fixed_graph(pooling, metadata, plan.fixed_tokens, head=plan.head)
 
 
 BUILDERS: Mapping[str, Builder] = {"text": _text, "bag": _bag, "tokens": _tokens, FIXED: _fixed}

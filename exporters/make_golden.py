@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from edge_potion.golden import (
     Tolerance,
 )
 from edge_potion.golden_binary import GOLDEN_BINARY, golden_bytes
+from edge_potion.golden_head import STRAYS, GoldenHead, head_as_json
+from edge_potion.grams import grams_of
 from edge_potion.static_model import UNSET, StaticModel, Unset
 from edge_potion.tokens import tokenize
 
@@ -37,7 +39,12 @@ def golden_of(model: StaticModel, *, max_tokens: int | Unset | None = UNSET) -> 
     ids = tokenize(model.tokenizer, texts, limit)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)
-    return Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known, model.card.normalize)
+    golden = Golden(texts, [row.tolist() for row in ids.split()], model.pool(ids), known, model.card.normalize)
+    if model.head is None:
+        return golden
+    logits = model.head.logits(golden.vectors, grams_of(ids))
+    decisions = GoldenHead(model.head.answers, model.head.probabilities(logits), model.head.decided(logits), STRAYS)
+    return replace(golden, head=decisions)
 
 
 def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_tokens: int | None) -> None:
@@ -56,6 +63,7 @@ def write_golden(golden: Golden, folder: Path, precisions: Sequence[str], max_to
         "ids": list(golden.ids),
         "known_tokens": golden.known.tolist(),
         "vectors": [[float(f"{value:.8g}") for value in row] for row in golden.vectors],
+        **({"classifier": head_as_json(golden.head, precisions)} if golden.head else {}),
     }
     (folder / GOLDEN_FILE).write_text(json.dumps(content, ensure_ascii=True) + "\n", encoding="ascii")
     (folder / GOLDEN_BINARY).write_bytes(golden_bytes(golden, tolerance, max_tokens))

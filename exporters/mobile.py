@@ -15,7 +15,10 @@ from edge_potion import golden_binary
 from edge_potion.bundle import PRECISIONS
 from edge_potion.errors import ParityError
 from edge_potion.golden import check_parity
-from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files, run_golden
+from edge_potion.golden_head import check_decisions
+from edge_potion.golden_runs import run_golden
+from edge_potion.graph_parts import VECTORS
+from edge_potion.ort_files import FIXED, MOBILE, OrtFile, ort_files
 
 from .graphs import Plan, file_of
 from .make_golden import golden_of
@@ -169,8 +172,10 @@ def _hold_to_oracle(held: OrtFile, plan: Plan) -> None:
     limit = plan.model.card.max_tokens
     if held.graph == FIXED:
         limit = plan.fixed_tokens if limit is None else min(limit, plan.fixed_tokens)
-    golden, vectors = run_golden(held, golden_of(plan.model, max_tokens=limit))
-    check_parity(golden, vectors, held.precision, held.file.name)
+    golden, outputs = run_golden(held, golden_of(plan.model, max_tokens=limit))
+    check_parity(golden, outputs[VECTORS], held.precision, held.file.name)
+    if golden.head and held.graph != "bag":
+        check_decisions(golden.head, golden.texts, outputs, held.precision, held.file.name)
 
 
 def _without_comments(file: Path) -> str:

@@ -6,7 +6,7 @@ Runtime 1.32). It holds PAD, the number of a row of zeros behind the table, wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +84,10 @@ class Pooling:
             return _unit_length(graph, sums, exact=is_int8)
         means = graph.op("Div", sums, self._known_tokens(graph, grid))
         return graph.op("Mul", means, self._factor(graph, "scale", self.packed.scale))
+
+    def unit_vector(self, graph: GraphBuilder, grid: str) -> str:
+        """(B, D) float32 of unit length, also where the model's vectors have another; zeros stay zeros."""
+        return replace(self, normalize=True).sentence_embedding(graph, grid)
 
     def token_embeddings(self, graph: GraphBuilder, grid: str) -> str:
         """(B, L - 1, D) float32: the row of each token, without the PAD column."""

@@ -20,9 +20,10 @@ from onnx import TensorProto
 
 from .engine_facts import engine_facts
 from .graph_builder import GraphBuilder
+from .head import PackedHead, labels_of, logits_of, probabilities_of
 from .pooling import Pooling
 from .text_characters import CHANGED, CODES, KINDS, NUL, WORD
-from .text_hash import BASE, INVERSE, SALT, powers
+from .text_hash import BASE, INVERSE, SALT, looked_up, powers
 from .text_tables import TextTables
 from .text_unicode import decoded, normalized
 
@@ -68,24 +69,35 @@ def text_graph(
     max_tokens: int | None,
     metadata: Mapping[str, str],
     *,
+    head: PackedHead | None = None,
     with_ids: bool = False,
 ) -> onnx.ModelProto:
     """`text` uint8 (N,) -> `sentence_embedding` float32 (B, D), B = NULs + 1.
+
+    With a head of C labels `probabilities` float32 (B, C) and `label` int64 (B,) come first.
 
     Args:
         pooling: table and second half of the graph.
         tables: of the tokenizer, WordPiece as BERT has it.
         max_tokens: where a text is cut; None means never.
         metadata: metadata_props.
+        head: of a classifier.
         with_ids: for tests: outputs `input_ids` and `text_index` int32 (T,) as well, in the order of the texts.
     """
     writer = _Writer(GraphBuilder(), tables)
     graph = writer.graph
     grid = writer.grid(max_tokens, pooling.pad)
     pooling = replace(pooling, for_engine=True)
+    outputs: dict[str, list[str | int]] = {}
+    types: dict[str, int] = {"text": TensorProto.UINT8, "label": TensorProto.INT64}
+    if head:
+        logits = logits_of(graph, head, pooling.unit_vector(graph, grid), grid, pooling.pad)
+        probabilities = probabilities_of(graph, head, logits)
+        graph.output(probabilities, "probabilities")
+        graph.output(labels_of(graph, head, logits, probabilities), "label")
+        outputs |= {"probabilities": ["texts", len(head.labels)], "label": ["texts"]}
     graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
-    outputs: dict[str, list[str | int]] = {"sentence_embedding": ["texts", pooling.dim]}
-    types: dict[str, int] = {"text": TensorProto.UINT8}
+    outputs["sentence_embedding"] = ["texts", pooling.dim]
     if with_ids:
         there = graph.op("Not", graph.op("Equal", grid, graph.constant(pooling.pad, np.int32)))
         flat = [graph.int64([-1])]
@@ -172,7 +184,7 @@ class _Writer:
         # Between words there are spaces alone, whose codes are 0.
         keys = graph.op("Sub", at_stop, graph.shifted(at_stop, np.int64))
         keys = graph.op("Mul", keys, graph.take(inverse, words.first))  # (W,)
-        slots, is_piece = self._looked_up(keys)
+        slots, is_piece = looked_up(graph, "piece", self.tables.hash, keys)
         ids_by_slot = graph.table("piece_ids", lambda: self.tables.hash.ids)
         unknown = graph.constant(self.tables.pieces.unknown, np.int32)
         lengths = graph.op("Sub", words.stop, words.first)
@@ -254,17 +266,6 @@ class _Writer:
         hashed = graph.op("Mul", graph.cast(codes, TensorProto.INT64), graph.upto(factors, count))
         return graph.sums(hashed, exclusive=1), inverse
 
-    def _looked_up(self, keys: str) -> tuple[str, str]:
-        """(n,) int64 slots of keys (n,) int64, and whether each holds the key."""
-        graph, table = self.graph, self.tables.hash
-        bucket = graph.op("BitwiseAnd", keys, graph.int64(len(table.multipliers) - 1))
-        factor = graph.take(graph.table("piece_multipliers", lambda: table.multipliers), bucket)
-        unsigned = graph.cast(graph.op("Mul", keys, factor), TensorProto.UINT64)  # shifts fill with zeros
-        shift = graph.constant(64 - table.slot_bits, np.uint64)
-        slot = graph.cast(graph.op("BitShift", unsigned, shift, direction="RIGHT"), TensorProto.INT64)
-        held = graph.take(graph.table("piece_keys", lambda: table.keys), slot)
-        return slot, graph.op("Equal", held, keys)
-
     def _cut(self, cut_words: str, words: Words, lengths: str, sums: str, inverse: str, ids_by_slot: str) -> Cut:
         """Cut the words numbered `cut_words` (K,) into pieces."""
         graph, width = self.graph, self.tables.pieces.longest
@@ -293,7 +294,7 @@ class _Writer:
         square = graph.int64([-1, width])
         keys = graph.op("Sub", graph.op("Reshape", graph.take(sums, to), square), start)  # (M, P)
         keys = graph.op("Add", graph.op("Mul", keys, backs), salt)
-        slots, is_piece = self._looked_up(graph.op("Reshape", keys, graph.int64([-1])))
+        slots, is_piece = looked_up(graph, "piece", self.tables.hash, graph.op("Reshape", keys, graph.int64([-1])))
         inside = graph.op("GreaterOrEqual", left, graph.constant(sizes))
         is_piece = graph.op("And", graph.op("Reshape", is_piece, square), inside)
         room = len(self.tables.hash.ids)

@@ -12,10 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from onnx import TensorProto
 
+from .graph_builder import GraphBuilder
 from .text_pieces import Pieces
 
-__all__ = ["BASE", "INVERSE", "SALT", "PieceTable", "piece_table", "powers"]
+__all__ = ["BASE", "INVERSE", "SALT", "HashTable", "hash_table", "looked_up", "piece_table", "powers"]
 
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
@@ -26,13 +28,13 @@ ROUNDS = 400  # of these, before a table twice the size is taken
 
 
 @dataclass(frozen=True)
-class PieceTable:
+class HashTable:
     """Keys and ids by slot.
 
     Attributes:
         slot_bits: there are 2^slot_bits slots.
         multipliers: (buckets,) int64, odd; as many as a power of two.
-        keys: (slots,) int64; where no piece is, the key of another slot.
+        keys: (slots,) int64; where nothing is, the key of another slot.
         ids: (slots,) int32.
     """
 
@@ -52,11 +54,15 @@ def powers(base: np.uint64, count: int, step: int = 1) -> np.ndarray:
     return np.array(values, np.uint64).view(np.int64)
 
 
-def piece_table(pieces: Pieces) -> PieceTable:
+def piece_table(pieces: Pieces) -> HashTable:
     """The table of a vocabulary; always the same for the same one."""
-    keys = _keys(pieces)
+    return hash_table(_keys(pieces), pieces.ids)
+
+
+def hash_table(keys: np.ndarray, ids: np.ndarray) -> HashTable:
+    """The table that leads from keys (P,) uint64, one at least, to ids (P,) int32; the same for the same ones."""
     if len(np.unique(keys)) < len(keys):  # 2^-31 for 100,000 pieces
-        raise AssertionError("two pieces have one key; change BASE")
+        raise AssertionError("two things have one key; change BASE")
     slot_bits = max(int(np.ceil(np.log2(len(keys)))), 1)
     bucket_bits = max(slot_bits - int(np.log2(KEYS_A_BUCKET)), 1)
     while True:
@@ -66,9 +72,20 @@ def piece_table(pieces: Pieces) -> PieceTable:
             break
         slot_bits += 1
     # A free slot holds a key that belongs elsewhere, so that nothing is ever found there.
-    table_keys, ids = np.full(1 << slot_bits, keys[0]), np.zeros(1 << slot_bits, np.int32)
-    table_keys[slots], ids[slots] = keys, pieces.ids
-    return PieceTable(slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), ids)
+    table_keys, table_ids = np.full(1 << slot_bits, keys[0]), np.zeros(1 << slot_bits, np.int32)
+    table_keys[slots], table_ids[slots] = keys, ids
+    return HashTable(slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), table_ids)
+
+
+def looked_up(graph: GraphBuilder, name: str, table: HashTable, keys: str) -> tuple[str, str]:
+    """(n,) int64 slots of keys (n,) int64, and whether each holds the key; tables are called `name`_multipliers, ..."""
+    bucket = graph.op("BitwiseAnd", keys, graph.int64(len(table.multipliers) - 1))
+    factor = graph.take(graph.table(f"{name}_multipliers", lambda: table.multipliers), bucket)
+    unsigned = graph.cast(graph.op("Mul", keys, factor), TensorProto.UINT64)  # shifts fill with zeros
+    shift = graph.constant(64 - table.slot_bits, np.uint64)
+    slot = graph.cast(graph.op("BitShift", unsigned, shift, direction="RIGHT"), TensorProto.INT64)
+    held = graph.take(graph.table(f"{name}_keys", lambda: table.keys), slot)
+    return slot, graph.op("Equal", held, keys)
 
 
 def _keys(pieces: Pieces) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Self
 from tokenizers import Tokenizer
 
 from .text_characters import Characters, characters_of
-from .text_hash import PieceTable, piece_table
+from .text_hash import HashTable, piece_table
 from .text_pieces import Pieces, pieces_of
 
 __all__ = ["TextTables"]
@@ -26,7 +26,7 @@ class TextTables:
 
     characters: Characters
     pieces: Pieces
-    hash: PieceTable
+    hash: HashTable
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self:

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from .graph_builder import GraphBuilder
+from .head import PackedHead, logits_of
 from .pooling import Pooling, take_grid
 
 __all__ = ["bag_graph", "fixed_graph", "tokens_graph"]
@@ -42,18 +43,20 @@ def bag_graph(pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
     )
 
 
-def tokens_graph(pooling: Pooling, metadata: Mapping[str, str], *, token_embeddings: bool) -> onnx.ModelProto:
+def tokens_graph(
+    pooling: Pooling, metadata: Mapping[str, str], *, token_embeddings: bool, head: PackedHead | None = None
+) -> onnx.ModelProto:
     """`input_ids`, `attention_mask` int64 (B, L) -> `sentence_embedding` float32 (B, D).
 
-    What fastembed and transformers.js feed. With `token_embeddings` there is an output of that name, float32
+    What fastembed and transformers.js feed. With a head of C labels `logits` float32 (B, C) come first, which
+    transformers.js takes by this name. With `token_embeddings` there is an output of that name, float32
     (B, L, D), whose masked mean has the direction of the sentence embedding where no token is [UNK].
     """
     graph = GraphBuilder()
     taken = graph.cast("attention_mask", TensorProto.BOOL)
     ids = graph.op("Where", taken, "input_ids", graph.int64(pooling.pad))  # (B, L)
     grid = graph.op("Pad", ids, graph.int64([0, 0, 0, 1]), graph.int64(pooling.pad))  # (B, L + 1)
-    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
-    outputs: dict[str, list[str | int]] = {"sentence_embedding": ["texts", pooling.dim]}
+    outputs = _outputs(graph, pooling, grid, "texts", head)
     if token_embeddings:
         graph.output(pooling.token_embeddings(graph, grid), "token_embeddings")
         outputs["token_embeddings"] = ["texts", "tokens", pooling.dim]
@@ -65,20 +68,36 @@ def tokens_graph(pooling: Pooling, metadata: Mapping[str, str], *, token_embeddi
     )
 
 
-def fixed_graph(pooling: Pooling, metadata: Mapping[str, str], max_tokens: int) -> onnx.ModelProto:
+def fixed_graph(
+    pooling: Pooling, metadata: Mapping[str, str], max_tokens: int, *, head: PackedHead | None = None
+) -> onnx.ModelProto:
     """`input_ids`, `attention_mask` int32 (1, L) with L = `max_tokens` -> `sentence_embedding` float32 (1, D).
 
-    NNAPI takes neither dynamic shapes nor int64 indices.
+    NNAPI takes neither dynamic shapes nor int64 indices. With a head `logits` float32 (1, C) come first.
     """
     graph = GraphBuilder()
     taken = graph.cast("attention_mask", TensorProto.BOOL)
     grid = graph.op("Where", taken, "input_ids", graph.constant(pooling.pad, np.int32))  # (1, L)
-    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
+    outputs = _outputs(graph, pooling, grid, 1, head)
     inputs = {"input_ids": [1, max_tokens], "attention_mask": [1, max_tokens]}
     return graph.finish(
         "edge_potion_fixed",
         inputs,
-        {"sentence_embedding": [1, pooling.dim]},
+        outputs,
         metadata,
         dict.fromkeys(inputs, TensorProto.INT32),
     )
+
+
+def _outputs(
+    graph: GraphBuilder, pooling: Pooling, grid: str, texts: str | int, head: PackedHead | None
+) -> dict[str, list[str | int]]:
+    """What a grid of ids (B, L) gives, with the shape of each: logits where there is a head, and vectors."""
+    outputs: dict[str, list[str | int]] = {}
+    if head:
+        logits = logits_of(graph, head, pooling.unit_vector(graph, grid), grid, pooling.pad)
+        graph.output(logits, "logits")
+        outputs["logits"] = [texts, len(head.labels)]
+    graph.output(pooling.sentence_embedding(graph, grid), "sentence_embedding")
+    outputs["sentence_embedding"] = [texts, pooling.dim]
+    return outputs

@@ -1,4 +1,4 @@
-/* edge-potion: embeds text with the model in onnx/text*.onnx, without ONNX Runtime. A plain C interface.
+/* edge-potion: embeds and classifies text with the model in onnx/text*.onnx, without ONNX Runtime. A plain C interface.
  *
  * The .onnx file is the model: its tables are used where they lie (memory-mapped, not copied), and an int8 file gives
  * the same bits here, on any processor, as in ONNX Runtime. A handle may be used by any number of threads at once.
@@ -47,6 +47,9 @@ enum {
   EP_MODEL_LIMIT = 0,     /* where the model says */
   EP_NO_LIMIT = -1
 };
+
+/* The label of a text for which none is likely enough. */
+enum { EP_NO_LABEL = -1 };
 
 /* Of this library, such as "0.2.0". */
 EP_API const char* ep_version(void);
@@ -101,6 +104,30 @@ EP_API int64_t ep_embed_texts(ep_model* model, const char* const* texts, const s
  * cut. Returns `count`, or a negative ep_status: EP_BAD_ARGUMENT where an id is not in 0..ep_vocabulary_size() - 1. */
 EP_API int64_t ep_embed_ids(ep_model* model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors,
                             int32_t threads);
+
+/* C, the labels of a classifier; 0 where the model is none. The next functions are for classifiers alone: of another model
+ * they are EP_BAD_ARGUMENT. */
+EP_API int32_t ep_label_count(const ep_model* model);
+
+/* The name of a label, 0 to C - 1, in UTF-8; NULL for any other number. It lives as long as the model. */
+EP_API const char* ep_label(const ep_model* model, int32_t label);
+
+/* Classify texts that are joined by NUL, as ep_embed() embeds them: `logits` gets one row of C floats a text, the same bits
+ * on every processor where the model is int8. `vectors` gets a row of D floats a text, or is NULL. There must be room for
+ * `most` rows. A text is cut at 32,768 tokens at the latest. */
+EP_API int64_t ep_classify(ep_model* model, const char* joined, size_t bytes, float* logits, float* vectors, size_t most,
+                           int32_t max_tokens, int32_t threads);
+
+/* Classify `count` texts by pointer and length in bytes. Returns `count`, or a negative ep_status. */
+EP_API int64_t ep_classify_texts(ep_model* model, const char* const* texts, const size_t* lengths, size_t count,
+                                 float* logits, float* vectors, int32_t max_tokens, int32_t threads);
+
+/* What `count` rows of logits say. `probabilities` gets C floats a text, which add up to 1, or where a text may have several
+ * labels (ep_metadata "multi_label" is "true") are each label's own; it may be `logits` itself. `labels` gets the number of
+ * the likeliest label, EP_NO_LABEL where that is below the model's threshold (ep_metadata "threshold"; "null" for none).
+ * Either may be NULL. Returns `count`, or a negative ep_status. */
+EP_API int64_t ep_probabilities(const ep_model* model, const float* logits, size_t count, float* probabilities,
+                                int64_t* labels);
 
 /* The token ids of one text. Writes at most `most` of them, and returns how many there are (cut at max_tokens). */
 EP_API int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t max_tokens, int32_t* ids,

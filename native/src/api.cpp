@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <new>
 
 #include "kernels.h"
@@ -53,10 +54,16 @@ int64_t done(Outcome outcome, size_t count) {
   }
 }
 
+int64_t fail_without_head() { return fail(EP_BAD_ARGUMENT, "the model is no classifier: its file holds no head"); }
+
 // Tokens to cut at, -1 for never; -2 for what is none.
 int64_t limit_of(const ep_model* model, int32_t max_tokens) {
   if (max_tokens == EP_MODEL_LIMIT) return model->model.max_tokens;
   return max_tokens >= EP_NO_LIMIT ? max_tokens : -2;
+}
+int64_t limit_of_classifier(const ep_model* model, int32_t max_tokens) {
+  const int64_t limit = limit_of(model, max_tokens);
+  return limit == -1 || limit > MOST_TOKENS ? MOST_TOKENS : limit;
 }
 
 }  // namespace
@@ -115,7 +122,7 @@ int64_t ep_embed(ep_model* model, const char* joined, size_t bytes, float* vecto
   if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
   size_t count;
   const Joined texts{reinterpret_cast<const uint8_t*>(joined), bytes};
-  const Outcome outcome = model->workers.embed(model->model, texts, vectors, most, limit, threads, count);
+  const Outcome outcome = model->workers.answer(model->model, texts, {vectors, nullptr}, most, limit, threads, count);
   return done(outcome, count);
 }
 
@@ -126,7 +133,7 @@ int64_t ep_embed_texts(ep_model* model, const char* const* texts, const size_t* 
   if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
   for (size_t i = 0; i < count; i++)
     if (!texts[i] && lengths[i]) return fail(EP_BAD_ARGUMENT, "a text is NULL");
-  return done(model->workers.embed(model->model, texts, lengths, count, vectors, limit, threads), count);
+  return done(model->workers.answer(model->model, texts, lengths, count, {vectors, nullptr}, limit, threads), count);
 }
 
 int64_t ep_embed_ids(ep_model* model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors,
@@ -145,6 +152,55 @@ int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t ma
   size_t count;
   const Outcome outcome = model->workers.token_ids(model->model, {data, bytes, data + bytes}, limit, ids, most, count);
   return done(outcome, count);
+}
+
+int32_t ep_label_count(const ep_model* model) { return model ? model->model.head.labels : 0; }
+
+const char* ep_label(const ep_model* model, int32_t label) {
+  if (!model || label < 0 || label >= model->model.head.labels) return nullptr;
+  return model->model.head.names.data() + model->model.head.begins[size_t(label)];
+}
+
+int64_t ep_classify(ep_model* model, const char* joined, size_t bytes, float* logits, float* vectors, size_t most,
+                    int32_t max_tokens, int32_t threads) {
+  if (!model || (!joined && bytes) || (!logits && most)) return fail(EP_BAD_ARGUMENT, "an argument is NULL");
+  if (!model->model.head.labels) return fail_without_head();
+  const int64_t limit = limit_of_classifier(model, max_tokens);
+  if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
+  size_t count;
+  const Joined texts{reinterpret_cast<const uint8_t*>(joined), bytes};
+  const Outcome outcome = model->workers.answer(model->model, texts, {vectors, logits}, most, limit, threads, count);
+  return done(outcome, count);
+}
+
+int64_t ep_classify_texts(ep_model* model, const char* const* texts, const size_t* lengths, size_t count, float* logits,
+                          float* vectors, int32_t max_tokens, int32_t threads) {
+  if (!model || (count && (!texts || !lengths || !logits))) return fail(EP_BAD_ARGUMENT, "an argument is NULL");
+  if (!model->model.head.labels) return fail_without_head();
+  const int64_t limit = limit_of_classifier(model, max_tokens);
+  if (limit < -1) return fail(EP_BAD_ARGUMENT, "max_tokens is below -1");
+  for (size_t i = 0; i < count; i++)
+    if (!texts[i] && lengths[i]) return fail(EP_BAD_ARGUMENT, "a text is NULL");
+  return done(model->workers.answer(model->model, texts, lengths, count, {vectors, logits}, limit, threads), count);
+}
+
+int64_t ep_probabilities(const ep_model* model, const float* logits, size_t count, float* probabilities, int64_t* labels) {
+  if (!model || (count && !logits)) return fail(EP_BAD_ARGUMENT, "an argument is NULL");
+  const Head& head = model->model.head;
+  if (!head.labels) return fail_without_head();
+  const size_t width = size_t(head.labels);
+  double shares[MOST_LABELS];
+  for (size_t i = 0; i < count; i++, logits += width) {
+    size_t best = 0;
+    for (size_t c = 1; c < width; c++)
+      if (logits[c] > logits[best]) best = c;
+    double sum = 0;
+    for (size_t c = 0; c < width; c++) sum += shares[c] = exp(double(logits[c]) - logits[best]);
+    for (size_t c = 0; c < width; c++) shares[c] = head.multi_label ? 1 / (1 + exp(-double(logits[c]))) : shares[c] / sum;
+    if (labels) labels[i] = float(shares[best]) >= head.threshold ? int64_t(best) : int64_t(EP_NO_LABEL);
+    for (size_t c = 0; probabilities && c < width; c++) *probabilities++ = float(shares[c]);
+  }
+  return int64_t(count);
 }
 
 void ep_stop(ep_model* model) {

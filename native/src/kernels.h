@@ -12,6 +12,13 @@ struct Text {
   const uint8_t* readable;
 };
 
+// Of a table of int8, and a weight of each in 0..127.
+struct Rows {
+  const int8_t* values;
+  size_t width;
+  const uint8_t* weights;
+};
+
 struct Kernels {
   const char* name;
   // Token ids of a text into scratch.tokens[which], cut at `limit` (-1 for never); how many, -1 without memory, -2
@@ -19,6 +26,12 @@ struct Kernels {
   int64_t (*tokenize)(const Model&, Scratch&, const Text&, int which, int64_t limit);
   // The vector of `count` tokens: 0, -1 without memory, -3 where the table gives NaN or inf.
   int64_t (*pool)(const Model&, Scratch&, const int32_t* tokens, int64_t count, float* vector);
+  // Of a classifier: which rows of the head a text's grams have, into scratch.rows[which]; how many, -1 without memory.
+  int64_t (*grams)(const Model&, Scratch&, const int32_t* tokens, int64_t count, int which);
+  // The logits of a text by its tokens, of which there are MOST_TOKENS at most, and those rows; and its vector, where
+  // that is not null. What it returns is as with `pool`.
+  int64_t (*classify)(const Model&, Scratch&, const int32_t* tokens, int64_t count, const int32_t* rows, int64_t found,
+                      float* vector, float* logits);
 };
 
 const Kernels& scalar_kernels();

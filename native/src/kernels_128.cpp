@@ -32,6 +32,11 @@ inline void add_products(Ints* sum, Bytes one, Bytes two, int8_t first, int8_t s
   sum[2] = vaddw_s16(sum[2], vget_low_s16(high));
   sum[3] = vaddw_high_s16(sum[3], high);
 }
+// Adds to each of four numbers the product of a pair with its own.
+inline Ints with_pairs(Ints sum, const int16_t* pairs, int16_t first, int16_t second) {
+  const int16x4x2_t apart = vld2_s16(pairs);
+  return vmlal_n_s16(vmlal_n_s16(sum, apart.val[0], first), apart.val[1], second);
+}
 inline Ints zeros() { return vdupq_n_s32(0); }
 inline void store(int32_t* to, Ints sum) { vst1q_s32(to, sum); }
 }  // namespace
@@ -65,6 +70,11 @@ inline void add_products(Ints* sum, Bytes one, Bytes two, int8_t first, int8_t s
   sum[2] = wasm_i32x4_add(sum[2], wasm_i32x4_extend_low_i16x8(high));
   sum[3] = wasm_i32x4_add(sum[3], wasm_i32x4_extend_high_i16x8(high));
 }
+// Adds to each of four numbers the product of a pair with its own.
+inline Ints with_pairs(Ints sum, const int16_t* pairs, int16_t first, int16_t second) {
+  const v128_t two = wasm_i32x4_splat(int32_t(uint32_t(uint16_t(second)) << 16 | uint16_t(first)));
+  return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load(pairs), two));
+}
 inline Ints zeros() { return wasm_i32x4_splat(0); }
 inline void store(int32_t* to, Ints sum) { wasm_v128_store(to, sum); }
 }  // namespace
@@ -95,19 +105,29 @@ inline void classify(const Model& m, const uint8_t* bytes, uint64_t& word, uint6
 
 // 64 columns at a time stay in registers over all tokens; two rows at once, as the sum of two products of weights and
 // values fits int16 (2 * 127 * 128).
-inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
-  const int8_t* rows = reinterpret_cast<const int8_t*>(m.rows) + column;
-  const size_t dim = size_t(m.dim);
+inline void add_columns(const Rows& rows, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
+  const int8_t* values = rows.values + column;
   Ints sum[16];
   for (Ints& part : sum) part = zeros();
   for (int64_t t = 0; t < count; t += 2) {
     const int64_t other = t + 1 < count ? t + 1 : t;
-    const int8_t* one = rows + size_t(tokens[t]) * dim;
-    const int8_t* two = rows + size_t(tokens[other]) * dim;
-    const int8_t first = int8_t(weights[tokens[t]]), second = t + 1 < count ? int8_t(weights[tokens[other]]) : int8_t(0);
+    const int8_t* one = values + size_t(tokens[t]) * rows.width;
+    const int8_t* two = values + size_t(tokens[other]) * rows.width;
+    const int8_t first = int8_t(rows.weights[tokens[t]]), second = t + 1 < count ? int8_t(rows.weights[tokens[other]]) : int8_t(0);
     for (int k = 0; k < 4; k++) add_products(sum + 4 * k, bytes_at(one + 16 * k), bytes_at(two + 16 * k), first, second);
   }
   for (size_t k = 0; k < 16; k++) store(sums + column + 4 * k, sum[k]);
+}
+
+// Four labels a vector.
+template <size_t N>
+inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, size_t pairs, int32_t* sums) {
+  Ints sum[4 * N];
+  for (Ints& part : sum) part = zeros();
+  for (size_t pair = 0; pair < pairs; pair++)
+    for (size_t k = 0; k < 4 * N; k++)
+      sum[k] = with_pairs(sum[k], dense + 2 * width * pair + 8 * k, steps[2 * pair], steps[2 * pair + 1]);
+  for (size_t k = 0; k < 4 * N; k++) store(sums + 4 * k, sum[k]);
 }
 
 #include "columns.inl"
@@ -116,7 +136,9 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
 
 #include "pool.inl"
 
-const Kernels BY_16_BYTES = {EP_128, tokenize, pool};
+#include "head.inl"
+
+const Kernels BY_16_BYTES = {EP_128, tokenize, pool, grams, classify};
 
 }  // namespace
 

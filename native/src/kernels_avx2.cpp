@@ -30,9 +30,8 @@ inline void classify(const Model& m, const uint8_t* bytes, uint64_t& word, uint6
 
 // 64 columns at a time stay in registers over all tokens. Four rows at once: pairs of products of u8 weights and s8
 // values fit int16 (127 * 128 * 2), and pairs of these int32.
-inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
-  const int8_t* rows = reinterpret_cast<const int8_t*>(m.rows) + column;
-  const size_t dim = size_t(m.dim);
+inline void add_columns(const Rows& rows, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
+  const int8_t* values = rows.values + column;
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum[2][4] = {};
   for (int64_t t = 0; t < count; t += 4) {
@@ -41,8 +40,8 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
     for (int k = 0; k < 4; k++) {
       const bool is_there = t + k < count;
       const size_t id = size_t(tokens[is_there ? t + k : t]);
-      row[k] = rows + id * dim;
-      weight[k] = is_there ? weights[id] : 0;
+      row[k] = values + id * rows.width;
+      weight[k] = is_there ? rows.weights[id] : 0;
     }
     const __m256i first = _mm256_set1_epi16(int16_t(weight[0] | weight[1] << 8));
     const __m256i second = _mm256_set1_epi16(int16_t(weight[2] | weight[3] << 8));
@@ -70,13 +69,32 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
   }
 }
 
+// Eight labels a vector: a product of two steps and what two dimensions have for a label, and their sum. Two sums of each, so
+// that one need not wait for the other.
+template <size_t N>
+inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, size_t pairs, int32_t* sums) {
+  __m256i sum[2][2 * N] = {};
+  for (size_t pair = 0; pair < pairs; pair += 2) {
+    for (size_t other = 0; other < 2; other++) {
+      const __m256i two = _mm256_set1_epi32(load<int32_t>(steps, pair + other));
+      const __m256i* at = reinterpret_cast<const __m256i*>(dense + 2 * width * (pair + other));
+      for (size_t k = 0; k < 2 * N; k++)
+        sum[other][k] = _mm256_add_epi32(sum[other][k], _mm256_madd_epi16(_mm256_loadu_si256(at + k), two));
+    }
+  }
+  for (size_t k = 0; k < 2 * N; k++)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums) + k, _mm256_add_epi32(sum[0][k], sum[1][k]));
+}
+
 #include "columns.inl"
 
 #include "tokenize.inl"
 
 #include "pool.inl"
 
-const Kernels AVX2 = {"avx2", tokenize, pool};
+#include "head.inl"
+
+const Kernels AVX2 = {"avx2", tokenize, pool, grams, classify};
 
 }  // namespace
 

@@ -26,9 +26,8 @@ inline void classify(const Model& m, const uint8_t* bytes, uint64_t& word, uint6
 
 // 64 columns at a time stay in registers over all tokens; four rows at once, whose bytes are interleaved by twos and
 // fours, so that a dot product of four bytes is one column's.
-inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
-  const int8_t* rows = reinterpret_cast<const int8_t*>(m.rows) + column;
-  const size_t dim = size_t(m.dim);
+inline void add_columns(const Rows& rows, const int32_t* tokens, int64_t count, size_t column, int32_t* sums) {
+  const int8_t* values = rows.values + column;
   __m512i sum[4] = {};
   for (int64_t t = 0; t < count; t += 4) {
     __m512i row[4];
@@ -36,8 +35,8 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
     for (int k = 0; k < 4; k++) {
       const bool is_there = t + k < count;
       const size_t id = size_t(tokens[is_there ? t + k : t]);
-      row[k] = _mm512_loadu_si512(rows + id * dim);
-      four |= is_there ? uint32_t(weights[id]) << (8 * k) : 0;
+      row[k] = _mm512_loadu_si512(values + id * rows.width);
+      four |= is_there ? uint32_t(rows.weights[id]) << (8 * k) : 0;
     }
     const __m512i weight = _mm512_set1_epi32(int32_t(four));
     const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]), high01 = _mm512_unpackhi_epi8(row[0], row[1]);
@@ -54,13 +53,30 @@ inline void add_columns(const Model& m, const uint8_t* weights, const int32_t* t
   }
 }
 
+// Sixteen labels a vector: to a sum are added the products of two steps and what two dimensions have for a label. Two sums of
+// each, so that one need not wait for the other.
+template <size_t N>
+inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, size_t pairs, int32_t* sums) {
+  __m512i sum[2][N] = {};
+  for (size_t pair = 0; pair < pairs; pair += 2) {
+    for (size_t other = 0; other < 2; other++) {
+      const __m512i two = _mm512_set1_epi32(load<int32_t>(steps, pair + other));
+      const int16_t* at = dense + 2 * width * (pair + other);
+      for (size_t k = 0; k < N; k++) sum[other][k] = _mm512_dpwssd_epi32(sum[other][k], _mm512_loadu_si512(at + 32 * k), two);
+    }
+  }
+  for (size_t k = 0; k < N; k++) _mm512_storeu_si512(sums + 16 * k, _mm512_add_epi32(sum[0][k], sum[1][k]));
+}
+
 #include "columns.inl"
 
 #include "tokenize.inl"
 
 #include "pool.inl"
 
-const Kernels AVX512 = {"avx512-vnni", tokenize, pool};
+#include "head.inl"
+
+const Kernels AVX512 = {"avx512-vnni", tokenize, pool, grams, classify};
 
 }  // namespace
 

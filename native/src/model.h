@@ -12,8 +12,39 @@ constexpr int MOST_DIGITS = 3, DIGIT_BASE = 128;
 constexpr int32_t LAST_CODE_POINT = 0x10FFFF, REPLACEMENT = 0xFFFD;
 constexpr int PAGE = 256, PAGES_OF = (LAST_CODE_POINT + 1) / PAGE, SLOTS = 3;
 constexpr float NORM_EPS = 1e-12f;
+constexpr int64_t MOST_DIMS = 4096;
+
+// Of a head, as exporters/head.py has it.
+constexpr int32_t MOST_LABELS = 1024, LABELS_TOGETHER = 16;
+constexpr int64_t MOST_TOKENS = 32768;  // a text is cut there, so that sums of its rows stay within int32
+constexpr float VECTOR_STEPS = 16384;   // to which the values of a vector of unit length are rounded
 
 enum class Precision { int8, float16, float32 };
+
+// As exporters/text_hash.py makes it: a key leads to one slot, where the whole key is compared.
+struct PerfectHash {
+  const uint8_t* multipliers = nullptr;  // (buckets,) int64
+  const uint8_t* keys = nullptr;         // (2^slot_bits,) int64
+  const uint8_t* values = nullptr;       // (2^slot_bits,) int32
+  uint64_t bucket_mask = 0;
+  int slot_bits = 0;
+};
+
+// What a classifier decides with; without labels where the model is none.
+struct Head {
+  int32_t labels = 0;
+  bool multi_label = false;
+  float threshold = 0;         // below it the answer is none of the labels
+  Buffer<char> names;          // of the labels, a C string each
+  Buffer<uint32_t> begins;     // (labels,) where each begins
+  Buffer<int16_t> dense;       // (pairs of dimensions, width, 2)
+  int32_t width = 0;           // labels, rounded up to LABELS_TOGETHER
+  int32_t pairs = 0;           // of dimensions, an even number
+  Buffer<double> scales;       // (3, labels): of the layer, of the rows, and the bias
+  PerfectHash grams;           // -> their rows; nowhere where the head has none
+  const uint8_t* rows = nullptr;         // (grams + 1, labels) int8
+  const uint8_t* row_weights = nullptr;  // (grams + 1,) u8
+};
 
 struct Model {
   // Characters.
@@ -26,12 +57,7 @@ struct Model {
   const uint8_t* page_of = nullptr;  // (4352,) int32
   const uint8_t* slots = nullptr;    // (pages * 256, 3) int32
 
-  // Pieces: a perfect hash.
-  const uint8_t* multipliers = nullptr;  // (buckets,) int64
-  const uint8_t* keys = nullptr;         // (2^slot_bits,) int64
-  const uint8_t* ids = nullptr;          // (2^slot_bits,) int32
-  uint64_t bucket_mask = 0;
-  int slot_bits = 0;
+  PerfectHash pieces;  // -> their ids
   int longest_piece = 0, longest_word = 0;
   int32_t unknown = 0;
   int32_t max_tokens = -1;      // -1 for never
@@ -49,6 +75,8 @@ struct Model {
   float scale = 1;
   bool normalize = true;
   int32_t dim = 0, vocabulary = 0;
+
+  Head head;
 
   Span metadata_of(const char* key) const;  // its value, a C string in `words`; empty where there is none
   Buffer<char> words;                       // key, NUL, value, NUL, ... of metadata_props

@@ -1,5 +1,6 @@
 // The file reader: an ONNX file -> Model. Nothing in the file is trusted; what does not fit is an error that says so.
 #include "edge_potion.h"
+#include "json.h"
 #include "model.h"
 #include "sha256.h"
 #include "wire.h"
@@ -7,10 +8,15 @@
 namespace ep {
 namespace {
 
-constexpr int FORMAT = 1;  // of the tables, as metadata_props tell ("text_tables")
-constexpr int FLOAT = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7, FLOAT16 = 10;  // TensorProto.DataType
-constexpr int64_t MOST_DIMS = 4096, MOST_ROWS = int64_t(1) << 28;
+constexpr int FORMAT = 1;       // of the tables, as metadata_props tell ("text_tables")
+constexpr int HEAD_FORMAT = 1;  // of those of a head ("head_format")
+constexpr int FLOAT = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7, FLOAT16 = 10, DOUBLE = 11;  // TensorProto.DataType
+constexpr int64_t MOST_ROWS = int64_t(1) << 28;
+constexpr uint8_t LARGEST_WEIGHT = 127;  // of a row of int8
 constexpr int MOST_LETTERS = 100000;  // of a word
+// Of a head. The product of a column and of a vector, of VECTOR_STEPS and what rounding adds, is below 2^31.
+constexpr double LARGEST_STEP = 32767, LONGEST_COLUMN = 130000;
+constexpr double LARGEST_SCALE = 1e12;  // times an int32, still a float
 
 struct Tensor {
   Span name, raw;
@@ -35,7 +41,7 @@ size_t width_of(int type) {
     case UINT8: case INT8: return 1;
     case FLOAT16: return 2;
     case FLOAT: case INT32: return 4;
-    case INT64: return 8;
+    case INT64: case DOUBLE: return 8;
     default: return 0;
   }
 }
@@ -52,7 +58,8 @@ class Reader {
     if (int status = read_tables(graph)) return status;
     if (int status = check_characters()) return status;
     if (int status = check_pieces()) return status;
-    return check_pooling();
+    if (int status = check_pooling()) return status;
+    return check_head();
   }
 
  private:
@@ -277,21 +284,27 @@ class Reader {
     if (int status = need(keys_, "piece_keys")) return status;
     if (int status = need(ids_, "piece_ids")) return status;
     if (int status = need(rows_, "table_rows")) return status;
-    if (buckets_ & (buckets_ - 1) || keys_count_ & (keys_count_ - 1) || keys_count_ < 2 || ids_count_ != keys_count_)
-      return damaged("its tables of pieces have other sizes than they should");
     model_.vocabulary = int32_t(row_count_ - 1);
-    for (int64_t slot = 0; slot < ids_count_; slot++) {
-      if (load<uint32_t>(ids_.data, size_t(slot)) >= uint32_t(model_.vocabulary))
-        return damaged("its piece_ids point beyond its table");
-    }
+    if (!take_hash(model_.pieces, multipliers_, buckets_, keys_, keys_count_, ids_, ids_count_))
+      return damaged("its tables of pieces have other sizes than they should");
+    if (!are_below(ids_, ids_count_, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
     if (model_.unknown >= model_.vocabulary) return damaged("its unknown_id points beyond its table");
-    model_.multipliers = multipliers_.data;
-    model_.keys = keys_.data;
-    model_.ids = ids_.data;
-    model_.bucket_mask = uint64_t(buckets_ - 1);
-    model_.slot_bits = 0;
-    while (int64_t(1) << model_.slot_bits < keys_count_) model_.slot_bits++;
     return make_powers();
+  }
+
+  static bool take_hash(PerfectHash& hash, Span multipliers, int64_t buckets, Span keys, int64_t slots, Span values, int64_t values_count) {
+    if (buckets & (buckets - 1) || slots & (slots - 1) || slots < 2 || values_count != slots) return false;
+    hash.multipliers = multipliers.data;
+    hash.keys = keys.data;
+    hash.values = values.data;
+    hash.bucket_mask = uint64_t(buckets - 1);
+    while (int64_t(1) << hash.slot_bits < slots) hash.slot_bits++;
+    return true;
+  }
+  static bool are_below(Span numbers, int64_t count, int64_t bound) {
+    for (int64_t place = 0; place < count; place++)
+      if (load<uint32_t>(numbers.data, size_t(place)) >= uint32_t(bound)) return false;
+    return true;
   }
 
   int make_powers() {
@@ -330,7 +343,7 @@ class Reader {
       if (digit_count_[place] != row_count_) return damaged("its row_weights are not one a row");
       uint8_t all = 0;
       for (int64_t row = 0; row < row_count_; row++) all |= digits_[place].data[row];
-      if (all >= DIGIT_BASE) return damaged("its row_weights are above 127");
+      if (all > LARGEST_WEIGHT) return damaged("its row_weights are above 127");
       model_.row_digits[place] = digits_[place].data;
       model_.digits = place + 1;
     }
@@ -353,17 +366,103 @@ class Reader {
     return EP_OK;
   }
 
+  // A classifier's, whose tables are there or none is.
+  int check_head() {
+    if (!dense_.data) {
+      if (model_.metadata_of("head_format").data) return need(dense_, "head_dense");
+      return EP_OK;
+    }
+    int64_t number;
+    if (!number_of("head_format", 0, INT32_MAX, number)) return missing("head_format");
+    if (number != HEAD_FORMAT)
+      return fail(EP_NOT_OURS, "the file's head is of another version than this engine's; take an engine as new as the file");
+    Head& head = model_.head;
+    head.multi_label = is(model_.metadata_of("multi_label"), "true");
+    if (!head.multi_label && !is(model_.metadata_of("multi_label"), "false")) return missing("multi_label");
+    if (!read_probability(model_.metadata_of("threshold"), head.threshold)) return missing("threshold");
+    if (dense_rows_ != width_ || labels_ > MOST_LABELS) return damaged("its head_dense is not one row a dimension");
+    const int status = read_names(model_.metadata_of("labels"), size_t(labels_), head.names, head.begins);
+    if (status) return status == EP_DAMAGED ? missing("labels") : no_memory();
+    if (int status = take_scales()) return status;
+    if (int status = check_grams()) return status;
+    return lay_out_dense();
+  }
+
+  int take_scales() {
+    const size_t labels = size_t(labels_);
+    if (!model_.head.scales.grow(3 * labels)) return no_memory();
+    double* to = model_.head.scales.data();
+    for (int k = 0; k < 3; k++, to += labels) {
+      const bool needed = k != 1 || gram_rows_.data;  // those of the rows
+      if (needed && !scales_[k].data) return need(scales_[k], SCALES[k]);
+      if (needed && scales_count_[k] != labels_) return fail(EP_DAMAGED, "the file's ", SCALES[k], " is not one a label");
+      for (size_t label = 0; label < labels; label++) {
+        to[label] = needed ? load<double>(scales_[k].data, label) : 0;
+        if (!(to[label] >= -LARGEST_SCALE && to[label] <= LARGEST_SCALE))
+          return fail(EP_DAMAGED, "the file's ", SCALES[k], " holds NaN, inf or what no head of ours has");
+      }
+    }
+    return EP_OK;
+  }
+
+  int check_grams() {
+    Head& head = model_.head;
+    if (!gram_rows_.data && !gram_weights_.data && !gram_multipliers_.data && !gram_keys_.data && !places_.data) return EP_OK;
+    if (int status = need(gram_rows_, "head_rows")) return status;
+    if (int status = need(gram_weights_, "head_row_weights")) return status;
+    if (int status = need(gram_multipliers_, "head_multipliers")) return status;
+    if (int status = need(gram_keys_, "head_keys")) return status;
+    if (int status = need(places_, "head_places")) return status;
+    if (gram_width_ != labels_ || gram_weight_count_ != gram_row_count_)
+      return damaged("its head_rows are not one column a label and one weight a row");
+    uint8_t all = 0;
+    for (int64_t row = 0; row < gram_row_count_; row++) all |= gram_weights_.data[row];
+    if (all > LARGEST_WEIGHT) return damaged("its head_row_weights are above 127");
+    if (!take_hash(head.grams, gram_multipliers_, gram_buckets_, gram_keys_, gram_slots_, places_, places_count_))
+      return damaged("its tables of grams have other sizes than they should");
+    if (!are_below(places_, places_count_, gram_row_count_)) return damaged("its head_places point beyond its head_rows");
+    head.rows = gram_rows_.data;
+    head.row_weights = gram_weights_.data;
+    return EP_OK;
+  }
+
+  // As whole numbers, two dimensions of a label beside each other, filled up with zeros.
+  int lay_out_dense() {
+    Head& head = model_.head;
+    head.labels = int32_t(labels_);
+    head.width = (head.labels + LABELS_TOGETHER - 1) / LABELS_TOGETHER * LABELS_TOGETHER;
+    head.pairs = (model_.dim + 3) / 4 * 2;
+    const size_t size = 2 * size_t(head.pairs) * size_t(head.width);
+    if (!head.dense.grow(size)) return no_memory();
+    memset(head.dense.data(), 0, size * sizeof(int16_t));
+    double squares[MOST_LABELS] = {};
+    for (size_t d = 0; d < size_t(width_); d++) {
+      for (size_t label = 0; label < size_t(labels_); label++) {
+        const double step = load<double>(dense_.data, d * size_t(labels_) + label);
+        if (!(step >= -LARGEST_STEP && step <= LARGEST_STEP) || double(int32_t(step)) != step)
+          return damaged("its head_dense holds what is no whole number of int16");
+        head.dense[2 * (d / 2 * size_t(head.width) + label) + d % 2] = int16_t(step);
+        squares[label] += step * step;
+      }
+    }
+    for (double square : squares)
+      if (square > LONGEST_COLUMN * LONGEST_COLUMN) return damaged("its head_dense holds a column whose sums are beyond int32");
+    return EP_OK;
+  }
+
   Span file_;
   Model& model_;
   char* error_;
   size_t error_size_;
   Span byte_items_, utf8_, page_of_, slots_, multipliers_, keys_, ids_, rows_, digits_[MOST_DIGITS], factors_, known_,
-      columns_, scale_;
+      columns_, scale_, dense_, gram_rows_, gram_weights_, gram_multipliers_, gram_keys_, places_, scales_[3];
   int64_t bytes_ = 0, utf8s_ = 0, pages_of_ = 0, slot_rows_ = 0, slot_width_ = 0, buckets_ = 0, keys_count_ = 0,
           ids_count_ = 0, row_count_ = 0, width_ = 0, digit_count_[MOST_DIGITS] = {}, factor_count_ = 0, known_count_ = 0,
-          column_count_ = 0, scale_count_ = 0;
+          column_count_ = 0, scale_count_ = 0, dense_rows_ = 0, labels_ = 0, gram_row_count_ = 0, gram_width_ = 0,
+          gram_weight_count_ = 0, gram_buckets_ = 0, gram_slots_ = 0, places_count_ = 0, scales_count_[3] = {};
   int rows_type_ = 0;
-  const Table tables_[15] = {
+  static constexpr const char* SCALES[3] = {"head_dense_scale", "head_row_scale", "head_bias"};
+  const Table tables_[24] = {
       {"byte_items", INT32, 1, &byte_items_, &bytes_, nullptr},
       {"utf8", INT32, 1, &utf8_, &utf8s_, nullptr},
       {"page_of", INT32, 1, &page_of_, &pages_of_, nullptr},
@@ -379,6 +478,15 @@ class Reader {
       {"is_known", INT32, 1, &known_, &known_count_, nullptr},
       {"column_weights", FLOAT, 1, &columns_, &column_count_, nullptr},
       {"scale", FLOAT, 1, &scale_, &scale_count_, nullptr},
+      {"head_dense", DOUBLE, 2, &dense_, &dense_rows_, &labels_},
+      {"head_rows", INT8, 2, &gram_rows_, &gram_row_count_, &gram_width_},
+      {"head_row_weights", UINT8, 1, &gram_weights_, &gram_weight_count_, nullptr},
+      {"head_multipliers", INT64, 1, &gram_multipliers_, &gram_buckets_, nullptr},
+      {"head_keys", INT64, 1, &gram_keys_, &gram_slots_, nullptr},
+      {"head_places", INT32, 1, &places_, &places_count_, nullptr},
+      {SCALES[0], DOUBLE, 1, &scales_[0], &scales_count_[0], nullptr},
+      {SCALES[1], DOUBLE, 1, &scales_[1], &scales_count_[1], nullptr},
+      {SCALES[2], DOUBLE, 1, &scales_[2], &scales_count_[2], nullptr},
   };
 };
 

@@ -6,8 +6,17 @@ inline void prefetch_row(const Model& m, int32_t id) {
   for (size_t at = 0; at < bytes; at += 64) prefetch(row + at);
 }
 
-inline uint64_t slot_of(const Model& m, uint64_t key) {
-  return (key * load<uint64_t>(m.multipliers, key & m.bucket_mask)) >> (64 - m.slot_bits);
+inline uint64_t slot_of(const PerfectHash& hash, uint64_t key) {
+  return (key * load<uint64_t>(hash.multipliers, key & hash.bucket_mask)) >> (64 - hash.slot_bits);
+}
+inline bool holds(const PerfectHash& hash, uint64_t slot, uint64_t key) { return load<uint64_t>(hash.keys, slot) == key; }
+inline int32_t value_at(const PerfectHash& hash, uint64_t slot) { return load<int32_t>(hash.values, slot); }
+
+// Before `slot_of`, and before the two others.
+inline void prefetch_bucket(const PerfectHash& hash, uint64_t key) { prefetch(hash.multipliers + 8 * (key & hash.bucket_mask)); }
+inline void prefetch_slot(const PerfectHash& hash, uint64_t slot) {
+  prefetch(hash.keys + 8 * slot);
+  prefetch(hash.values + 4 * slot);
 }
 
 struct Tokens {
@@ -58,11 +67,11 @@ struct Tokens {
       uint64_t keys[4], slots[4];
       for (size_t k = 0; k < group; k++) {
         keys[k] = (sums[at + size - k] - before) * back + salt;
-        slots[k] = slot_of(m, keys[k]);
+        slots[k] = slot_of(m.pieces, keys[k]);
       }
       for (size_t k = 0; k < group; k++) {
-        if (load<uint64_t>(m.keys, slots[k]) == keys[k]) {
-          id = load<int32_t>(m.ids, slots[k]);
+        if (holds(m.pieces, slots[k], keys[k])) {
+          id = value_at(m.pieces, slots[k]);
           return size - k;
         }
       }
@@ -76,12 +85,12 @@ struct Tokens {
   bool word(Code code, size_t letters) {
     uint64_t key = 0;
     for (size_t k = 0; k < letters; k++) key += uint64_t(code(k)) * m.up[k + 1];
-    return word(code, letters, key, slot_of(m, key));
+    return word(code, letters, key, slot_of(m.pieces, key));
   }
   template <class Code>
   bool word(Code code, size_t letters, uint64_t key, uint64_t slot) {
-    if (load<uint64_t>(m.keys, slot) != key) return cut(code, letters);
-    emit(load<int32_t>(m.ids, slot));
+    if (!holds(m.pieces, slot, key)) return cut(code, letters);
+    emit(value_at(m.pieces, slot));
     return true;
   }
 };

@@ -31,10 +31,11 @@ inline void float_sums(const Model& m, const int32_t* tokens, int64_t count, flo
 
 inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
   const size_t dim = size_t(m.dim);
-  alignas(64) int32_t parts[4096 + 64];
+  alignas(64) int32_t parts[MOST_DIMS];
   for (int place = 0; place < m.digits; place++) {
+    const Rows rows = {reinterpret_cast<const int8_t*>(m.rows), dim, m.row_digits[place]};
     if (count <= MOST_AT_ONCE) {
-      add_rows(m, m.row_digits[place], tokens, count, parts);
+      add_rows(rows, tokens, count, parts);
       if (place == 0)
         for (size_t d = 0; d < dim; d++) sums[d] = float(parts[d]);
       else
@@ -45,7 +46,7 @@ inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, in
     int64_t* totals = scratch.totals.data();
     for (size_t d = 0; d < dim; d++) totals[d] = 0;
     for (int64_t begin = 0; begin < count; begin += MOST_AT_ONCE) {
-      add_rows(m, m.row_digits[place], tokens + begin, count - begin < MOST_AT_ONCE ? count - begin : MOST_AT_ONCE, parts);
+      add_rows(rows, tokens + begin, count - begin < MOST_AT_ONCE ? count - begin : MOST_AT_ONCE, parts);
       for (size_t d = 0; d < dim; d++) totals[d] += parts[d];
     }
     for (size_t d = 0; d < dim; d++) sums[d] = (place ? sums[d] * float(DIGIT_BASE) : 0) + float(totals[d]);
@@ -57,30 +58,41 @@ inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, in
 // A sum of squares is finite where each of its numbers is.
 inline bool is_finite(double value) { return value - value == 0; }
 
-int64_t pool(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* vector) {
-  const size_t dim = size_t(m.dim);
-  if (m.precision == Precision::int8) {
-    if (!int_sums(m, scratch, tokens, count, vector)) return -1;
-  } else {
-    float_sums(m, tokens, count, vector);
-  }
-  if (!m.normalize) {
-    int64_t known = 0;
-    for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(tokens[t]));
-    const float tokens_known = float(known > 1 ? known : 1);
-    for (size_t d = 0; d < dim; d++) vector[d] = vector[d] / tokens_known * m.scale;
-  }
-  // Of whole numbers the squares add up without rounding, in any order.
+inline bool sums_of(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
+  if (m.precision == Precision::int8) return int_sums(m, scratch, tokens, count, sums);
+  float_sums(m, tokens, count, sums);
+  return true;
+}
+
+// Of whole numbers the squares add up without rounding, in any order.
+inline double sum_of_squares(const float* values, size_t dim) {
   double squares[4] = {};
   size_t d = 0;
   for (; d + 4 <= dim; d += 4)
-    for (size_t k = 0; k < 4; k++) squares[k] += double(vector[d + k]) * double(vector[d + k]);
-  for (; d < dim; d++) squares[0] += double(vector[d]) * double(vector[d]);
-  const double all = (squares[0] + squares[1]) + (squares[2] + squares[3]);
-  if (!is_finite(all)) return -3;
-  if (!m.normalize) return 0;
+    for (size_t k = 0; k < 4; k++) squares[k] += double(values[d + k]) * double(values[d + k]);
+  for (; d < dim; d++) squares[0] += double(values[d]) * double(values[d]);
+  return (squares[0] + squares[1]) + (squares[2] + squares[3]);
+}
+
+// Both are false where a number is NaN or inf.
+inline bool to_unit_length(float* sums, size_t dim) {
+  const double all = sum_of_squares(sums, dim);
+  if (!is_finite(all)) return false;
   float norm = float(square_root(all));
   if (!(norm > NORM_EPS)) norm = NORM_EPS;
-  for (d = 0; d < dim; d++) vector[d] /= norm;
-  return 0;
+  for (size_t d = 0; d < dim; d++) sums[d] /= norm;
+  return true;
+}
+inline bool to_means(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
+  int64_t known = 0;
+  for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(tokens[t]));
+  const float tokens_known = float(known > 1 ? known : 1);
+  for (size_t d = 0; d < size_t(m.dim); d++) sums[d] = sums[d] / tokens_known * m.scale;
+  return is_finite(sum_of_squares(sums, size_t(m.dim)));
+}
+
+int64_t pool(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* vector) {
+  if (!sums_of(m, scratch, tokens, count, vector)) return -1;
+  const bool is_finite = m.normalize ? to_unit_length(vector, size_t(m.dim)) : to_means(m, tokens, count, vector);
+  return is_finite ? 0 : -3;
 }

@@ -15,12 +15,11 @@ inline int64_t stretch_tokens(Tokens& tokens, const uint8_t* s, size_t size, con
   for (size_t k = 0; k < count; k++) {
     const size_t letters = stops[k] - starts[k];
     keys[k] = letters > size_t(m.longest_word) ? 0 : key_of(m, s + starts[k], letters, readable);
-    prefetch(m.multipliers + 8 * (keys[k] & m.bucket_mask));
+    prefetch_bucket(m.pieces, keys[k]);
   }
   for (size_t k = 0; k < count; k++) {
-    slots[k] = slot_of(m, keys[k]);
-    prefetch(m.keys + 8 * slots[k]);
-    prefetch(m.ids + 4 * slots[k]);
+    slots[k] = slot_of(m.pieces, keys[k]);
+    prefetch_slot(m.pieces, slots[k]);
   }
   for (size_t k = 0; k < count && !tokens.is_full(); k++) {
     const uint8_t* word = s + starts[k];

@@ -20,19 +20,27 @@ constexpr size_t TEXTS_A_PART = 64;        // that a worker takes at a time
 constexpr size_t BYTES_A_THREAD = 32768;   // fewer are done before a worker wakes up
 [[maybe_unused]] constexpr int MOST_THREADS = 256;
 
+// The answers of text i.
+Answers answers_of(const Model& model, Answers answers, size_t i) {
+  return {answers.vectors ? answers.vectors + i * size_t(model.dim) : nullptr,
+          answers.logits ? answers.logits + i * size_t(model.head.labels) : nullptr};
+}
+
 // One worker's run over texts: the rows of a text are fetched while the next one is tokenized.
 class Run {
  public:
   Run(const Model& model, Scratch& scratch) : model_(model), scratch_(scratch), kernels_(kernels()) {}
 
   // `text` holds no NUL.
-  bool add(const Text& text, int64_t limit, float* vector) {
+  bool add(const Text& text, int64_t limit, Answers answers) {
     if (!text.data && text.size) return fail(-1);
-    const int64_t count = kernels_.tokenize(model_, scratch_, text, which_, limit);
-    if (count < 0) return fail(count);
+    Waiting next = {answers, 0, 0, true};
+    next.count = kernels_.tokenize(model_, scratch_, text, which_, limit);
+    if (next.count < 0) return fail(next.count);
+    if (answers.logits) next.rows = kernels_.grams(model_, scratch_, scratch_.tokens[which_].data(), next.count, which_);
+    if (next.rows < 0) return fail(next.rows);
     if (!finish()) return false;
-    vector_ = vector;
-    count_ = count;
+    waiting_ = next;
     which_ ^= 1;
     return true;
   }
@@ -40,21 +48,28 @@ class Run {
     if (scratch_.stopped()) return fail(-2);
     for (size_t t = 0; t < count; t++)
       if (uint32_t(ids[t]) >= uint32_t(model_.vocabulary)) return fail(-4);
-    return pooled(ids, int64_t(count), vector);
+    return !fails(kernels_.pool(model_, scratch_, ids, int64_t(count), vector));
   }
   bool finish() {
-    if (!vector_) return true;
-    float* vector = vector_;
-    vector_ = nullptr;
-    return pooled(scratch_.tokens[which_ ^ 1].data(), count_, vector);
+    if (!waiting_.is_there) return true;
+    waiting_.is_there = false;
+    const int other = which_ ^ 1;
+    const int32_t* tokens = scratch_.tokens[other].data();
+    const auto [vector, logits] = waiting_.answers;
+    if (!logits) return !fails(kernels_.pool(model_, scratch_, tokens, waiting_.count, vector));
+    const int32_t* rows = scratch_.rows[other].data();
+    return !fails(kernels_.classify(model_, scratch_, tokens, waiting_.count, rows, waiting_.rows, vector, logits));
   }
   Outcome outcome() const { return outcome_; }
 
  private:
-  bool pooled(const int32_t* tokens, int64_t count, float* vector) {
-    const int64_t failed = kernels_.pool(model_, scratch_, tokens, count, vector);
-    return !failed || fail(failed);
-  }
+  // A text that was tokenized: how many tokens it has, and rows of the head.
+  struct Waiting {
+    Answers answers;
+    int64_t count, rows;
+    bool is_there;
+  };
+  bool fails(int64_t why) { return why && !fail(why); }
   bool fail(int64_t why) {
     outcome_ = why == -2 ? Outcome::stopped : why == -3 ? Outcome::not_finite : why == -4 ? Outcome::bad_id : Outcome::no_memory;
     return false;
@@ -63,8 +78,7 @@ class Run {
   Scratch& scratch_;
   const Kernels& kernels_;
   int which_ = 0;
-  float* vector_ = nullptr;
-  int64_t count_ = 0;
+  Waiting waiting_ = {};
   Outcome outcome_ = Outcome::done;
 };
 
@@ -240,8 +254,7 @@ Outcome Workers::share(const Model& model, Add add, size_t count, size_t bytes, 
   return Outcome(outcome.load());
 }
 
-Outcome Workers::embed(const Model& model, Joined texts, float* vectors, size_t most, int64_t limit, int threads, size_t& count) {
-  const size_t dim = size_t(model.dim);
+Outcome Workers::answer(const Model& model, Joined texts, Answers answers, size_t most, int64_t limit, int threads, size_t& count) {
   const uint8_t* end = texts.data + texts.size;
   const auto stop_of = [end](const uint8_t* at) {
     const void* nul = at < end ? memchr(at, 0, size_t(end - at)) : nullptr;
@@ -259,7 +272,7 @@ Outcome Workers::embed(const Model& model, Joined texts, float* vectors, size_t 
         return Outcome::too_many;
       }
       const uint8_t* stop = stop_of(at);
-      good = run.add({at, size_t(stop - at), end}, limit, vectors + count++ * dim);
+      good = run.add({at, size_t(stop - at), end}, limit, answers_of(model, answers, count++));
       if (stop == end) break;
       at = stop + 1;
     }
@@ -278,19 +291,19 @@ Outcome Workers::embed(const Model& model, Joined texts, float* vectors, size_t 
   }
   begins[count] = texts.size + 1;
   const auto add = [&](Run& run, Scratch&, size_t i) {
-    return run.add({texts.data + begins[i], begins[i + 1] - begins[i] - 1, end}, limit, vectors + i * dim);
+    return run.add({texts.data + begins[i], begins[i + 1] - begins[i] - 1, end}, limit, answers_of(model, answers, i));
   };
   return share(model, add, count, texts.size, threads);
 }
 
-Outcome Workers::embed(const Model& model, const char* const* texts, const size_t* lengths, size_t count, float* vectors,
-                       int64_t limit, int threads) {
+Outcome Workers::answer(const Model& model, const char* const* texts, const size_t* lengths, size_t count, Answers answers,
+                        int64_t limit, int threads) {
   if (!count) return Outcome::done;
   size_t bytes = 0;
   for (size_t i = 0; i < count; i++) bytes += lengths[i];
   const auto add = [&](Run& run, Scratch& scratch, size_t i) {
     const uint8_t* data = reinterpret_cast<const uint8_t*>(texts[i]);
-    return run.add(without_nul(scratch, {data, lengths[i], data + lengths[i]}), limit, vectors + i * size_t(model.dim));
+    return run.add(without_nul(scratch, {data, lengths[i], data + lengths[i]}), limit, answers_of(model, answers, i));
   };
   return share(model, add, count, bytes, threads);
 }

@@ -1,4 +1,4 @@
-// Many texts -> vectors: in this thread, or shared with workers that live as long as the model.
+// Many texts -> vectors and logits: in this thread, or shared with workers that live as long as the model.
 #pragma once
 #include <atomic>
 
@@ -9,6 +9,12 @@ namespace ep {
 struct Joined {  // texts with NUL between them
   const uint8_t* data;
   size_t size;
+};
+
+// Where the answers go, a row a text. Without `logits` nothing is classified; with them, `vectors` may be null.
+struct Answers {
+  float* vectors = nullptr;
+  float* logits = nullptr;
 };
 
 enum class Outcome { done, stopped, no_memory, not_finite, bad_id, too_many };
@@ -24,9 +30,9 @@ class Workers {
 
   // `count` is how many texts there were; too_many when they are more than `most`. Each is cut at `limit` tokens (-1 for
   // never).
-  Outcome embed(const Model& model, Joined texts, float* vectors, size_t most, int64_t limit, int threads, size_t& count);
-  Outcome embed(const Model& model, const char* const* texts, const size_t* lengths, size_t count, float* vectors,
-                int64_t limit, int threads);
+  Outcome answer(const Model& model, Joined texts, Answers answers, size_t most, int64_t limit, int threads, size_t& count);
+  Outcome answer(const Model& model, const char* const* texts, const size_t* lengths, size_t count, Answers answers,
+                 int64_t limit, int threads);
   Outcome embed_ids(const Model& model, const int32_t* ids, const size_t* lengths, size_t count, float* vectors, int threads);
 
   // Token ids of one text, which may hold NUL: the first `most` of them into `ids`; `count` is how many there are.

@@ -19,6 +19,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 
 from edge_potion import EdgeModel, ModelFormatError, StaticModel, export
 from edge_potion.bundle import graph_file
+from edge_potion.head import Head
 from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from edge_potion.onnx_file import OPERATORS, check_onnx
 
@@ -362,6 +363,10 @@ def test_no_operator_is_allowed_that_no_graph_of_ours_has(small, hand_model, tmp
     folders = [small, export(hand_model, tmp_path / "more", quantize=["int8"], token_embeddings=True).folder]
     as_means = replace(hand_model, card=replace(hand_model.card, normalize=False))
     folders.append(export(as_means, tmp_path / "means", quantize=["int8", "float32"]).folder)
+    weights = np.ones((9, 2), np.float32)
+    for flag in (False, True):
+        head = Head(("a", "b"), weights[:8], weights[8], np.array([[6, 7]], np.int32), weights[:1], flag, 1.0, 0.5)
+        folders.append(export(replace(hand_model, head=head), tmp_path / f"head-{flag}", quantize="int8").folder)
     found = set()
 
     def collect(graph: onnx.GraphProto) -> None:
