@@ -55,7 +55,7 @@ def main() -> None:
             report["times"] = timed_report(tasks, names, arguments.rounds, arguments.scratch)
             _write(report, arguments.json)
         elif arguments.trust:
-            for row in trusted(tasks, arguments.scratch):
+            for row in trusted(tasks, read_tasks(arguments.data), arguments.scratch):
                 report["trust"] = [*(old for old in report["trust"] if old["task"] != row["task"]), row]
                 _write(report, arguments.json)
         else:
@@ -75,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", default=(), help="by default all that the suite has")
     parser.add_argument("--sizes", nargs="+", type=_size, default=SIZES, help="rows a label, or all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of each size")
+    parser.add_argument("--again", action="store_true", help="make those anew that are there: the code has changed")
     parser.add_argument("--rounds", type=int, default=5, help="of --times")
     parser.add_argument("--trust", action="store_true")
     parser.add_argument("--times", action="store_true")
@@ -89,7 +90,11 @@ def _run(tasks: Sequence[LabelledTask], report: dict[str, Any], arguments: argpa
     """All that the report lacks, small draws first; it is written after each."""
     by_name = {task.name: task for task in tasks}
     names = arguments.only or list(CONTESTANTS)
-    for name, task, size, seed in list(left_to_run(report, names, list(by_name), arguments.sizes, arguments.seeds)):
+    asked = (names, list(by_name), arguments.sizes, arguments.seeds)
+    if arguments.again:
+        old = set(left_to_run({"runs": []}, *asked))
+        report["runs"] = [run for run in report["runs"] if _key(run) not in old]
+    for name, task, size, seed in list(left_to_run(report, *asked)):
         draw = Draw(by_name[task], size, seed, arguments.scratch)
         trained = CONTESTANTS[name](draw)
         right = sum(map(str.__eq__, trained.labels, draw.task.test.labels))
@@ -112,11 +117,15 @@ def left_to_run(
 ) -> Iterator[tuple[str, str, int | None, int]]:
     """Contestant, task, rows a label and seed of every run that the report lacks; of all rows, whose draw is always the
     same, one seed of those that leave nothing to chance."""
-    done = {(run["contestant"], run["task"], run["rows_a_label"], run["seed"]) for run in report["runs"]}
+    done = set(map(_key, report["runs"]))
     for name in names:
         for size in sizes:
             for seed in range(1 if size is ALL and name not in RANDOM else seeds):
                 yield from (run for task in tasks if (run := (name, task, size, seed)) not in done)
+
+
+def _key(run: Mapping[str, Any]) -> tuple[str, str, int | None, int]:
+    return run["contestant"], run["task"], run["rows_a_label"], run["seed"]
 
 
 def _read(file: Path) -> dict[str, Any]:

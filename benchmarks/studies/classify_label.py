@@ -22,7 +22,12 @@ def _ours(job: dict[str, Any]) -> Library:
     from edge_potion import TextClassifier
 
     classifier, load_s = timed(lambda: TextClassifier.from_pretrained(job["folder"], engine=job["engine"], threads=1))
-    return Library(encode=classifier.predict, load_s=load_s, packages=["edge-potion", "onnxruntime", "numpy"])
+    return Library(
+        encode=classifier.predict,
+        one=classifier.predict,  # which takes a text by itself
+        load_s=load_s,
+        packages=["edge-potion", "onnxruntime", "numpy"],
+    )
 
 
 def _model2vec(job: dict[str, Any]) -> Library:
@@ -31,6 +36,7 @@ def _model2vec(job: dict[str, Any]) -> Library:
     pipeline, load_s = timed(lambda: StaticModelPipeline.from_pretrained(job["folder"]))
     return Library(
         encode=lambda texts: pipeline.predict(texts, use_multiprocessing=False),
+        one=pipeline.predict,  # which starts no process for less than 10,000 texts
         load_s=load_s,
         packages=["model2vec", "tokenizers", "numpy"],
     )

@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion.calibration import calibration_error
+
 from .classify_tasks import LabelledTask
 
 if TYPE_CHECKING:
     from edge_potion import TextClassifier
 
-__all__ = [
-    "BINS",
-    "PRECISION",
-    "calibration_error",
-    "everyday_requests",
-    "foreign_rows",
-    "trusted",
-    "without_temperature",
-]
+__all__ = ["PRECISION", "everyday_requests", "foreign_rows", "trusted", "without_temperature"]
 
-BINS = 15
 PRECISION = 0.95  # that a threshold is chosen for
 FOREIGN_ROWS = 250  # of each other task
 # What a task is about. A text of a task about something else is foreign to it; MTOP and MASSIVE share most of theirs.
@@ -42,8 +35,10 @@ TOPICS = {
 EVERYDAY = Path(__file__).with_name("classify_foreign.txt")
 
 
-def trusted(tasks: Sequence[LabelledTask], scratch: Path) -> Iterator[dict[str, Any]]:
-    """A row of the report a task: trained on all of its rows, asked for its test texts and for foreign ones."""
+def trusted(
+    tasks: Sequence[LabelledTask], everything: Sequence[LabelledTask], scratch: Path
+) -> Iterator[dict[str, Any]]:
+    """A row of the report for each of `tasks`: trained on all its rows, asked for its test texts and for foreign ones."""
     from edge_potion import TextClassifier
 
     for task in tasks:
@@ -51,10 +46,11 @@ def trusted(tasks: Sequence[LabelledTask], scratch: Path) -> Iterator[dict[str, 
         classifier.fit(task.train.texts, task.train.labels)
         threshold = classifier.training_.threshold
         probabilities = classifier.predict_proba(task.test.texts)  # (N, C) f32
-        right = np.array(classifier.classes_)[probabilities.argmax(axis=1)] == np.array(task.test.labels)  # (N,) bool
-        surest = probabilities.max(axis=1)  # (N,) f32
-        unscaled = without_temperature(probabilities, classifier.training_.temperature).max(axis=1)
-        foreign = {"everyday": everyday_requests(), "other_tasks": foreign_rows(task, tasks)}
+        number = {label: place for place, label in enumerate(classifier.classes_)}
+        truth = np.array([number.get(label, -1) for label in task.test.labels])  # -1: no training row has it
+        right, surest = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)  # (N,) bool and f32
+        unscaled = without_temperature(probabilities, classifier.training_.temperature)
+        foreign = {"everyday": everyday_requests(), "other_tasks": foreign_rows(task, everything)}
         yield {
             "task": task.name,
             "head": classifier.training_.head,
@@ -63,8 +59,8 @@ def trusted(tasks: Sequence[LabelledTask], scratch: Path) -> Iterator[dict[str, 
             "accuracy": round(float(right.mean()), 5),
             "temperature": classifier.training_.temperature,
             "calibration_error": {
-                "without_temperature": round(calibration_error(unscaled, right), 5),
-                "with_temperature": round(calibration_error(surest, right), 5),
+                "without_temperature": round(calibration_error(unscaled, truth), 5),
+                "with_temperature": round(calibration_error(probabilities, truth), 5),
             },
             "threshold": threshold,
             "answered": _answered(surest, right, threshold),
@@ -75,23 +71,6 @@ def trusted(tasks: Sequence[LabelledTask], scratch: Path) -> Iterator[dict[str, 
             },
             "int8": _int8(classifier, task, scratch / "int8" / task.name),
         }
-
-
-def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error: how far, on the mean, the probability of an answer is from the share of right ones
-    among those of like probability.
-
-    Args:
-        probability: (N,) of the label that is given.
-        right: (N,) bool.
-    """
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    gaps = (
-        abs(probability[inside].mean() - right[inside].mean()) * inside.mean()
-        for inside in (bins == number for number in range(BINS))
-        if inside.any()
-    )
-    return float(sum(gaps))
 
 
 def without_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

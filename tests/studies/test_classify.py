@@ -121,13 +121,6 @@ def test_fasttext_runs_in_an_environment_of_its_own(built):
     assert given[:-1] == labels and given[-1] in {"", "joy", "fear"} and seconds > 0
 
 
-def test_the_calibration_error_is_the_mean_gap_between_probability_and_share_of_right_ones():
-    probability = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5])
-    right = np.array([True, True, True, False, True, False])
-    assert classify_trust.calibration_error(probability, right) == pytest.approx(4 / 6 * 0.15)
-    assert classify_trust.calibration_error(np.ones(3), np.ones(3, bool)) == 0
-
-
 def test_probabilities_without_temperature_are_those_of_the_logits_themselves():
     logits = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 30.0]])
     scaled, plain = (np.exp(logits / t) / np.exp(logits / t).sum(axis=1, keepdims=True) for t in (2.5, 1.0))
