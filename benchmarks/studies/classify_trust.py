@@ -38,7 +38,7 @@ EVERYDAY = Path(__file__).with_name("classify_foreign.txt")
 def trusted(
     tasks: Sequence[LabelledTask], everything: Sequence[LabelledTask], scratch: Path
 ) -> Iterator[dict[str, Any]]:
-    """A row of the report for each of `tasks`: trained on all its rows, asked for its test texts and for foreign ones."""
+    """A row of the report for each of `tasks`: trained on all rows, asked for its test texts and for foreign ones."""
     from edge_potion import TextClassifier
 
     for task in tasks:
