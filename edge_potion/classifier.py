@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion import verbs
 from edge_potion.batches import Encode, all_vectors, batches, options
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.head import Head, read_head
@@ -122,9 +123,7 @@ class TextClassifier:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        from edge_potion.trainer.estimator import tags_of
-
-        return tags_of(self.multi_label)
+        return verbs.tags_of(self.multi_label)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "head_")
@@ -143,11 +142,9 @@ class TextClassifier:
             InputError: an argument is none of its values, or the rows cannot be learnt from; says why.
             MissingExtraError: scipy is not installed (the extra "classify"), or torch for tune="table" ("train").
         """
-        from edge_potion.trainer.classifier import fit_classifier
-
         texts, labels = _listed(texts, "texts"), _listed(labels, "labels")
         options = {name: value for name, value in self.get_params().items() if name != "model"}
-        fitted = fit_classifier(self.model, texts, labels, **options, told=told)
+        fitted = verbs.fit_classifier(*_base(self.model), texts, labels, **options, told=told)
         self._set(fitted.model, fitted.training, fitted.held_out)
         by_name = {str(label): label for each in labels for label in (each if self.multi_label else [each])}
         self.classes_ = np.array([by_name[name] for name in self.head_.labels])
@@ -171,10 +168,8 @@ class TextClassifier:
         Raises:
             InputError: there are fewer than two labels, or one has no text with a known word.
         """
-        from edge_potion.trainer.classifier import classifier_from_labels, label_names
-
-        examples = labels if isinstance(labels, Mapping) else {label: [] for label in label_names(labels)}
-        fitted = classifier_from_labels(model, examples, threshold)
+        names = labels if isinstance(labels, Mapping) else dict.fromkeys(_listed(labels, "labels"), ())
+        fitted = verbs.classifier_from_labels(*_base(model), names, threshold)
         made = cls(model, head="vector", tune="head")
         made._set(fitted.model, None, None)
         return made
@@ -307,9 +302,7 @@ class TextClassifier:
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
-            from edge_potion.trainer.estimator import not_fitted
-
-            raise not_fitted("this TextClassifier is not fitted yet: call fit, or open one with from_pretrained")
+            raise verbs.not_fitted("this TextClassifier is not fitted yet: call fit, or open one with from_pretrained")
 
     def _encode(self) -> Encode:
         if "_way" not in self.__dict__:
@@ -322,6 +315,14 @@ class TextClassifier:
             else:
                 self._way = way_of(self._opened, self.head_)
         return self._way
+
+
+def _base(model: str | Path | None) -> tuple[StaticModel, Callable[[Sequence[str]], np.ndarray]]:
+    """A model as the reference has it, and its vectors of texts as what runs it gives them."""
+    from edge_potion.static_model import StaticModel  # what runs a classifier needs nothing of it
+
+    runs = EdgeModel.from_pretrained(model)
+    return StaticModel.from_pretrained(model), lambda texts: runs.encode(texts, prompt="")
 
 
 def _listed(values: Any, name: str) -> list[Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge_potion.bundle import Bundle
     from edge_potion.replay import Verdict
     from edge_potion.static_model import StaticModel
+    from edge_potion.trainer.classifier import FittedClassifier
     from edge_potion.trainer.pipeline import TrainedModel
     from edge_potion.trainer.recipe import DistillRecipe, Recipe
     from edge_potion.trainer.teacher import Teacher
@@ -157,3 +158,37 @@ def verify(model: str | Path | None = None, provider: str = "cpu") -> Iterator[V
     Raises:
         MissingExtraError: the extra `cpu` is not installed; the others are told where the function stands.
     """
+
+
+# What TextClassifier needs of the trainer's room; it is public there.
+
+
+@_called_in("edge_potion.trainer.classifier")
+def fit_classifier(
+    model: StaticModel,
+    encode: Callable[[Sequence[str]], Any],
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    **options: Any,
+) -> FittedClassifier:
+    """Fit a classifier to texts with labels: `edge_potion.trainer.classifier.fit_classifier`."""
+
+
+@_called_in("edge_potion.trainer.classifier")
+def classifier_from_labels(
+    model: StaticModel,
+    encode: Callable[[Sequence[str]], Any],
+    examples: Mapping[str, Sequence[str]],
+    threshold: float | None = None,
+) -> FittedClassifier:
+    """A classifier of labels alone: `edge_potion.trainer.classifier.classifier_from_labels`."""
+
+
+@_called_in("edge_potion.trainer.estimator")
+def tags_of(multi_label: bool) -> Any:
+    """scikit-learn's tags of a classifier: `edge_potion.trainer.estimator.tags_of`."""
+
+
+@_called_in("edge_potion.trainer.estimator")
+def not_fitted(message: str) -> Exception:
+    """scikit-learn's error: `edge_potion.trainer.estimator.not_fitted`."""

@@ -29,7 +29,7 @@ BORROWED = {"tokenlearn_step.py"}  # runs in the environment of tokenlearn_train
 # What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
 EXTRAS = {
     "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark"),
-    "trainer": ("train", "ray"),
+    "trainer": ("train", "classify", "ray"),
     "exporters": ("cpu", "export"),
     "benchmarks/quality": ("evaluate", "mteb", "train"),
     "benchmarks/speed": ("cpu", "export", "benchmark"),

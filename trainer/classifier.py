@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from edge_potion.checked_texts import check_texts
 from edge_potion.errors import InputError, require
 from edge_potion.grams import grams_of
 from edge_potion.head import MOST_LABELS, MOST_TOKENS, Head
-from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize_checked
 from edge_potion.training import HeldOut, Training
@@ -23,7 +21,9 @@ from .classifier_card import classifier_card
 from .folds import remarks_of
 from .heads import HEADS, Rows, fit_head
 
-__all__ = ["TUNES", "FittedClassifier", "classifier_from_labels", "fit_classifier", "label_names"]
+__all__ = ["TUNES", "FittedClassifier", "classifier_from_labels", "fit_classifier"]
+
+Encode = Callable[[Sequence[str]], np.ndarray]
 
 TUNES = ("auto", "head", "table")
 SHARPNESS = 20.0  # what cosines are multiplied by before softmax, where no rows tell how sharp it is to be
@@ -46,7 +46,8 @@ class FittedClassifier:
 
 
 def fit_classifier(
-    model: str | Path | None,
+    model: StaticModel,
+    encode: Encode,
     texts: Sequence[str],
     labels: Sequence[Any],
     *,
@@ -58,7 +59,15 @@ def fit_classifier(
     seed: int = 0,
     told: Callable[[str], None] = lambda _: None,
 ) -> FittedClassifier:
-    """Fit a classifier to texts with labels; the arguments are those of `TextClassifier`.
+    """Fit a classifier to texts with labels.
+
+    Args:
+        model: the embedding model; a head that it has counts for nothing.
+        encode: (B, D) float32 vectors of texts with their prompts, as what runs the model gives them.
+        texts: N of them.
+        labels: of each its label, or with `multi_label` a list of labels.
+        head, tune, multi_label, class_weight, precision_at_least, seed: as `TextClassifier` has them.
+        told: called with a line for each step.
 
     Raises:
         InputError: an argument is none of its values, or the rows cannot be learnt from; says why.
@@ -73,10 +82,10 @@ def fit_classifier(
     check_texts(texts)
     names, targets, kinds = _learnable(texts, labels, multi_label)
     class_weight = _checked_weight(class_weight, names)
-    base = _base(model)
+    base = _without_head(model)
     told(f"embedding {len(texts):,} texts with {base.card.name}")
     prompted = [base.card.prompt + text for text in texts]
-    vectors = unit_length(EdgeModel.from_pretrained(model).encode(prompted, prompt=""))
+    vectors = unit_length(encode(prompted))
     grams = grams_of(tokenize_checked(base.tokenizer, prompted, base.card.max_tokens))
     rows = Rows(texts, kinds, vectors, grams, targets, multi_label)
     fitted = fit_head(
@@ -93,12 +102,12 @@ def fit_classifier(
 
 
 def classifier_from_labels(
-    model: str | Path | None, examples: Mapping[str, Sequence[str]], threshold: float | None = None
+    model: StaticModel, encode: Encode, examples: Mapping[str, Sequence[str]], threshold: float | None = None
 ) -> FittedClassifier:
     """A classifier from names or example texts of labels alone: the label is that whose mean vector is nearest.
 
     Args:
-        model: as `EdgeModel.from_pretrained` takes it.
+        model, encode: as `fit_classifier` takes them.
         examples: texts by label; the label itself where it has none.
         threshold: of probability, below which the answer is none of these.
 
@@ -107,11 +116,12 @@ def classifier_from_labels(
     """
     if not 2 <= len(examples) <= MOST_LABELS:
         raise InputError(f"{len(examples):,} labels; from 2 to {MOST_LABELS:,} were expected")
-    base = _base(model)
-    runs = EdgeModel.from_pretrained(model)
+    base = _without_head(model)
+    _names(examples)
     means = []
     for label, texts in examples.items():
-        mean = unit_length(runs.encode(list(texts) or [label])).mean(axis=0)
+        prompted = [base.card.prompt + text for text in texts or [label]]
+        mean = unit_length(encode(prompted)).mean(axis=0)
         if not mean.any():
             raise InputError(f"the label {label!r} has no text with a word that the model knows; give it an example")
         means.append(mean)
@@ -124,21 +134,20 @@ def classifier_from_labels(
     return FittedClassifier(_with_head(base, head, None), None, None)
 
 
-def label_names(labels: Iterable[Any], at: str = "labels") -> list[str]:
+def _names(labels: Iterable[Any]) -> list[str]:
     """Labels as strings; InputError where one is no str, whole number or bool, or two would be one string."""
     names: dict[str, Any] = {}
     for label in labels:
         plain = label.item() if isinstance(label, np.generic) else label
         if not isinstance(plain, str | int) or (isinstance(plain, str) and not plain.strip()):
-            raise InputError(f"{at} hold {plain!r}; strings that are not blank, or whole numbers, were expected")
+            raise InputError(f"labels hold {plain!r}; strings that are not blank, or whole numbers, were expected")
         if names.setdefault(str(plain), plain) != plain:
-            raise InputError(f"{at} hold both {plain!r} and {names[str(plain)]!r}, which are one label as strings")
+            raise InputError(f"labels hold both {plain!r} and {names[str(plain)]!r}, which are one label as strings")
     return list(names)
 
 
-def _base(model: str | Path | None) -> StaticModel:
+def _without_head(base: StaticModel) -> StaticModel:
     """The model without a head, and with a limit of tokens."""
-    base = StaticModel.from_pretrained(model)
     limit = min(base.card.max_tokens or MOST_TOKENS, MOST_TOKENS)
     config = {key: value for key, value in base.card.config.items() if key != "classifier"}
     return replace(base, head=None, card=replace(base.card, max_tokens=limit, config=config))
@@ -160,7 +169,7 @@ def _learnable(
     if multi_label and (bad := next((each for each in labels if isinstance(each, str) or not _is_list(each)), None)):
         raise InputError(f"the labels of a text are {bad!r}; with multi_label a list of labels a text was expected")
     many = [list(each) for each in labels] if multi_label else [[label] for label in labels]
-    names = sorted(label_names(label for each in many for label in each))
+    names = sorted(_names(label for each in many for label in each))
     if len(names) < 2 - multi_label:
         told = f"all labels are {names[0]!r}" if names else "there are no labels"
         raise InputError(f"{told}; two or more are needed to tell texts apart")
