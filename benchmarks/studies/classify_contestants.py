@@ -79,8 +79,9 @@ def ours(draw: Draw, **settings: Any) -> Trained:
     begin = time.perf_counter()
     classifier = TextClassifier(seed=draw.seed, **settings).fit(train.texts, train.labels)
     seconds = time.perf_counter() - begin
-    chosen = f"{classifier.training_.head}, {classifier.training_.tune}"
-    return Trained(list(classifier.predict(draw.task.test.texts)), seconds, chosen)
+    training = classifier.training_
+    assert training is not None  # of what was fitted here
+    return Trained(list(classifier.predict(draw.task.test.texts)), seconds, f"{training.head}, {training.tune}")
 
 
 def _model2vec(draw: Draw) -> Trained:

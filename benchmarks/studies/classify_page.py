@@ -23,7 +23,7 @@ OURS, VECTOR, MODEL2VEC, TF_IDF, CHOSEN = "edge-potion", "edge-potion-vector", "
 FASTTEXT, TEACHER, HEAD_ONLY = "fasttext", "teacher", "edge-potion-head"
 NAMES = {
     OURS: "edge-potion",
-    VECTOR: "edge-potion, vector alone",
+    VECTOR: "edge-potion, vector",
     MODEL2VEC: "model2vec",
     TF_IDF: "tf-idf",
     CHOSEN: "tf-idf, C chosen",

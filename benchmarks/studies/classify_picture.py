@@ -13,7 +13,7 @@ from .picture import INSIDE
 
 __all__ = ["APART", "Line", "lines", "names_apart"]
 
-TOP, HEIGHT, LEFT, NAMES = 22, 330, 34, 150  # pixels; the names have the right
+TOP, HEIGHT, LEFT, NAMES = 22, 330, 34, 165  # pixels; the names have the right
 APART = 15  # pixels between two names, one above the other
 
 

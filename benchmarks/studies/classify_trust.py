@@ -44,20 +44,21 @@ def trusted(
     for task in tasks:
         classifier = TextClassifier(precision_at_least=PRECISION, seed=0)
         classifier.fit(task.train.texts, task.train.labels)
-        threshold = classifier.training_.threshold
+        training, threshold = classifier.training_, classifier.head_.threshold
+        assert training is not None  # of what was fitted here
         probabilities = classifier.predict_proba(task.test.texts)  # (N, C) f32
         number = {label: place for place, label in enumerate(classifier.classes_)}
         truth = np.array([number.get(label, -1) for label in task.test.labels])  # -1: no training row has it
         right, surest = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)  # (N,) bool and f32
-        unscaled = without_temperature(probabilities, classifier.training_.temperature)
+        unscaled = without_temperature(probabilities, training.temperature)
         foreign = {"everyday": everyday_requests(), "other_tasks": foreign_rows(task, everything)}
         yield {
             "task": task.name,
-            "head": classifier.training_.head,
-            "tune": classifier.training_.tune,
+            "head": training.head,
+            "tune": training.tune,
             "rows": len(task.test),
             "accuracy": round(float(right.mean()), 5),
-            "temperature": classifier.training_.temperature,
+            "temperature": training.temperature,
             "calibration_error": {
                 "without_temperature": round(calibration_error(unscaled, truth), 5),
                 "with_temperature": round(calibration_error(probabilities, truth), 5),
