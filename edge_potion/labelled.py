@@ -41,6 +41,10 @@ class Labelled:
     where: str
     numbers: list[int]
 
+    def at(self, place: int) -> str:
+        """Where in the file one of them stands: "line 7"."""
+        return f"{'row' if self.where.lower().endswith('.parquet') else 'line'} {self.numbers[place]}"
+
 
 @dataclass(frozen=True)
 class TrainAndTest:
@@ -95,10 +99,11 @@ def read_train_and_test(
     Raises:
         InputError: as `read_labelled`; or no label of the test is one of those that are learnt.
     """
-    folder = Path(path)
-    if folder.is_dir():
-        path = _split(folder, "train") or folder / "train.jsonl"
-        test = test or _split(folder, "test")
+    if folder := _folder(path):
+        found = _split(folder, "train")
+        if found is None:
+            raise InputError(f"{path} is a folder without train.jsonl; that, or a file of rows, was expected")
+        path, test = found, test or _split(folder, "test")
     train = read_labelled(path, text_column, label_column, multi_label)
     if test is None:
         return TrainAndTest(train, None)
@@ -129,6 +134,14 @@ def read_pairs(path: str | Path, query_column: str = "query", passage_column: st
     if len(set(passages)) < 2:
         raise InputError(f"{path}: all its rows have one passage; two that differ are the least to search among")
     return Pairs(queries, passages, str(path))
+
+
+def _folder(path: str | Path) -> Path | None:
+    try:
+        folder = Path(path).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # a name that no file system takes: whoever reads it says so
+        return None
 
 
 def _split(folder: Path, name: str) -> Path | None:

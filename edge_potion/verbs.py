@@ -95,13 +95,21 @@ def distill(
 @_called_in("edge_potion.benchmarks.quality.evaluate")
 def evaluate(
     models: str | Sequence[str],
-    suite: str | Path | None,
+    suite: str | Path | None = None,
     out: str | Path = "quality",
     *,
+    data: str | Path | None = None,
+    test: str | Path | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    seeds: int = 5,
+    pairs: str | Path | None = None,
+    query_column: str = "query",
+    passage_column: str = "passage",
     tasks: Sequence[Task] | None = None,
     show_progress: bool = False,
 ) -> Any:
-    """Score models on a suite, and write a report: `edge_potion.benchmarks.quality.evaluate.evaluate`.
+    """Score models on a suite or on own rows, and write a report: `edge_potion.benchmarks.quality.evaluate.evaluate`.
 
     What is None is the function's own default.
 

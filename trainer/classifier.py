@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from edge_potion.tokens import tokenize_checked
 from edge_potion.training import HeldOut, Training
 from edge_potion.unit_length import unit_length
 
+from .candidates import HEADS, Rows
 from .classifier_card import classifier_card
 from .folds import remarks_of
-from .heads import HEADS, Rows, fit_head
+from .heads import fit_head
 
 __all__ = ["TUNES", "FittedClassifier", "classifier_from_labels", "fit_classifier"]
 
@@ -74,6 +76,10 @@ def fit_classifier(
         MissingExtraError: scikit-learn's scipy is not installed, or torch where the table is to be trained.
     """
     require("scipy", extra="classify", purpose="training a classifier")
+    if tune == "table":
+        require("torch", extra="train", purpose="training the table of a classifier")
+    elif tune == "auto" and find_spec("torch") is None:
+        tune = "head"
     _check_choice("head", head, HEADS)
     _check_choice("tune", tune, TUNES)
     if precision_at_least is not None and not 0 < precision_at_least < 1:
@@ -86,18 +92,22 @@ def fit_classifier(
     told(f"embedding {len(texts):,} texts with {base.card.name}")
     prompted = [base.card.prompt + text for text in texts]
     vectors = unit_length(encode(prompted))
-    grams = grams_of(tokenize_checked(base.tokenizer, prompted, base.card.max_tokens))
-    rows = Rows(texts, kinds, vectors, grams, targets, multi_label)
+    ids = tokenize_checked(base.tokenizer, prompted, base.card.max_tokens)
+    rows = Rows(texts, kinds, vectors, ids, grams_of(ids), targets, multi_label)
     fitted = fit_head(
         rows,
         names,
+        base.table,
         kind=head,
+        tune=tune,
         class_weight=class_weight,
         precision_at_least=precision_at_least,
         seed=seed,
         remarks=remarks_of(texts, kinds),
         told=told,
     )
+    if fitted.table is not None:
+        base = replace(base, table=fitted.table)
     return FittedClassifier(_with_head(base, fitted.head, fitted.training), fitted.training, fitted.held_out)
 
 

@@ -1,29 +1,31 @@
-"""Evaluate models on a suite of tasks as MTEB does, and report: a table, JSON (the truth), Markdown and a picture."""
+"""Evaluate models on a suite of tasks as MTEB does, or on own rows: a table, JSON (the truth), Markdown, a picture."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edge_potion.errors import EdgePotionError, InputError, ModelFormatError, require
 from edge_potion.escaping import terminal
 from edge_potion.find import read_json
+from edge_potion.labelled import read_pairs, read_train_and_test
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.writing import make_folder
 
-from .encoders import Encoder, open_encoder
+from .encoders import Encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
-from .report import write_numbers, write_report
+from .opened import Opened, open_models
+from .own_data import evaluate_own
+from .own_labels import LabelQuestion
+from .own_pairs import PairQuestion
+from .own_split import split_of
+from .report import versions, write_numbers, write_report
 from .scoring import EXPERIMENTS, SEED, NoScore
 from .suite import SUITE, Task, load_rows, suite_digest, tasks_there
 from .task_score import TaskScore, averages, encoded, rows_digest, score_task
@@ -31,8 +33,8 @@ from .task_score import TaskScore, averages, encoded, rows_digest, score_task
 __all__ = ["SCHEMA", "evaluate"]
 
 SCHEMA = 2  # of report.json
-PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")
 HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so may the scores
+SEEDS = 5  # of a regression on own rows
 MTEB = "mteb"  # in the place of a suite's folder
 NOT_YET = "the run was stopped before its turn"
 
@@ -42,13 +44,22 @@ log = logging.getLogger(__name__)
 @unfailing_stderr()
 def evaluate(
     models: str | Sequence[str],
-    suite: str | Path | None,
+    suite: str | Path | None = None,
     out: str | Path = "quality",
     *,
+    data: str | Path | None = None,
+    test: str | Path | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    seeds: int = SEEDS,
+    pairs: str | Path | None = None,
+    query_column: str = "query",
+    passage_column: str = "passage",
     tasks: Sequence[Task] = SUITE,
     show_progress: bool = False,
 ) -> dict[str, Any]:
-    """Score `models` on a suite, and write report.json, report.md, report.png and report-dark.png into `out`.
+    """Score `models` on a suite, or on rows of your own, and write report.json, report.md, report.png and
+    report-dark.png into `out`.
 
     A task that has no score (its rows are damaged, the model gives NaN or one vector for every text, ...) is a row that
     says why, and so is a model that cannot be loaded, where another can; the rest is scored. `averages` are over what
@@ -57,41 +68,61 @@ def evaluate(
     report.json is written anew after each task, the others after each model: a run that is stopped leaves what it has.
     What `out` holds already of the same model, with the same weights, versions and rows, is not scored again.
 
+    On own rows, the report has each model's difference to the first, with its interval.
+
     Args:
         models: name as `open_encoder` takes it, or some.
-        suite: folder with a folder for each task; "mteb" or None runs MTEB's English tasks through the `mteb` package.
+        suite: folder with a folder for each task; "mteb" runs MTEB's English tasks through the `mteb` package.
         out: folder of the report, made when it is not there.
-        tasks: which of the folder's; those that are not there are left out, and named in the report.
+        data: .csv, .tsv, .jsonl or .parquet file of texts and labels, or a folder with train.jsonl and test.jsonl: a
+            logistic regression learns the labels.
+        test: file of rows that are scored; without one, a stratified part of `data` is.
+        text_column, label_column: of `data` and `test`.
+        seeds: how often labels are learnt, each time from nine tenths of the rows; 1 learns once, from all.
+        pairs: file of queries and passages that answer them, to be found among all passages.
+        query_column, passage_column: of `pairs`.
+        tasks: which of the suite's; those that are not there are left out, and named in the report.
         show_progress: a bar on stderr.
 
     Returns:
         The content of report.json.
 
     Raises:
-        InputError: no task is there, no model is named, or the folder cannot be written.
+        InputError: not one of `suite`, `data` and `pairs` is named; no task is there, rows cannot be used, no model is
+            named, or the folder cannot be written.
         EdgePotionError: the first model's, where none can be loaded.
         MissingExtraError: scikit-learn or scipy is not installed.
     """
     require("sklearn", "scipy", "matplotlib", extra="evaluate", purpose="evaluating")
 
     models = [models] if isinstance(models, str) else models
-    suite = None if suite in (None, MTEB) else Path(suite)
     out = Path(out)
-    if not models:
-        raise InputError("no model is named, so there is nothing to evaluate")
+    if sum(source is not None for source in (suite, data, pairs)) != 1:
+        raise InputError("what to score on? name one of suite, data and pairs")
+    if data is not None:
+        if seeds < 1:
+            raise InputError(f"seeds is {seeds}; 1 or more were expected")
+        rows, name = read_train_and_test(data, test, text_column, label_column), Path(data).absolute().name
+        return evaluate_own(models, "data", name, LabelQuestion(split_of(rows), seeds), out, show_progress)
+    if test is not None:
+        raise InputError(f"{test} is a test without data to learn from; name them with data")
+    if pairs is not None:
+        question = PairQuestion(read_pairs(pairs, query_column, passage_column))
+        return evaluate_own(models, "pairs", Path(pairs).name, question, out, show_progress)
+    folder = Path(suite) if suite not in (None, MTEB) else None
+    return _evaluate_suite(models, folder, out, tasks, show_progress)
+
+
+def _evaluate_suite(
+    models: Sequence[str], suite: Path | None, out: Path, tasks: Sequence[Task], show_progress: bool
+) -> dict[str, Any]:
     there = tasks_there(suite, tasks) if suite else []
     make_folder(out)
-    rows = [_opened(name) for name in models]  # a name that is wrong is told before the work
-    failures = [row.failure for row in rows if row.failure]
-    if len(failures) == len(rows):
-        raise failures[0]
-    for row in rows:
-        if row.failure:
-            log.warning("warning: %s is not scored: %s", terminal(row.name), terminal(row.failure))
+    rows = [_Model(opened) for opened in open_models(models)]  # a name that is wrong is told before the work
     asked = list(_local(suite, there) if suite else _mtebs())
     report: dict[str, Any] = {
         "schema": SCHEMA,
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
         "protocol": {"seed": SEED, "experiments": EXPERIMENTS},
         "suite": suite_digest(suite, there) if suite else "mteb",
         "missing": [task.title for task in tasks if suite and task not in there],
@@ -120,18 +151,6 @@ def evaluate(
     report["complete"] = True
     write(write_report)
     return report
-
-
-def _opened(name: str) -> _Model:
-    try:
-        return _Model(name, encoder=open_encoder(name))
-    except EdgePotionError as failure:
-        reason = failure
-    except (OSError, RuntimeError) as failure:  # a name that no file system takes, a home of nobody, a loop of links
-        reason = InputError(f"{name} cannot be read ({getattr(failure, 'strerror', None) or failure})")
-    except MemoryError:
-        reason = InputError(f"there is not enough memory for {name}")
-    return _Model(name, failure=reason)
 
 
 @dataclass(frozen=True)
@@ -195,34 +214,34 @@ class _Model:
     """A model of the report.
 
     Attributes:
-        name: as it was asked for.
-        encoder, failure: one of the two.
+        opened: the model, or why there is none.
         scores: of each task that is asked for, in their order.
-        texts, seconds: what was encoded so far, and how long it took.
     """
 
-    name: str
-    encoder: Encoder | None = None
-    failure: EdgePotionError | None = None
+    opened: Opened
     scores: list[TaskScore] = field(default_factory=list)
-    texts: int = 0
-    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.opened.name
 
     def begin(self, asked: Sequence[_Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Take what an earlier report has of the same weights and rows."""
-        found = before.get((self.name, self.encoder.digest), {}) if self.encoder else {}
+        opened = self.opened
+        found = before.get((self.name, opened.encoder.digest), {}) if opened.encoder else {}
         try:
-            self.texts, self.seconds = int(found.get("texts") or 0), float(found.get("seconds") or 0)
+            opened.texts, opened.seconds = int(found.get("texts") or 0), float(found.get("seconds") or 0)
             self.scores = [_kept(task.blank, found.get("tasks", ())) for task in asked]
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):  # somebody edited it
-            self.texts, self.seconds, self.scores = 0, 0.0, [task.blank for task in asked]
+            opened.texts, opened.seconds, self.scores = 0, 0.0, [task.blank for task in asked]
 
     def score(self, place: int, task: _Asked) -> bool:
         """Score a task, unless that is done or cannot be; whether anything is new."""
-        if self.encoder is None or self.scores[place].reason != NOT_YET:
+        encoder = self.opened.encoder
+        if encoder is None or self.scores[place].reason != NOT_YET:
             return False
         try:
-            self.scores[place] = task.score(replace(self.encoder, encode=self.encode))
+            self.scores[place] = task.score(replace(encoder, encode=self.opened.encode))
         except (NoScore, EdgePotionError) as failure:
             self.scores[place] = replace(task.blank, reason=str(failure))
         except MemoryError:
@@ -231,31 +250,14 @@ class _Model:
             log.warning("warning: %s has no score on %s: %s", *map(terminal, (self.name, task.blank.task, reason)))
         return True
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """As the encoder does, with its texts and seconds counted."""
-        assert self.encoder is not None
-        begin = time.perf_counter()
-        vectors = self.encoder.encode(texts)
-        self.seconds += time.perf_counter() - begin
-        self.texts += len(texts)
-        return vectors
-
     def as_json(self) -> dict[str, Any]:
         """Its row in report.json."""
-        encoder = self.encoder
         return {
-            "name": self.name,
-            "what": encoder.what if encoder else "",
-            "digest": encoder.digest if encoder else "",
-            "dims": encoder.dims if encoder else None,
-            "size_mb": round(encoder.size_bytes / 1e6, 2) if encoder else None,
-            "texts": self.texts,
-            "seconds": self.seconds,
-            "texts_per_s": round(self.texts / self.seconds) if self.seconds else None,
+            **self.opened.as_json(),
             "averages": averages(self.scores),
             "incomplete": list(dict.fromkeys(score.half for score in self.scores if score.reason)),
-            "reason": str(self.failure) if self.failure else None,
-            "tasks": [asdict(score) for score in self.scores] if encoder else [],
+            "reason": str(self.opened.failure) if self.opened.failure else None,
+            "tasks": [asdict(score) for score in self.scores] if self.opened.encoder else [],
         }
 
 

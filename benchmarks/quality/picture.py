@@ -1,4 +1,4 @@
-"""report.png: of each model its mean score, its size and its speed, a row a model; in light and in dark."""
+"""report.png: of each model its score, its size and its speed, a row a model; in light and in dark."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import io
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from edge_potion.escaping import terminal
 
-__all__ = ["INCOMPLETE", "distinct_names", "drawn"]
+__all__ = ["INCOMPLETE", "Panel", "costs", "distinct_names", "drawn", "panels_drawn"]
 
 INCOMPLETE = "*"  # after a mean that a task is missing in
 NAME_LETTERS = 30  # of a line of a name; names are as many lines as they need
@@ -21,11 +22,50 @@ WIDTH, ROW, LINE, REST = 11.0, 0.3, 0.17, 1.5  # inches: of all; of a row, each 
 PAD = 0.12  # inches
 TICKS = 3
 LIGHT, DARK = "#0b62b8", "#5eb0f7"
-PANELS = ("mean score, points of 100", "size, MB", "texts/s")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One number of each model, side by side with others.
+
+    Attributes:
+        title: what it is.
+        values: of each model the number, None where it has none; and how it is told.
+        dots: whether it is shown as dots on an axis that begins where the data do, or as bars from zero.
+        ranges: of each model the lowest and the highest that the number may be, as a line; empty without.
+    """
+
+    title: str
+    values: Sequence[tuple[float | None, str]]
+    dots: bool = False
+    ranges: Sequence[tuple[float, float] | None] = ()
 
 
 def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
-    """The picture of the last half that is in the report, as PNG; models without a score there stand last.
+    """The picture of the last half that is in the report, as PNG; models without a score there stand last."""
+    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
+    models = sorted(report["models"], key=lambda model: -model["averages"].get(half, {}).get("CatAVG", -1.0))
+    scores = []
+    for model in models:
+        score = model["averages"].get(half, {}).get("CatAVG")
+        mark = INCOMPLETE if half in model["incomplete"] else ""
+        scores.append((score, "not scored" if score is None else f"{score:.2f}{mark}"))
+    mean = Panel("mean score, points of 100", scores, dots=True)
+    return panels_drawn([model["name"] for model in models], _title(report, half), [mean, *costs(models)], dark)
+
+
+def costs(models: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """What models cost: their size and their speed."""
+    sizes, rates = [], []
+    for model in models:
+        size_mb, rate = model["size_mb"], model["texts_per_s"]
+        sizes.append((size_mb, "" if size_mb is None else f"{size_mb:,.1f}"))
+        rates.append((rate, "" if rate is None else f"{rate:,}"))
+    return [Panel("size, MB", sizes), Panel("texts/s", rates)]
+
+
+def panels_drawn(names: Sequence[str], title: str, panels: Sequence[Panel], dark: bool) -> bytes:
+    """Panels side by side, a row a model, as PNG; the first is the widest.
 
     Names are drawn as they are: `$` begins no formula, and no setting of the user's, such as TeX for all texts, counts.
     """
@@ -35,30 +75,29 @@ def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
-    models = sorted(report["models"], key=lambda model: -model["averages"].get(half, {}).get("CatAVG", -1.0))
-    names = _wrapped([model["name"] for model in models])
-    lines = sum(name.count("\n") + 1 for name in names)
+    shown = _wrapped(names)
+    lines = sum(name.count("\n") + 1 for name in shown)
     with rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks
         rcdefaults()
         if dark:
             style.use("dark_background")
-        size = (WIDTH, REST + ROW * len(names) + LINE * lines)
+        size = (WIDTH, REST + ROW * len(shown) + LINE * lines)
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=PAD, h_pad=PAD))
         FigureCanvasAgg(figure)
-        figure.suptitle(_title(report, half), x=0.01, ha="left", fontsize=13, fontweight="bold")
-        panels = figure.subplots(1, len(PANELS), sharey=True, width_ratios=(1.25, 1, 1))
-        for axes, title, values in zip(panels, PANELS, _values(models, half), strict=True):
-            _panel(axes, values, DARK if dark else LIGHT, dots=title == PANELS[0])
-            axes.set_title(title, fontsize=11, loc="left")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", parse_math=False)
+        ratios = (1.25, *(1.0 for _ in panels[1:]))
+        every = figure.subplots(1, len(panels), sharey=True, width_ratios=ratios)
+        for axes, panel in zip(every, panels, strict=True):
+            _panel(axes, panel, DARK if dark else LIGHT)
+            axes.set_title(panel.title, fontsize=11, loc="left")
             axes.xaxis.set_major_locator(MaxNLocator(TICKS))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axes.grid(axis="x", alpha=0.3)
             axes.tick_params(axis="y", length=0)
             axes.spines[["top", "right", "left"]].set_visible(False)
-        panels[0].set_yticks(range(len(names)), names, parse_math=False, fontsize=10)
-        panels[0].set_ylim(len(names) - 0.4, -0.6)  # the best on top
+        every[0].set_yticks(range(len(shown)), shown, parse_math=False, fontsize=10)
+        every[0].set_ylim(len(shown) - 0.4, -0.6)  # the best on top
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
@@ -87,32 +126,21 @@ def _title(report: Mapping[str, Any], half: str) -> str:
     return f"{words}\n{INCOMPLETE} a task is missing in this mean" if marked else words
 
 
-def _values(
-    models: Sequence[Mapping[str, Any]], half: str
-) -> tuple[list[tuple[float | None, str]], list[tuple[float | None, str]], list[tuple[float | None, str]]]:
-    """For each panel, each model's number and how it is told."""
-    scores, sizes, rates = [], [], []
-    for model in models:
-        score = model["averages"].get(half, {}).get("CatAVG")
-        mark = INCOMPLETE if half in model["incomplete"] else ""
-        scores.append((score, "not scored" if score is None else f"{score:.2f}{mark}"))
-        size_mb, rate = model["size_mb"], model["texts_per_s"]
-        sizes.append((size_mb, "" if size_mb is None else f"{size_mb:,.1f}"))
-        rates.append((rate, "" if rate is None else f"{rate:,}"))
-    return scores, sizes, rates
-
-
-def _panel(axes: Any, values: Sequence[tuple[float | None, str]], color: str, dots: bool) -> None:
-    """A dot on an axis that begins where the data do, or a bar from zero; each with its number at the right."""
-    numbers = [number for number, _ in values if number is not None] or [0.0]
-    low, high = (min(numbers), max(numbers)) if dots else (0.0, max(numbers))
+def _panel(axes: Any, panel: Panel, color: str) -> None:
+    """A dot or a bar for each model, with its number at the right."""
+    ranges = [*panel.ranges] or [None] * len(panel.values)
+    ends = [end for each in ranges for end in each or ()]
+    numbers = [number for number, _ in panel.values if number is not None] + ends or [0.0]
+    low, high = (min(numbers), max(numbers)) if panel.dots else (0.0, max(numbers))
     room = (high - low) or abs(high) * 0.1 or 1.0
-    for place, (number, words) in enumerate(values):
+    for place, ((number, words), around) in enumerate(zip(panel.values, ranges, strict=True)):
+        if around:
+            axes.plot(around, (place, place), color=color, linewidth=2, alpha=0.6)
         if number is not None:
-            if dots:
+            if panel.dots:
                 axes.plot(number, place, "o", color=color, markersize=8)
             else:
                 axes.barh(place, number, height=0.5, color=color)
-        at = low if number is None else number
+        at = low if number is None else max(number, *(around or (number,)))
         axes.annotate(words, (at, place), textcoords="offset points", xytext=(8, 0), va="center", fontsize=10)
-    axes.set_xlim(low - (0.1 * room if dots else 0), high + 0.45 * room)
+    axes.set_xlim(low - (0.1 * room if panel.dots else 0), high + 0.45 * room)

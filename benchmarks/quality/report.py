@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,24 @@ from .picture import INCOMPLETE, drawn
 __all__ = [
     "as_markdown",
     "as_table",
+    "markdown_table",
     "refuse_unscored",
     "unscored",
+    "versions",
     "write_numbers",
     "write_report",
 ]
 
 NONE = "–"
 LONGEST_NAME = 40  # letters of a model's name in the terminal: its end tells models apart
+PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")  # that scores depend on
 PICTURES = {"report.png": False, "report-dark.png": True}
 log = logging.getLogger(__name__)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that scores depend on."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def write_numbers(report: Mapping[str, Any], out: Path) -> None:
@@ -39,8 +48,17 @@ def write_numbers(report: Mapping[str, Any], out: Path) -> None:
         beside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_report(report: Mapping[str, Any], out: Path) -> None:
+def write_report(
+    report: Mapping[str, Any],
+    out: Path,
+    in_words: Callable[[Mapping[str, Any]], str] | None = None,
+    picture: Callable[[Mapping[str, Any], bool], bytes] = drawn,
+) -> None:
     """Write report.json, report.md, report.png and report-dark.png into the folder `out`.
+
+    Args:
+        in_words: what gives report.md; None for `as_markdown`.
+        picture: what gives the pictures, in light and in dark.
 
     Raises:
         InputError: it cannot be written to; the old files are as they were.
@@ -48,15 +66,15 @@ def write_report(report: Mapping[str, Any], out: Path) -> None:
     make_folder(out)
     write_numbers(report, out)
     with file_written_whole(out / "report.md") as beside:
-        beside.write_text(as_markdown(report), encoding="utf-8")
+        beside.write_text((in_words or as_markdown)(report), encoding="utf-8")
     for name, dark in PICTURES.items():
         try:
-            picture = drawn(report, dark)
+            content = picture(report, dark)
         except Exception as failure:  # of matplotlib: its fonts, its cache; a picture is no reason to lose scores
             log.warning("warning: report.png is not drawn: %s", terminal(failure))
             return
         with file_written_whole(out / name) as beside:
-            beside.write_bytes(picture)
+            beside.write_bytes(content)
 
 
 def as_table(report: Mapping[str, Any]) -> str:
@@ -119,14 +137,14 @@ def as_markdown(report: Mapping[str, Any]) -> str:
             [task["task"], task["kind"], f"{task['rows']:,}", *(_points(each.get(task["task"])) for each in scores)]
             for task in here
         ]
-        lines += [*_markdown_table(["task", "kind", "rows", *(model["name"] for model in named)], rows), ""]
+        lines += [*markdown_table(["task", "kind", "rows", *(model["name"] for model in named)], rows), ""]
         lines += [*(f"* {markdown(task['task'])}: {markdown(task['note'])}." for task in here if task["note"]), ""]
-    versions = ", ".join(f"{package} {version}" for package, version in report["versions"].items())
+    packages = ", ".join(f"{package} {number}" for package, number in report["versions"].items())
     protocol = report["protocol"]
     lines += [
         f"MTEB's protocols: Spearman of cosines; the best average precision of four similarities; mean accuracy of a "
         f"logistic regression over {protocol['experiments']} draws (seed {protocol['seed']}). CatAVG is the mean of "
-        f"the three categories. {markdown(versions)}.",
+        f"the three categories. {markdown(packages)}.",
         "",
         *(f"* {markdown(model['name'])}: {markdown(model['what'])}." for model in named),
     ]
@@ -139,7 +157,7 @@ def _averages(report: Mapping[str, Any]) -> list[str]:
     """The averages, a table for each half."""
     lines = []
     for half, heads, rows in _by_half(report):
-        lines += [f"## Averages, {half} half", "", *_markdown_table(["model", *heads], rows), ""]
+        lines += [f"## Averages, {half} half", "", *markdown_table(["model", *heads], rows), ""]
     if any(model["averages"] and model["incomplete"] for model in report["models"]):
         lines += [markdown(_about_incomplete()), ""]
     return lines
@@ -176,7 +194,7 @@ def _points(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.2f}"
 
 
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         f"| {' | '.join(map(markdown, heads))} |",
         f"|---|{'---:|' * (len(heads) - 1)}",

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EXPERIMENTS", "SEED", "NoScore", "classification_scores", "draws", "pair_scores", "sts_scores"]
+__all__ = [
+    "EXPERIMENTS",
+    "MAX_ITER",
+    "SEED",
+    "NoScore",
+    "classification_scores",
+    "draws",
+    "of_others",
+    "pair_scores",
+    "sts_scores",
+]
 
 EXPERIMENTS = 10  # draws of training examples, mteb's n_experiments
 SEED = 42  # mteb's
@@ -26,7 +36,7 @@ class NoScore(Exception):
 
 
 @contextmanager
-def _of_others() -> Iterator[None]:
+def of_others() -> Iterator[None]:
     """What scipy and scikit-learn refuse is a reason; their warnings are of numbers, which are looked at afterwards."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -37,7 +47,7 @@ def _of_others() -> Iterator[None]:
             raise NoScore(f"it could not be computed: {said}") from failure
 
 
-@_of_others()
+@of_others()
 def sts_scores(first: np.ndarray, second: np.ndarray, gold: Sequence[float]) -> dict[str, float]:
     """Correlation of cosines with gold scores; `main` is Spearman's. Vectors are (N, D)."""
     from scipy.stats import pearsonr, spearmanr
@@ -50,7 +60,7 @@ def sts_scores(first: np.ndarray, second: np.ndarray, gold: Sequence[float]) -> 
     return _numbers({"main": main, "cosine_spearman": main, "cosine_pearson": pearson})
 
 
-@_of_others()
+@of_others()
 def pair_scores(first: np.ndarray, second: np.ndarray, labels: Sequence[int]) -> dict[str, float]:
     """Average precision of telling pairs of one meaning by each similarity; `main` is the best of the four.
 
@@ -86,7 +96,7 @@ def draws(labels: Sequence[Any], examples: int) -> list[list[int]]:
     return chosen
 
 
-@_of_others()
+@of_others()
 def classification_scores(
     train: Sequence[tuple[np.ndarray, Sequence[Any]]], test: np.ndarray, labels: Sequence[Any]
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edge_potion.errors import ModelFormatError
 from .scoring import NoScore, classification_scores, draws, pair_scores, sts_scores
 from .suite import Rows, Task
 
-__all__ = ["KINDS", "TaskScore", "averages", "encoded", "rows_digest", "score_task"]
+__all__ = ["KINDS", "TaskScore", "averages", "encoded", "refuse_alike", "rows_digest", "score_task"]
 
 KINDS = ("STS", "Classification", "PairClassification")
 Encode = Callable[[Sequence[str]], np.ndarray]
@@ -58,12 +58,12 @@ def score_task(task: Task, rows: Rows, encode: Encode) -> TaskScore:
         place_of = {row: place for place, row in enumerate(union)}
         train = _vectors([rows.train[row]["text"] for row in union], encode)
         test = _vectors([row["text"] for row in rows.test], encode)
-        _refuse_alike(train, test)
+        refuse_alike(train, test)
         sets = [(train[[place_of[row] for row in draw]], [rows.train[row]["label"] for row in draw]) for draw in chosen]
         scores = classification_scores(sets, test, [row["label"] for row in rows.test])
     else:
         first, second = (_vectors([row[side] for row in rows.test], encode) for side in ("sentence1", "sentence2"))
-        _refuse_alike(first, second)
+        refuse_alike(first, second)
         if task.kind == "STS":
             scores = sts_scores(first, second, [row["score"] for row in rows.test])
         else:
@@ -118,7 +118,7 @@ def encoded(texts: Sequence[str], encode: Encode) -> np.ndarray:
     return vectors
 
 
-def _refuse_alike(*arrays: np.ndarray) -> None:
+def refuse_alike(*arrays: np.ndarray) -> None:
     """Some numbers could still be computed of vectors that are all the same, and none would mean anything."""
     first = arrays[0][0]
     if all((vectors == first).all() for vectors in arrays):

@@ -1,6 +1,7 @@
 """The commands that measure: `evaluate` a model's quality, `benchmark` its speed and cost."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,24 +14,60 @@ from .options import TextColumnOption, instead
 
 __all__ = ["benchmark", "evaluate"]
 
+# Options of `evaluate`, and what each is of.
+SOURCE_OF = {
+    **dict.fromkeys(("text", "label", "test", "seeds"), "data"),
+    **dict.fromkeys(("query", "passage"), "pairs"),
+}
+
 
 def evaluate(
+    context: typer.Context,
     models: Annotated[
         list[str],
         typer.Argument(
             help="Model folders, bundles (BUNDLE@int8 for a precision), hub ids, or st:NAME for sentence-transformers."
         ),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your texts and labels: .csv, .tsv, .jsonl (also packed) or .parquet."),
+    ] = None,
+    text: Annotated[str, typer.Option(metavar="NAME", help="Column of the texts in --data.")] = "text",
+    label: Annotated[str, typer.Option(metavar="NAME", help="Column of the labels in --data.")] = "label",
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rows to score; by default a fifth of those of each label in --data."),
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=100, help="So many regressions, each from 90 % of the rows; 1 is one from all."
+        ),
+    ] = 5,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your queries, and passages that answer them: files as of --data."),
+    ] = None,
+    query: Annotated[str, typer.Option(metavar="NAME", help="Column of the queries in --pairs.")] = "query",
+    passage: Annotated[str, typer.Option(metavar="NAME", help="Column of the passages in --pairs.")] = "passage",
     suite: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Of a local suite, as above; or mteb for MTEB's English tasks.")
-    ],
+        str | None,
+        typer.Option(metavar="FOLDER", help="Of a local suite, as above; or mteb for MTEB's English tasks."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="For report.json, report.md, report.png and report-dark.png.")
     ] = Path("quality"),
 ) -> None:
-    """Score models on STS, classification and pair classification, as MTEB does.
+    """Score models on your own rows, or on MTEB's tasks; several stand in one table. Name one of --data (texts and
+    labels: accuracy and macro F1 of a logistic regression), --pairs (queries and passages that answer them: recall@1,
+    recall@5, recall@10, MRR@10 and nDCG@10) and --suite (STS, classification and pair classification, as MTEB does).
 
-    A local suite is a folder with a folder for each task, under MTEB's name, and in it a JSON object a line:
+    On your own rows each model's difference to the first has an interval (paired bootstrap, 95 %). Texts that stand in
+    both the rows to learn from and those to score are named, and not scored. --data may be a folder with train.jsonl
+    and test.jsonl.
+
+    A suite is a folder with a folder for each task, under MTEB's name, and in it a JSON object a line:
 
       suite/STS16/test.jsonl.gz              sentence1, sentence2, score
       suite/TwitterURLCorpus/test.jsonl.gz   sentence1, sentence2, label (0 or 1)
@@ -40,19 +77,54 @@ def evaluate(
     Tasks that are not there are left out. STSBenchmark, SICK-R and QQP have a validation.jsonl.gz too. The same command
     goes on where a stopped one was.
 
-    Exit codes: 0 where every model has a score for every task; 1 where one has none, and the report, which has all
+    Exit codes: 0 where every model has a score for everything; 1 where one has none, and the report, which has all
     others, says why; 2 a command line that is wrong; 130 stopped by Ctrl-C.
+
+    Example: edge-potion evaluate potion-256d-minilm minishlab/potion-base-8M --data my.csv --text text --label label
+
+    Example: edge-potion evaluate potion-256d-minilm my-bundle@int8 --pairs faq.csv --query question --passage answer
 
     Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
     """
-    from edge_potion.benchmarks.quality.evaluate import evaluate as run_suite
-    from edge_potion.benchmarks.quality.report import as_table, unscored
+    _refuse_strays(context, {"data": data, "pairs": pairs, "suite": suite})
 
-    report = run_suite(models, suite, out, show_progress=True)
-    print(as_table(report))
+    from edge_potion.benchmarks.quality import own_report, report
+    from edge_potion.benchmarks.quality.evaluate import evaluate as run
+
+    found = run(
+        models,
+        suite,
+        out,
+        data=data,
+        test=test,
+        text_column=text,
+        label_column=label,
+        seeds=seeds,
+        pairs=pairs,
+        query_column=query,
+        passage_column=passage,
+        show_progress=True,
+    )
+    told = report if suite is not None else own_report
+    print(told.as_table(found))
     print(f"{out}: report.json, report.md, report.png, report-dark.png")
-    if unscored(report):
+    if told.unscored(found):
         sys.exit("error: not everything has a score; the table and report.md say why")
+
+
+def _refuse_strays(context: typer.Context, sources: Mapping[str, object]) -> None:
+    """A command line that names not one of the sources, or an option of another, is wrong."""
+    named = [source for source, value in sources.items() if value is not None]
+    if len(named) != 1:
+        context.fail(f"name one of --data, --pairs and --suite{': here are ' if named else ''}{_options(named)}")
+    for option, source in SOURCE_OF.items():
+        given = context.get_parameter_source(option)
+        if given and given.name == "COMMANDLINE" and source != named[0]:
+            context.fail(f"--{option} goes with --{source}, and --{named[0]} is named")
+
+
+def _options(names: Sequence[str]) -> str:
+    return " and ".join(f"--{name}" for name in names)
 
 
 def benchmark(

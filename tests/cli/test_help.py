@@ -63,6 +63,12 @@ def test_what_evaluates_and_benchmarks_exit_codes_mean_is_told_and_how_a_suite_l
     assert "  suite/STS16/test.jsonl.gz              sentence1, sentence2, score\n" in PAGES["edge-potion evaluate"]
 
 
+def test_each_source_that_evaluate_takes_has_an_example():
+    page = PAGES["edge-potion evaluate"]
+    examples = " ".join(page[page.index("\nExample:") : page.index("\nArguments:")].replace("\\", "").split())
+    assert all(f" {source}" in examples for source in ("--data my.csv", "--pairs faq.csv", "--suite mteb"))
+
+
 def test_help_loads_nothing_that_it_does_not_show():
     script = f"""
 import contextlib, io, sys

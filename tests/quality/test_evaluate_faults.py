@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 
 from edge_potion import AccessError, InputError, ModelFormatError, StaticModel
 from edge_potion.benchmarks.quality import evaluate as evaluating
+from edge_potion.benchmarks.quality import opened
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.evaluate import evaluate
 from edge_potion.benchmarks.quality.mteb_suite import run_mteb
@@ -149,7 +150,7 @@ def test_a_task_whose_vectors_hold_nan_has_no_score(suite, hand_table, hand_mode
 
     for task in ("STS12", "MTOPIntent"):
         write_task(suite, task, rows_of(task, ("the", "cat", "sat", "mat")))
-    monkeypatch.setattr(evaluating, "open_encoder", broken)
+    monkeypatch.setattr(opened, "open_encoder", broken)
     report = evaluate([str(hand_model.save_pretrained(tmp_path / "model"))], suite, tmp_path / "out")
     assert {name for name, one in tasks_of(report).items() if one["scores"]} == {"STS12", "MTOPIntent"}
     assert "gives NaN or inf for" in tasks_of(saved(tmp_path / "out"))["STS16"]["reason"]
@@ -258,7 +259,7 @@ def fault() -> None:
 
 @pytest.mark.parametrize("stop", [interrupt, sys.exit, fault])
 def test_what_was_scored_before_a_stop_is_kept_and_not_scored_again(stop, suite, hand_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluating, "open_encoder", Watched(at=5, do=stop))  # the third task's second side
+    monkeypatch.setattr(opened, "open_encoder", Watched(at=5, do=stop))  # the third task's second side
     with pytest.raises((KeyboardInterrupt, SystemExit, RuntimeError)):
         evaluate([str(hand_folder)], suite, tmp_path / "out")
     report = saved(tmp_path / "out")
@@ -269,7 +270,7 @@ def test_what_was_scored_before_a_stop_is_kept_and_not_scored_again(stop, suite,
     if stop is not fault:
         assert "Partial report" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     again = Watched()
-    monkeypatch.setattr(evaluating, "open_encoder", again)
+    monkeypatch.setattr(opened, "open_encoder", again)
     whole = evaluate([str(hand_folder)], suite, tmp_path / "out")
     assert len(again.calls) == 6  # two of each task that is left
     assert whole["complete"] and not unscored(whole)
@@ -281,10 +282,10 @@ def test_what_was_scored_before_a_stop_is_kept_and_not_scored_again(stop, suite,
 def test_a_killed_process_leaves_the_tasks_before(suite, hand_folder, tmp_path):
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom dataclasses import replace\n"
-        "from edge_potion.benchmarks.quality import evaluate as e\n"
-        "opened, calls = e.open_encoder(sys.argv[1]), []\n"
+        "from edge_potion.benchmarks.quality import evaluate as e, opened as o\n"
+        "opened, calls = o.open_encoder(sys.argv[1]), []\n"
         "def encode(texts):\n    calls.append(1)\n    return opened.encode(texts) if len(calls) < 7 else os._exit(9)\n"
-        "e.open_encoder = lambda name: replace(opened, encode=encode)\n"
+        "o.open_encoder = lambda name: replace(opened, encode=encode)\n"
         "e.evaluate(sys.argv[1:2], Path(sys.argv[2]), Path(sys.argv[3]))\n"
     )
     out = tmp_path / "out"
@@ -298,7 +299,7 @@ def test_only_the_task_whose_rows_changed_is_scored_again(suite, hand_folder, ha
     first = evaluate(models, suite, tmp_path / "out")
     write_task(suite, "STS14", rows_of("STS14", WORDS[:6]))
     again = Watched()
-    monkeypatch.setattr(evaluating, "open_encoder", again)
+    monkeypatch.setattr(opened, "open_encoder", again)
     second = evaluate(models, suite, tmp_path / "out")
     assert len(again.calls) == 4
     for model in (0, 1):
@@ -484,9 +485,9 @@ def test_a_failing_task_of_mtebs_suite_is_a_row(hand_folder, tmp_path, monkeypat
     names = {"STS": (good.metadata.name, odd.metadata.name)}
     monkeypatch.setattr(evaluating, "ENGLISH_TASKS", names)
     monkeypatch.setattr(evaluating, "english_tasks", lambda: [good, odd])
-    report = evaluate([str(hand_folder)], None, tmp_path / "out")
+    report = evaluate([str(hand_folder)], "mteb", tmp_path / "out")
     assert report == saved(tmp_path / "out")
     assert tasks_of(report)["LocalSTS12"]["scores"] and "nan" in tasks_of(report)["LocalSTS16"]["reason"]
     assert report["models"][0]["incomplete"] == ["mteb"]
-    again = evaluate([str(hand_folder)], None, tmp_path / "out")
+    again = evaluate([str(hand_folder)], "mteb", tmp_path / "out")
     assert tasks_of(again) == tasks_of(report)

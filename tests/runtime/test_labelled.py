@@ -103,7 +103,7 @@ def test_a_test_of_other_labels_is_refused(tmp_path):
         read_train_and_test(train, test)
     with pytest.raises(InputError, match=r"b\.csv: it holds no row"):
         read_train_and_test(train, written(tmp_path, "b.csv", "text,label\n"))
-    with pytest.raises(InputError, match=r"train\.jsonl: No such file"):
+    with pytest.raises(InputError, match=r"is a folder without train\.jsonl; that, or a file of rows"):
         read_train_and_test(tmp_path)
 
 

@@ -9,10 +9,12 @@ from sklearn.linear_model import LogisticRegression
 
 from edge_potion.grams import grams_of
 from edge_potion.tokens import TokenIds
+from edge_potion.trainer.candidates import MOST_GRAMS, Rows
 from edge_potion.trainer.folds import folds, remarks_of
 from edge_potion.trainer.gram_features import gram_space
-from edge_potion.trainer.heads import MOST_GRAMS, Rows, fit_head
-from edge_potion.trainer.logistic import Examples, regress, residuals, scores
+from edge_potion.trainer.heads import fit_head
+from edge_potion.trainer.logistic import Examples, Weights, regress, residuals, scores
+from edge_potion.trainer.tune_table import tune_table
 
 
 def random_examples(multi_label: bool, labels: int = 4, rows: int = 300) -> Examples:
@@ -116,7 +118,8 @@ def test_what_is_odd_about_rows_is_named():
 def rows_of(vectors: np.ndarray, ids: list[list[int]], truth: np.ndarray) -> Rows:
     targets = np.eye(int(truth.max()) + 1, dtype=np.float32)[truth]
     texts = [f"{number} {row}" for number, row in enumerate(ids)]
-    return Rows(texts, [str(each) for each in truth], vectors, grams_of(TokenIds.of(ids)), targets, False)
+    tokens = TokenIds.of(ids)
+    return Rows(texts, [str(each) for each in truth], vectors, tokens, grams_of(tokens), targets, False)
 
 
 def test_grams_are_taken_where_a_small_word_decides_and_left_where_the_vector_does():
@@ -145,3 +148,42 @@ def test_a_head_keeps_few_rows_and_is_the_same_for_one_seed():
     assert len(one.head.rows) == MOST_GRAMS
     assert np.array_equal(one.head.rows, other.head.rows)
     assert one.training.candidates == other.training.candidates
+
+
+def test_a_table_that_knows_nothing_of_the_labels_learns_them():
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 600)
+    table = random.normal(size=(90, 8)).astype(np.float32)
+    table[0] = 0  # of [UNK], say
+    ids = [[*random.integers(30 * label, 30 * label + 30, 2), *random.integers(0, 90, 2)] for label in truth]
+    vectors = np.stack([table[row].sum(axis=0) for row in ids])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = fit_head(rows_of(vectors, ids, truth), ["a", "b", "c"], table, kind="vector", tune="table")
+    assert fitted.training.tune == "table"
+    assert fitted.training.candidates["table and head"] > fitted.training.candidates["vector"]
+    assert fitted.table.shape == table.shape
+    assert not fitted.table[0].any()
+    assert "was asked for" in fitted.training.why
+    new = np.stack([fitted.table[row].sum(axis=0) for row in ids])
+    grams = grams_of(TokenIds.of(ids))
+    before = fit_head(rows_of(vectors, ids, truth), ["a", "b", "c"], kind="vector").head
+    right = [
+        (head.logits(each, grams).argmax(axis=1) == truth).mean()
+        for head, each in ((fitted.head, new), (before, vectors))
+    ]
+    assert right[0] > right[1]
+
+
+def test_rows_of_the_table_that_no_text_has_stay_as_they_were():
+    random = np.random.default_rng(0)
+    table = random.normal(size=(20, 4)).astype(np.float32)
+    ids = TokenIds.of([[1, 2], [3], [2, 3]] * 10)
+    targets = np.eye(2, dtype=np.float32)[[0, 1, 1] * 10]
+    nothing = (np.zeros((30, 4), np.float32), csr_matrix((30, 0), dtype=np.float32))
+    examples = Examples(*nothing, targets, np.ones(30, np.float32), False)
+    start = Weights(np.zeros((4, 2), np.float32), np.zeros(2, np.float32), np.zeros((0, 2), np.float32))
+    tuned = tune_table(table, ids, examples, start, (0.01, 0.0), random, passes=40)
+    assert tuned.passes == 40
+    assert np.array_equal(tuned.table[4:], table[4:])
+    assert (tuned.table[1:4] != table[1:4]).all()
+    assert np.array_equal(tuned.table[0], table[0])

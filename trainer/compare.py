@@ -1,0 +1,134 @@
+"""Candidates for a head on rows that they were not fitted to, and which of them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .candidates import TABLE, USUAL, Fitted, Rows, fit_candidates, fit_table
+from .folds import folds
+from .logistic import Examples, residuals
+
+__all__ = ["Compared", "compare"]
+
+FOLDS = 5
+MANY_ROWS = 2500  # from here on a fifth is held out once, in the place of five folds
+MOST_COMPARED = 6_000  # rows: candidates are compared on so many, of more
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What candidates are worth on M rows that they were not fitted to.
+
+    Attributes:
+        texts, truth: of the rows.
+        logits: (M, C) float32, by candidate.
+        shares: of right answers, by candidate; of several labels a text, micro F1.
+        chosen: the candidate that is taken.
+        start: it, as it was fitted to the other rows; None where it was fitted five times.
+        passes: of its table, where that was trained.
+    """
+
+    texts: Sequence[str]
+    truth: np.ndarray
+    logits: Mapping[str, np.ndarray]
+    shares: Mapping[str, float]
+    chosen: str
+    start: Fitted | None
+    passes: int
+
+
+def compare(
+    rows: Rows,
+    row_weights: np.ndarray,
+    names: Sequence[str],
+    table: np.ndarray | None,
+    tune: str,
+    random: np.random.Generator,
+    told: Callable[[str], None],
+) -> Compared:
+    """Fit candidates to some rows, and look what they are worth on others.
+
+    Args:
+        rows: that are learnt from; of very many some are drawn.
+        row_weights: (N,) float32, what each counts for.
+        names: of the candidates.
+        table: (V, D), where the table is to be tried too.
+        tune: "table" to take it whatever it is worth, "auto" where it is clearly better.
+        random: draws.
+        told: called with a line for each step.
+    """
+    if len(rows.texts) > MOST_COMPARED:
+        drawn = np.sort(random.permutation(len(rows.texts))[:MOST_COMPARED])
+        rows, row_weights = rows.at(drawn), row_weights[drawn]
+    fold_of = folds(rows.texts, rows.kinds, FOLDS, random)
+    rounds = [0] if len(rows.texts) > MANY_ROWS else range(FOLDS)
+    if tune == "auto" and len(rounds) > 1:
+        table = None  # too few rows to tell
+    held: list[np.ndarray] = []
+    fitted: dict[str, Fitted] = {}
+    logits: dict[str, list[np.ndarray]] = {}
+    passes: list[int] = []
+    for number, fold in enumerate(rounds, 1):
+        others, places = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+        if not len(places) or not len(others):
+            continue
+        told(f"comparing {len(names)} heads, {number} of {len(rounds)}: {len(others):,} rows, {len(places):,} held out")
+        part, rest = rows.at(places), rows.at(others)
+        fitted = fit_candidates(rest, row_weights[others], names)
+        held.append(places)
+        for name in names:
+            logits.setdefault(name, []).append(fitted[name].logits(part))
+        if table is not None:
+            told("training the table with the best of them")
+            best = _best({name: logits[name][-1] for name in names}, part, names)
+            fitted[TABLE] = fit_table(table, rest, row_weights[others], fitted[best], random, part)
+            tuned = fitted[TABLE].tuned
+            assert tuned is not None
+            logits.setdefault(TABLE, []).append(tuned.logits)
+            passes.append(tuned.passes)
+    part = rows.at(np.concatenate(held))
+    joined = {name: np.concatenate(each) for name, each in logits.items()}
+    chosen = TABLE if tune == "table" else _best(joined, part, list(joined))
+    return Compared(
+        part.texts,
+        part.truth,
+        joined,
+        {name: _share(each, part) for name, each in joined.items()},
+        chosen,
+        fitted[chosen] if len(rounds) == 1 else None,
+        int(np.median(passes)) if passes else 0,
+    )
+
+
+def _best(logits: Mapping[str, np.ndarray], rows: Rows, names: Sequence[str]) -> str:
+    """The best, unless it is no more than one standard error better than a plainer one, as one may be by chance."""
+    examples = Examples(rows.vectors, None, rows.targets, np.ones(len(rows.texts), np.float32), rows.multi_label)
+    losses = {name: residuals(logits[name].copy(), examples)[0] for name in names}
+    heads = [name for name in names if name != TABLE]
+    best = max(heads, key=lambda name: (_share(logits[name], rows), -losses[name]))
+    if USUAL in heads and not _is_clear(logits[best], logits[USUAL], rows):
+        best = USUAL
+    return TABLE if TABLE in names and _is_clear(logits[TABLE], logits[best], rows) else best
+
+
+def _is_clear(one: np.ndarray, other: np.ndarray, rows: Rows) -> bool:
+    gains = _right(one, rows) - _right(other, rows)  # (M,)
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def _right(logits: np.ndarray, rows: Rows) -> np.ndarray:
+    """(M,) float64: 1 for a row whose answer is right; of several labels the share of those that are."""
+    if rows.multi_label:
+        return np.asarray(((logits > 0) == rows.truth).mean(axis=1))
+    return np.asarray(logits.argmax(axis=1) == rows.truth, np.float64)
+
+
+def _share(logits: np.ndarray, rows: Rows) -> float:
+    """Of right answers; where a row may have several labels, micro F1."""
+    if not rows.multi_label:
+        return float(_right(logits, rows).mean())
+    given, true = logits > 0, rows.truth
+    return float(2 * (given & true).sum() / max(given.sum() + true.sum(), 1))
