@@ -86,7 +86,7 @@ fuzz-file fuzz-texts: fuzz-%: setup
 		-DEP_FUZZ=ON -DEP_SANITIZE=address,undefined,fuzzer-no-link
 	cmake --build $(FUZZ)/$* --parallel --target fuzz_$*
 	mkdir -p $(FUZZ)/learned/$*
-	EDGE_POTION_MODEL=edge_potion/models/potion-256d-minilm/onnx/text_quantized.onnx $(FUZZ)/$*/fuzz_$* \
+	EDGE_POTION_MODEL=$(FUZZ)/seeds/classifier/onnx/text_quantized.onnx $(FUZZ)/$*/fuzz_$* \
 		$(FUZZ)/learned/$* $(FUZZ)/seeds/$* -max_total_time=$$((60 * $(MINUTES))) -max_len=$(LONGEST) \
 		-artifact_prefix=$(FUZZ)/ -print_final_stats=1
 

@@ -1,4 +1,4 @@
-"""The native engine (native/): texts -> vectors and logits by the text graph's own file, with the bits of ONNX Runtime."""
+"""The native engine (native/): texts -> vectors and logits by the text graph's own file, with ONNX Runtime's bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The golden texts through ONNX Runtime, in calls that graphs of ours take: .ort files, and heads of open models."""
+"""The golden texts through .ort files, and through the heads of open models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from edge_potion.errors import ModelFormatError
 from edge_potion.golden import Golden
 from edge_potion.graph_parts import VECTORS
 from edge_potion.head_in_graph import GIVEN
-from edge_potion.open_on_provider import OnProvider
 from edge_potion.ort_files import FIXED, LONGEST_FIXED, OrtFile
 from edge_potion.runtime import EdgeModel
 from edge_potion.tokens import TokenIds
@@ -56,9 +55,10 @@ def head_outputs(model: EdgeModel, golden: Golden) -> dict[str, np.ndarray]:
     """What the head in the graph of an open model gives for the golden texts, by the outputs' names; {} without one."""
     if golden.head is None or model.graph not in GIVEN:
         return {}
-    if not isinstance(model._opened, OnProvider):
-        return {}  # what Engine.classify gives as `logits` belongs here
-    return _run(model._opened.open_graph.session.session, list(GIVEN[model.graph]), _calls(model.graph, golden))
+    if model.native:
+        return {"logits": model.native.classify(golden.texts, model.native.max_tokens)[0]}
+    assert model.on_provider is not None  # one of the two runs it
+    return _run(model.on_provider.open_graph.session.session, list(GIVEN[model.graph]), _calls(model.graph, golden))
 
 
 def _run(session: Any, names: list[str], calls: Iterator[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from edge_potion.bundle import Bundle
     from edge_potion.labels import Labels
 
-__all__ = ["GIVEN", "HEAD_GRAPHS", "check_head", "head_facts"]
+__all__ = ["GIVEN", "HEAD_GRAPHS", "Output", "check_head", "head_facts"]
 
+Output = tuple[str, list[str | int]]  # type and shape of an output, by ONNX Runtime
 HEAD_FORMAT = "1"  # of the head's tables in a graph
-# What graphs with a head of C labels give before their vectors: type and shape by ONNX Runtime, -1 for C.
-GIVEN: dict[str, dict[str, tuple[str, list[str | int]]]] = {
+# What graphs with a head of C labels give before their vectors; -1 stands for C.
+GIVEN: dict[str, dict[str, Output]] = {
     "text": {"probabilities": ("tensor(float)", ["texts", -1]), "label": ("tensor(int64)", ["texts"])},
     "tokens": {"logits": ("tensor(float)", ["texts", -1])},
 }

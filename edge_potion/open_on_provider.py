@@ -13,7 +13,7 @@ from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, Bundle
 from edge_potion.errors import ModelFormatError, ProviderError
 from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
-from edge_potion.head_in_graph import GIVEN, check_head
+from edge_potion.head_in_graph import GIVEN, Output, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
@@ -148,30 +148,26 @@ def _check_parts(opened: OnProvider) -> None:
 
 def _check_ends(bundle: Bundle, session: Any, graph: str) -> None:
     """Raise ModelFormatError when a graph takes or gives something else than graphs of its name do."""
-    inputs, output = session.get_inputs(), _vectors_of(session)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
     fixed = [size for taken in inputs for size in taken.shape if isinstance(size, int)]
     if fixed or INPUTS[graph] != {taken.name: (taken.type, len(taken.shape)) for taken in inputs}:
         found = ", ".join(f"{taken.name} {taken.type} {taken.shape}" for taken in inputs)
         raise ModelFormatError(f"{bundle.folder}: the graph {graph!r} takes {found[:300]}; export the bundle again")
-    if (output.name, output.type, len(output.shape)) != (VECTORS, "tensor(float)", 2):
-        raise ModelFormatError(
-            f"{bundle.folder}: the graph {graph!r} gives {output.name[:100]} {output.type} {output.shape}, where "
-            f"{VECTORS} tensor(float) (texts, {bundle.dim}) was expected; export the bundle again"
-        )
-    if bundle.labels is None:
-        return
-    given = {output.name: (output.type, output.shape) for output in session.get_outputs()}
-    for name, (kind, shape) in GIVEN.get(graph, {}).items():
-        wanted = (kind, [len(bundle.labels.names) if side == -1 else side for side in shape])
-        if given.get(name) != wanted:
-            found = f"{name} {given[name][0]} {given[name][1]}" if name in given else f"no {name}"
+    labels = bundle.labels.names if bundle.labels else ()
+    vectors: dict[str, Output] = {VECTORS: ("tensor(float)", ["texts", bundle.dim])}
+    wanted = {**(GIVEN.get(graph, {}) if labels else {}), **vectors}
+    for place, (name, (kind, shape)) in enumerate(wanted.items()):  # more may follow
+        output = outputs[place] if place < len(outputs) else None
+        sides = [len(labels) if side == -1 else side for side in shape]
+        # How wide vectors are is told with what else is of another model.
+        fits = output is not None and (output.name, output.type, len(output.shape)) == (name, kind, len(sides))
+        if output is None or not fits or (name != VECTORS and output.shape != sides):
+            given = f"{output.name[:100]} {output.type} {output.shape}" if output else "nothing more"
             raise ModelFormatError(
-                f"{bundle.folder}: the graph {graph!r} gives {found}, where {wanted[0]} {wanted[1]} was expected; "
-                "export the bundle again"
+                f"{bundle.folder}: the graph {graph!r} gives {given}, where {name} {kind} {sides} was expected; export "
+                "the bundle again"
             )
 
 
 def _vectors_of(session: Any) -> Any:
-    """The output that is vectors; the first one where none is called so."""
-    outputs = session.get_outputs()
-    return next((output for output in outputs if output.name == VECTORS), outputs[0])
+    return next(output for output in session.get_outputs() if output.name == VECTORS)

@@ -9,7 +9,8 @@ from pathlib import Path
 from edge_potion.bundle import is_bundle, open_bundle
 from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.escaping import terminal
-from edge_potion.find import HUB_ID, MODEL_FILES, files_of
+from edge_potion.find import HUB_ID, MODEL_FILES, files_of, read_json
+from edge_potion.labels import is_classifier
 from edge_potion.manifest import MANIFEST, check_files
 from edge_potion.progress import unfailing_stderr
 
@@ -54,7 +55,7 @@ def push(folder: str | Path, hub_id: str, *, private: bool = False) -> str:
             repo_id=hub_id,
             folder_path=folder,
             allow_patterns=[file.relative_to(folder).as_posix() for file in files],
-            commit_message="Upload a static embedding model made by edge-potion",
+            commit_message=f"Upload a {_kind_of(folder)} made by edge-potion",
         )
     except InputError:
         raise
@@ -65,6 +66,12 @@ def push(folder: str | Path, hub_id: str, *, private: bool = False) -> str:
             f"the hub did not take {hub_id!r} ({_reason(failure)}); the model is in {folder}"
         ) from failure
     return str(address)
+
+
+def _kind_of(folder: Path) -> str:
+    file = folder / "config.json"
+    is_one = file.is_file() and is_classifier(read_json(file))
+    return "text classifier" if is_one else "static embedding model"
 
 
 def check_push(hub_id: str) -> None:

@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edge_potion.bundle import PRECISIONS, graph_file
 from edge_potion.escaping import markdown, terminal
+from edge_potion.labels import Labels
 from edge_potion.origin import origin_of
 from edge_potion.static_model import Card, StaticModel
 
 __all__ = ["bundle_card", "model_name", "without_folders"]
+
+CLASSIFIER = """
+## Text in, label out
+
+It is also a classifier: {kind} of {count} labels{below}.
+
+{labels}
+
+```python
+from edge_potion import TextClassifier
+
+classifier = TextClassifier.from_pretrained("path/of/this/folder")
+classifier.predict(["It is raining."])  # a label a text
+classifier.predict_proba(["It is raining."])  # (1, {count}) float32
+```
+
+In JavaScript, by transformers.js (`dtype` is `q8`, `fp16` or `fp32`; it knows no threshold):
+
+```js
+import {{ pipeline }} from "@huggingface/transformers";
+const classify = await pipeline("text-classification", "./path/of/this/folder", {{ dtype: "{dtype}" }});
+await classify("It is raining.", {{ top_k: 3 }}); // [{{ label, score }}, ...]
+```
+
+By ONNX Runtime alone, in any language: `onnx/text*.onnx` takes `text`, uint8, the bytes of UTF-8 texts joined by NUL.
+It gives `probabilities` float32 (texts, {count}) in the order of the labels, and `label` int64 (texts), the number of
+the likeliest label, or -1 where none is likely enough. `onnx/model*.onnx` takes `input_ids` and `attention_mask`, and
+gives `logits`. Both give `sentence_embedding`, too. The names of the labels are in `config.json` (`id2label`) and in
+each of these files, as metadata: `labels`, `multi_label`, `threshold`.
+"""
+MOST_LABELS = 100  # that the card names
+DTYPES = {"int8": "q8", "float16": "fp16", "float32": "fp32"}  # transformers.js's words
 
 NO_NAMES = {"", "model", "bundle"}  # of folders, which got into cards as names
 UNNAMED = "static-embedding-model"
@@ -37,7 +71,7 @@ from edge_potion import EdgeModel
 model = EdgeModel.from_pretrained("path/of/this/folder")  # or its id on the hub
 vectors = model.encode(["It is raining.", "The weather is wet."])  # (2, {dim}) float32
 ```
-
+{classifier}
 The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
 `model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it. `golden.json` holds texts, their token
 ids and their vectors, with the tolerance of each precision, so that any port can test itself; `golden.bin` holds the
@@ -92,6 +126,7 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
         "tags": sorted(
             {*_strings(metadata.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
         ),
+        **({"pipeline_tag": "text-classification"} if model.head else {}),
     }
     return PAGE.format(
         header=safe_dump(_plain(header), sort_keys=False, allow_unicode=True),
@@ -102,7 +137,21 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
         mean="normalized mean" if card.normalize else "mean",
         max_tokens="no number of" if card.max_tokens is None else card.max_tokens,
         remarks="".join(f"\n* {_sentence(remark)}" for remark in remarks) + "\n" * bool(remarks),
+        classifier=_classifier(model.head.answers, sizes) if model.head else "",
         files="\n".join(f"| `{file}` | {size:,} |" for file, size in sizes.items()),
+    )
+
+
+def _classifier(labels: Labels, files: Iterable[str]) -> str:
+    """How to have labels of it."""
+    names = [markdown(name) for name in labels.names[:MOST_LABELS]]
+    below = "" if labels.threshold is None else f", or none of these where no probability reaches {labels.threshold:g}"
+    return CLASSIFIER.format(
+        kind="any number" if labels.multi_label else "one",
+        count=len(labels.names),
+        below=below,
+        labels="; ".join(names) + "; ..." * (len(labels.names) > MOST_LABELS),
+        dtype=next((DTYPES[precision] for precision in PRECISIONS if graph_file("tokens", precision) in files), "q8"),
     )
 
 

@@ -1,10 +1,10 @@
 """Builds the engine for other processors and systems, runs it there, and holds its bits to those of plain loops here.
 
-    python native/everywhere.py [--only NAME] [--texts 100000]
+    python native/everywhere.py [--only NAME] [--texts 100000] [--model CLASSIFIER.onnx]
 
 Each target is built by its file in toolchains/, runs the tests in C++, and prints digests of the vectors of the golden
-texts and of real sentences. Ends with 1 where a digest differs, a test fails, a library is larger than it may be, or a
-target could not be run. Needs no package of Python's.
+texts and of real sentences; of a classifier, of vectors and logits. Ends with 1 where a digest differs, a test fails, a
+library is larger than it may be, or a target could not be run. Needs no package of Python's.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Stopped(Exception):
     """A command failed; the log has all of it."""
 
 
-def everywhere(targets: Sequence[Target], texts: int, out: Path) -> list[Row]:
+def everywhere(targets: Sequence[Target], model: Path, texts: int, out: Path) -> list[Row]:
     """A row a target and kind of kernels; the first are this machine's plain loops."""
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "log.txt")
@@ -98,7 +98,7 @@ def everywhere(targets: Sequence[Target], texts: int, out: Path) -> list[Row]:
         try:
             folder = _build(target, out, log)
             for kernels in target.kernels:
-                rows.append(_run(target, kernels, folder, files, rows, log))
+                rows.append(_run(target, kernels, folder, model, files, rows, log))
         except Stopped as stop:
             rows.append(Row(target.name, said=str(stop), failed=True))
     return rows
@@ -160,7 +160,9 @@ def _build(target: Target, out: Path, log: Log) -> Path:
     return folder
 
 
-def _run(target: Target, kernels: str, folder: Path, files: list[Path], before: list[Row], log: Log) -> Row:
+def _run(
+    target: Target, kernels: str, folder: Path, model: Path, files: list[Path], before: list[Row], log: Log
+) -> Row:
     """The tests in C++, where they are built, and a digest a file."""
     environment = {"WINEPREFIX": str(folder / "wine"), "WINEDEBUG": "-all"} if target.toolchain == "windows" else {}
     if kernels:
@@ -168,9 +170,9 @@ def _run(target: Target, kernels: str, folder: Path, files: list[Path], before: 
     (library,) = (file for file in folder.glob("*edge_potion.*") if file.suffix in (".so", ".dll", ".dylib", ".wasm"))
     programs = {file.stem: file for file in folder.iterdir() if file.suffix in ("", ".exe")}
     if "test_engine" in programs:
-        log.run(*target.runner, programs["test_engine"], MODEL, **environment)
+        log.run(*target.runner, programs["test_engine"], model, **environment)
     digest = programs.get("digest", library)  # which digest.mjs loads
-    said = [log.run(*target.runner, digest, MODEL, file, **environment).split() for file in files]
+    said = [log.run(*target.runner, digest, model, file, **environment).split() for file in files]
     digests, taken = tuple(f"{count}:{bits}" for count, _, bits, _ in said), said[0][-1]
     compiler = log.run(target.compiler, "--version").splitlines()[0]
     size = library.stat().st_size
@@ -202,11 +204,12 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=[each.name for each in targets], help="this target; repeat it for more"
     )
+    parser.add_argument("--model", type=Path, default=MODEL, help="an int8 text graph, the built-in model's by default")
     parser.add_argument("--texts", type=int, default=100_000, help="how many sentences")
     parser.add_argument("--out", type=Path, default=CHECKOUT / "build" / "native-everywhere", help="where it is built")
     asked = parser.parse_args()
     chosen = [each for each in targets if not asked.only or each.name in asked.only or each is targets[0]]
-    rows = everywhere(chosen, asked.texts, asked.out.resolve())
+    rows = everywhere(chosen, asked.model.resolve(), asked.texts, asked.out.resolve())
     print(table(rows))
     return any(row.failed for row in rows)
 

@@ -31,11 +31,11 @@ def peer_distilled_folder(teacher_folder) -> Path:
     return made_once("model2vec-distilled", [DISTILL], lambda out: run_script(DISTILL, str(teacher_folder), str(out)))
 
 
-def built_javascript() -> Path:
-    """The folder with ONNX Runtime's JavaScript packages; skips the test where they are not installed."""
+def built_javascript(name: str = environments.JAVASCRIPT) -> Path:
+    """The folder with ONNX Runtime's JavaScript packages, or transformers.js; skips the test where they are not."""
     with _built_cache():
         try:
-            return environments.javascript_folder()
+            return environments.javascript_folder(name)
         except environments.Missing as reason:
             pytest.skip(f"{reason} (`make test` does it where node and npm are)")
 

@@ -102,14 +102,24 @@ def test_commands_are_those_that_there_are(name):
     """Whole ones in blocks of code are parsed as the door parses them; of others, the command and its options."""
     blocks = "\n".join(body for kind, body in FENCE.findall(page(name)) if kind == "sh")
     for words in commands(blocks):
-        COMMANDS[words[0]].make_context(words[0], words[1:])
+        command, rest = resolved(words)
+        command.make_context(words[0], rest)
     for line in re.findall(r"\bedge-potion\"? ([a-z][^`\n]*)", page(name)):
         verb = re.match(r"[a-z-]+", line)[0]
         if verb in COMMANDS:
-            known = {option for parameter in COMMANDS[verb].params for option in parameter.opts}
+            command, _ = resolved(re.findall(r"[a-z-]+", line)[:2])
+            known = {option for parameter in command.params for option in parameter.opts}
             assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", line.partition("  ")[0])) <= known | EVERYWHERE, line
         else:
             assert not re.search(rf"`edge-potion {re.escape(verb)}", page(name)), line
+
+
+def resolved(words: list[str]) -> tuple[typer.core.TyperCommand, list[str]]:
+    """The command that words name, which may be one of another's, and what is left of them."""
+    command, *rest = COMMANDS[words[0]], *words[1:]
+    if rest and rest[0] in getattr(command, "commands", {}):
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
 
 
 def commands(block: str) -> Iterator[list[str]]:

@@ -23,7 +23,7 @@ STRENGTHS = {"vector": 0.0, "hybrid, grams half": 0.5, "hybrid": 1.0, "hybrid, g
 USUAL = "hybrid, grams half"  # where rows are too few to tell
 TABLE = "table and head"
 MOST_GRAMS = 4000  # with rows in a head: more gain nothing on the suite's tasks, and cost bytes
-STEPS = {"vector": 30, "compared": 25, "first": 10, "last": 35}  # of the optimizer
+STEPS = {"vector": 20, "compared": 20, "first": 8, "last": 25}  # of the optimizer
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,10 @@ def regress(
     by_gram = examples.grams.T.tocsr() if grams else None
     penalties = np.concatenate([np.full(width, dense_penalty), [0], np.full(grams, rows_penalty)])
     penalties = penalties.astype(np.float32)[:, None]
+    scale = _scale(examples, penalties)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        table = flat.reshape(-1, labels).astype(np.float32)
+        table = flat.reshape(-1, labels).astype(np.float32) * scale
         weights = Weights(table[:width], table[width], table[width + 1 :])
         mean, shares = residuals(scores(weights, examples.vectors, examples.grams), examples)
         gradient = penalties * table
@@ -109,12 +110,26 @@ def regress(
         gradient[width] += shares.sum(axis=0)
         if by_gram is not None:
             gradient[width + 1 :] += by_gram @ shares
-        return mean + penalty, gradient.ravel().astype(np.float64)
+        return mean + penalty, (gradient * scale).ravel().astype(np.float64)
 
     begin = np.zeros((width + 1 + grams, labels))
     if start is not None:
         begin[:width], begin[width], begin[width + 1 :] = start.dense, start.bias, start.rows
+    begin /= scale
     options = {"maxiter": iterations, "maxcor": MEMORY, "ftol": TOLERANCE, "gtol": 0}
     found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
-    table = found.x.reshape(-1, labels).astype(np.float32)
+    table = found.x.reshape(-1, labels).astype(np.float32) * scale
     return Weights(table[:width], table[width], table[width + 1 :])
+
+
+def _scale(examples: Examples, penalties: np.ndarray) -> np.ndarray:
+    """(D + 1 + F, 1) float32: units of the weights in which the loss is about as steep in each of them.
+
+    Without them rare grams learn slowly: the optimizer takes three times the steps.
+    """
+    labels = examples.targets.shape[1]
+    curvature = 0.25 if examples.multi_label else (1 - 1 / labels) / labels  # of the loss by a logit, at the start
+    squares = [np.square(examples.vectors).mean(axis=0), np.ones(1, np.float32)]
+    if examples.grams.shape[1]:
+        squares.append(np.asarray(examples.grams.power(2).mean(axis=0)).ravel())
+    return np.asarray(1 / np.sqrt(curvature * np.concatenate(squares)[:, None] + penalties), np.float32)

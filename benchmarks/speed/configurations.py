@@ -161,6 +161,7 @@ def _on_provider(
             "file": str(file.resolve()),
             "provider": script.provider if script else provider,
             "package": str(package_alone(setting.scratch)),
+            "classifier": bundle.labels is not None,
         }
         counts = setting.threads if provider in BY_THREADS else setting.threads[:1]
         for engine, threads in product(_engines(graph, provider), counts):

@@ -88,6 +88,7 @@ def round_of(answer: Mapping[str, Any], number: int) -> Round:
         },
         throughput=answer["throughput"],
         from_ids=answer["from_ids"],
+        labels=answer.get("labels", {}),
         rss_first_bytes=above_start("rss_first_bytes"),
         rss_peak_bytes=above_start("rss_peak_bytes"),
     )
@@ -167,6 +168,7 @@ def _numbers(one: Round) -> dict[str, float | None]:
         **{f"{name}_ms": value for name, value in one.latency_ms.items()},
         **{f"texts_per_s_{batch}": rate for batch, rate in one.throughput.items()},
         **{f"from_ids_per_s_{batch}": rate for batch, rate in one.from_ids.items()},
+        **{f"labels_per_s_{batch}": rate for batch, rate in one.labels.items()},
     }
 
 

@@ -10,13 +10,14 @@ import signal
 import sys
 from contextlib import suppress
 from errno import EBADF, EFBIG, EIO, ENOSPC, EPIPE
-from typing import Annotated, TextIO, cast
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
 from edge_potion.errors import EdgePotionError
 from edge_potion.progress import Unfailing
 
+from .classify import classify
 from .encode import encode
 from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
@@ -27,16 +28,24 @@ from .use import info, search, verify
 __all__ = ["app", "help_pages", "main"]
 
 NAME = "edge-potion"
-VERBS = (distill, train, featurize, recipe, export, push, encode, search, evaluate, benchmark, verify, info)
+VERBS = (distill, train, featurize, recipe, classify, export, push, encode, search, evaluate, benchmark, verify, info)
 # Bars of the libraries that we call, which fill a log with carriage returns: each reads its own when it is imported.
 NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 # What writing to a stream without a name may meet: ours is stdout.
 STREAM_ERRORS = (EPIPE, ENOSPC, EIO, EBADF, EFBIG)
 
+
+class Door(Group):
+    """The app. Its commands are listed in our order: typer would begin with those that have commands of their own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*(str(verb.info.name) if isinstance(verb, typer.Typer) else verb.__name__ for verb in VERBS), "help"]
+
+
 app = typer.Typer(
     name=NAME,
-    cls=Group,
+    cls=Door,
     no_args_is_help=True,
     rich_markup_mode=None,  # rich cuts names where lines are short, and costs half of the start
     pretty_exceptions_enable=False,
@@ -45,7 +54,10 @@ app = typer.Typer(
     "Ctrl-C. The result goes to stdout, progress and notes to stderr.",
 )
 for verb in VERBS:
-    app.command(cls=Command)(verb)
+    if isinstance(verb, typer.Typer):
+        app.add_typer(verb)
+    else:
+        app.command(cls=Command)(verb)
 app.command("help", cls=Command)(show_help)
 
 

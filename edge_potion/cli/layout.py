@@ -38,8 +38,7 @@ class Command(_Plain, TyperCommand):
     """A command whose --help is laid out here, and which takes the app's -q behind its name too."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        *own, help_option = super().get_params(ctx)
-        return [*own, *(param for param in ctx.find_root().command.params if param.name == QUIET), help_option]
+        return _with_quiet(super().get_params(ctx), ctx)
 
     def invoke(self, ctx: Any) -> Any:
         if not ctx.meta.get(QUIET):
@@ -49,41 +48,54 @@ class Command(_Plain, TyperCommand):
 
 
 class Group(_Plain, TyperGroup):
-    """The app: its --help lists the commands."""
+    """The app, or a command that has commands of its own: its --help lists them."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)
         for param in params:
-            if param.is_flag and param.default is None:  # completion's: typer would load pydantic to read None as bool
+            if param.is_flag and param.default is None:  # typer's own: it would load pydantic to read None as bool
                 param.default = False
-        return params
+        return params if ctx.parent is None else _with_quiet(params, ctx)
 
 
 def show_help(
     ctx: typer.Context,
-    command: Annotated[str | None, typer.Argument(help="Whose help; by default the list of commands.")] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(help="Whose help; by default the list of commands.", show_default=False),
+    ] = None,
 ) -> None:
     """Show what a command does, and its options: the same as COMMAND --help.
 
     Example: edge-potion help encode
     """
-    app: Any = ctx.find_root().command
-    if command is None:
-        print(app.get_help(ctx.find_root()))
-        return
-    name, found, _ = app.resolve_command(ctx.find_root(), [command])
-    found.make_context(name, ["--help"], parent=ctx.find_root())  # prints it, and ends
+    within = ctx.find_root()
+    found: Any = within.command
+    for word in command or ():
+        if not hasattr(found, "commands"):
+            ctx.fail(f"{within.command_path} has no commands of its own, such as {word!r}")
+        name, found, _ = found.resolve_command(within, [word])
+        within = found.context_class(found, info_name=name, parent=within)
+    print(found.get_help(within))
 
 
 def help_pages(app: typer.Typer, columns: int = 80) -> dict[str, str]:
     """The --help of the app and of each of its commands, by how it is called: "edge-potion", "edge-potion encode"."""
     group: Any = typer.main.get_command(app)
-    root = group.make_context(group.name, [], resilient_parsing=True)
-    pages = {group.name: _page(group, root, columns)}
-    for name in group.list_commands(root):
-        context = group.commands[name].make_context(name, [], parent=root, resilient_parsing=True)
-        pages[context.command_path] = _page(group.commands[name], context, columns)
-    return pages
+    return dict(_pages_of(group, group.name, None, columns))
+
+
+def _pages_of(command: Any, name: str, parent: Any, columns: int) -> Iterator[tuple[str, str]]:
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    yield context.command_path, _page(command, context, columns)
+    for held in command.list_commands(context) if hasattr(command, "commands") else ():
+        yield from _pages_of(command.commands[held], held, context, columns)
+
+
+def _with_quiet(params: list[Any], ctx: Any) -> list[Any]:
+    """A command's own, and the app's -q before --help."""
+    *own, help_option = params
+    return [*own, *(param for param in ctx.find_root().command.params if param.name == QUIET), help_option]
 
 
 @contextmanager
@@ -103,11 +115,11 @@ def _columns() -> int:
 
 def _page(command: Any, ctx: Any, columns: int) -> str:
     """Usage, what the docstring says, and the arguments, options and commands, one block each."""
-    commands = getattr(command, "commands", {})
+    names = command.list_commands(ctx) if hasattr(command, "commands") else ()
     blocks = [_usage(command, ctx, columns)]
     blocks += [_paragraph(text, columns) for text in (command.help or "").strip().split("\n\n")]
     for title, rows in (
-        ("Commands", [(name, _first_sentence(held.help or "")) for name, held in commands.items()]),
+        ("Commands", [(name, _first_sentence(command.commands[name].help or "")) for name in names]),
         ("Arguments", [(_argument(param), _meaning(param)) for param in _shown(command, ctx, "argument")]),
         ("Options", [(_option(param), _meaning(param)) for param in _shown(command, ctx, "option")]),
     ):

@@ -7,9 +7,12 @@ from pathlib import Path
 from edge_potion.bundle import PRECISIONS, Bundle
 from edge_potion.errors import EdgePotionError
 from edge_potion.escaping import terminal
+from edge_potion.labels import Labels
 from edge_potion.origin import origin_of, scores_of
 
 __all__ = ["print_bundle", "print_other"]
+
+MOST_NAMED = 10  # labels
 
 
 def print_bundle(bundle: Bundle) -> None:
@@ -23,6 +26,8 @@ def print_bundle(bundle: Bundle) -> None:
     for dims, scores in scores_of(bundle.config).items():
         points = ", ".join(f"{kind} {score}" for kind, score in scores.items())
         print(terminal(f"scores at {dims} dimensions: {points}"))
+    if bundle.labels:
+        print(terminal(_labels(bundle.labels)))
     if line := _engine_of(bundle):
         print(terminal(line))
     for (graph, precision), file in sorted(bundle.graphs.items(), key=lambda item: list(PRECISIONS).index(item[0][1])):
@@ -31,6 +36,14 @@ def print_bundle(bundle: Bundle) -> None:
     if tables.is_file():
         dtype = terminal(bundle.config.get("embedding_dtype", ""))
         print(f"{tables.stat().st_size / 1e6:8.2f} MB  {dtype:8}  table   {tables.name}")
+
+
+def _labels(labels: Labels) -> str:
+    """What a classifier answers with: how many labels, which, and when none."""
+    kind = "any number of" if labels.multi_label else "one of"
+    named = ", ".join(labels.names[:MOST_NAMED]) + ", ..." * (len(labels.names) > MOST_NAMED)
+    below = "" if labels.threshold is None else f"; none of these below a probability of {labels.threshold:g}"
+    return f"a classifier: {kind} {len(labels.names)} labels a text ({named}){below}"
 
 
 def _engine_of(bundle: Bundle) -> str:
@@ -69,6 +82,8 @@ def print_other(folder: Path) -> None:
         limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"
         kind = f"{static.dim} dimensions, {'normalized' if card.normalize else 'not normalized'}, {limit}"
         print(f"{folder}: a static model of {len(static.table):,} tokens, {kind}")
+        if static.head:
+            print(terminal(_labels(static.head.answers)))
         print("it holds no graph of ours: EdgeModel exports it once into the cache, or edge-potion export for good")
     if graphs:
         print(f"of another maker, and not used here: {', '.join(graphs)}")

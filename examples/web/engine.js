@@ -2,7 +2,7 @@
 import { load } from "./edge-potion/src/index.js";
 import { Told } from "./errors.js";
 
-/** {columns, embed}: embed(texts) gives an array of vectors. */
+/** {columns, embed, labels, classify}: embed(texts) gives an array of vectors; classify(texts), where there are labels, one of decisions. */
 export async function open(bytes, file) {
   const model = await load(bytes).catch(({ message }) => {
     const [why] = message.split("\n");
@@ -11,5 +11,10 @@ export async function open(bytes, file) {
     }
     throw new Told(`The engine cannot start: ${why}. Copy all of the page again, or update the browser, and reload.`);
   });
-  return { columns: model.dim, embed: (texts) => model.embed(texts) };
+  return {
+    columns: model.dim,
+    embed: (texts) => model.embed(texts),
+    labels: model.labels,
+    classify: (texts) => model.classify(texts),
+  };
 }

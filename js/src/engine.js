@@ -1,7 +1,9 @@
-// The engine with one model in its memory: strings -> vectors. It knows nothing of files, caches and workers.
+// The engine with one model in its memory: strings -> vectors and probabilities. It knows nothing of files, caches and workers.
 
 const BYTES_A_CALL = 1 << 22; // of texts: the engine's memory never shrinks
 const TEXTS_A_CALL = 4096; // their vectors are about as large
+const BYTES_A_FLOAT = 4;
+const BYTES_A_LABEL = 8;
 const BYTES_A_UNIT = 3; // of UTF-8, at most, for one of UTF-16
 const MODEL_LIMIT = 0; // ep_embed's word for: cut where the model says
 const utf8 = new TextEncoder();
@@ -26,17 +28,34 @@ export class Engine {
     this.dim = wasm.ep_dim(this.#model);
     this.maxTokens = wasm.ep_max_tokens(this.#model);
     this.precision = this.#words(wasm.ep_precision(this.#model));
+    const count = wasm.ep_label_count(this.#model);
+    this.labels = Array.from({ length: count }, (_, label) => this.#words(wasm.ep_label(this.#model, label)));
   }
 
   /** Vectors of strings, one after another: (N, D) f32. */
   embed(texts) {
-    if (!this.#wasm) throw new Error("the model is closed");
     const vectors = new Float32Array(texts.length * this.dim);
-    for (let begin = 0, end; begin < texts.length; begin = end) {
-      end = endOfCall(texts, begin);
-      this.#call(texts.slice(begin, end), vectors.subarray(begin * this.dim, end * this.dim));
-    }
+    this.#inCalls(texts, this.dim * BYTES_A_FLOAT, (input, size, output, count, begin) => {
+      this.#done(this.#wasm.ep_embed(this.#model, input, size, output, count, MODEL_LIMIT, 1), count);
+      vectors.set(new Float32Array(this.#wasm.memory.buffer, output, count * this.dim), begin * this.dim);
+    });
     return vectors;
+  }
+
+  /** What a classifier says of strings: probabilities (N, C) f32, and the label of each (N,) i32, -1 for none of them. */
+  classify(texts) {
+    const width = this.labels.length;
+    const probabilities = new Float32Array(texts.length * width);
+    const labels = new Int32Array(texts.length);
+    this.#inCalls(texts, width * BYTES_A_FLOAT + BYTES_A_LABEL, (input, size, chosen, count, begin) => {
+      const logits = chosen + count * BYTES_A_LABEL; // these lie behind, as numbers of 8 bytes lie at places of 8
+      this.#done(this.#wasm.ep_classify(this.#model, input, size, logits, 0, count, MODEL_LIMIT, 1), count);
+      this.#done(this.#wasm.ep_probabilities(this.#model, logits, count, logits, chosen), count);
+      const { buffer } = this.#wasm.memory;
+      probabilities.set(new Float32Array(buffer, logits, count * width), begin * width);
+      labels.set(Array.from(new BigInt64Array(buffer, chosen, count), Number), begin);
+    });
+    return { probabilities, labels };
   }
 
   /** Lets go of the memory. */
@@ -44,18 +63,26 @@ export class Engine {
     this.#wasm = null;
   }
 
-  #call(texts, vectors) {
-    const joined = texts.map((text) => text.replaceAll("\0", "")).join("\0");
-    const [input, output] = [this.#room(joined.length * BYTES_A_UNIT), this.#room(vectors.byteLength)];
-    try {
-      const { written } = utf8.encodeInto(joined, this.#memory(input));
-      const found = this.#wasm.ep_embed(this.#model, input, written, output, texts.length, MODEL_LIMIT, 1);
-      if (Number(found) !== texts.length) throw new Error(this.#words(this.#wasm.ep_last_error()));
-      vectors.set(new Float32Array(this.#wasm.memory.buffer, output, vectors.length));
-    } finally {
-      this.#wasm.free(input);
-      this.#wasm.free(output);
+  /** `call`s with some texts at a time, joined by NUL, and with room for what is answered. */
+  #inCalls(texts, bytesAText, call) {
+    if (!this.#wasm) throw new Error("the model is closed");
+    for (let begin = 0, end; begin < texts.length; begin = end) {
+      end = endOfCall(texts, begin);
+      const some = texts.slice(begin, end).map((text) => text.replaceAll("\0", ""));
+      const joined = some.join("\0");
+      const [input, output] = [this.#room(joined.length * BYTES_A_UNIT), this.#room(some.length * bytesAText)];
+      try {
+        const { written } = utf8.encodeInto(joined, this.#memory(input));
+        call(input, written, output, some.length, begin);
+      } finally {
+        this.#wasm.free(input);
+        this.#wasm.free(output);
+      }
     }
+  }
+
+  #done(found, count) {
+    if (Number(found) !== count) throw new Error(this.#words(this.#wasm.ep_last_error()));
   }
 
   #room(size) {

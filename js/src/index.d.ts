@@ -21,6 +21,12 @@ export interface Model {
   embed(text: string): Promise<Float32Array>;
   /** The vectors of texts, in order, as parts of one array of numbers. */
   embed(texts: readonly string[]): Promise<Float32Array[]>;
+  /** The names of a classifier's labels; empty where the model is none. */
+  readonly labels: readonly string[];
+  /** What a classifier says of a text. */
+  classify(text: string): Promise<Decision>;
+  /** What it says of each of many. */
+  classify(texts: readonly string[]): Promise<Decision[]>;
   /** The cosine of two texts or vectors, -1 to 1; 0 where one has no word that the model knows. */
   similarity(one: string | Float32Array, other: string | Float32Array): Promise<number>;
   /** The cosine of a text or vector with each of many. */
@@ -29,6 +35,15 @@ export interface Model {
   check(golden: string | URL | object): Promise<Check>;
   /** Ends the worker, and lets go of the memory. */
   close(): void;
+}
+
+export interface Decision {
+  /** The likeliest label; null where it is below the classifier's threshold: none of these. */
+  label: string | null;
+  /** Of the likeliest label. */
+  probability: number;
+  /** Of each label, in the order of `labels`. They add up to 1, but where a text may have several labels. */
+  probabilities: Float32Array;
 }
 
 export interface Check {

@@ -1,4 +1,4 @@
-// edge-potion in JavaScript: opens a model, and turns texts into vectors.
+// edge-potion in JavaScript: opens a model, turns texts into vectors, and classifies them.
 import { compare } from "./check.js";
 import { compile } from "./compile.js";
 import { Engine } from "./engine.js";
@@ -32,15 +32,27 @@ class Model {
     return this.#engine.maxTokens;
   }
 
+  get labels() {
+    return this.#engine.labels;
+  }
+
   async embed(texts) {
     if (typeof texts === "string") return this.#engine.embed([texts]);
-    if (!Array.isArray(texts)) {
-      throw new TypeError(`embed takes a string or an array of strings, and was given ${kindOf(texts)}`);
-    }
-    const other = texts.findIndex((text) => typeof text !== "string");
-    if (other >= 0) throw new TypeError(`embed takes strings, and item ${other} is ${kindOf(texts[other])}`);
+    refuseOthers("embed", texts);
     const all = await this.#engine.embed(texts); // (N, D)
     return texts.map((_, row) => all.subarray(row * this.dim, (row + 1) * this.dim));
+  }
+
+  async classify(texts) {
+    if (!this.labels.length) throw new Error("the model is no classifier: its file holds no head");
+    if (typeof texts === "string") return (await this.classify([texts]))[0];
+    refuseOthers("classify", texts);
+    const { probabilities, labels } = await this.#engine.classify(texts); // (N, C), (N,)
+    const width = this.labels.length;
+    return texts.map((_, row) => {
+      const each = probabilities.subarray(row * width, (row + 1) * width);
+      return { label: this.labels[labels[row]] ?? null, probability: Math.max(...each), probabilities: each };
+    });
   }
 
   async similarity(one, other) {
@@ -68,6 +80,14 @@ class Model {
 }
 
 const kindOf = (value) => (value == null ? String(value) : Array.isArray(value) ? "an array" : `a ${typeof value}`);
+
+function refuseOthers(call, texts) {
+  if (!Array.isArray(texts)) {
+    throw new TypeError(`${call} takes a string or an array of strings, and was given ${kindOf(texts)}`);
+  }
+  const other = texts.findIndex((text) => typeof text !== "string");
+  if (other >= 0) throw new TypeError(`${call} takes strings, and item ${other} is ${kindOf(texts[other])}`);
+}
 
 function parsed(text, place) {
   try {

@@ -30,7 +30,12 @@ export async function startWorker(module, bytes) {
   });
   try {
     const facts = await ask({ module, bytes });
-    return { ...facts, embed: (texts) => ask({ texts }), close: () => end("the model is closed") };
+    return {
+      ...facts,
+      embed: (texts) => ask({ texts }),
+      classify: (texts) => ask({ texts, classify: true }),
+      close: () => end("the model is closed"),
+    };
   } catch (error) {
     end(error.message);
     throw error;

@@ -3,10 +3,10 @@ import { Engine } from "./engine.js";
 
 let engine;
 
-async function answer({ module, bytes, texts }) {
-  if (!module) return engine.embed(texts);
+async function answer({ module, bytes, texts, classify }) {
+  if (!module) return classify ? engine.classify(texts) : engine.embed(texts);
   engine = await Engine.open(module, bytes);
-  return { dim: engine.dim, maxTokens: engine.maxTokens, precision: engine.precision };
+  return { dim: engine.dim, maxTokens: engine.maxTokens, precision: engine.precision, labels: engine.labels };
 }
 
 self.addEventListener("message", ({ data }) => {

@@ -1,5 +1,5 @@
-// What must hold of any text with any model that opens, or the fuzzer stops: every kind of kernel has the same ids and the
-// same bits, a limit cuts the ids and changes none, and what stands behind a text in memory counts for nothing.
+// What must hold of any text with any model that opens, or the fuzzer stops: every kind of kernel has the same ids, rows of
+// the head and bits, a limit cuts the ids and changes none, and what stands behind a text in memory counts for nothing.
 #pragma once
 #include <cstdio>
 #include <cstdlib>
@@ -49,6 +49,33 @@ inline std::vector<float> vector_of(const Kernels& kernels, const Model& model, 
   return vector;
 }
 
+// Those of the head for a text's grams; none where the model is no classifier.
+inline std::vector<int32_t> rows_of(const Kernels& kernels, const Model& model, const std::vector<int32_t>& ids) {
+  if (!model.head.labels) return {};
+  const int64_t found = kernels.grams(model, scratch, ids.data(), int64_t(ids.size()), 0);
+  REQUIRE(found >= 0 && found <= 2 * int64_t(ids.size()));
+  const int32_t* rows = scratch.rows[0].data();
+  return std::vector<int32_t>(rows, rows + found);
+}
+
+// Empty where the table gives NaN or inf, or the model is no classifier.
+inline std::vector<float> logits_of(const Kernels& kernels, const Model& model, const std::vector<int32_t>& ids) {
+  std::vector<float> logits(size_t(model.head.labels)), vector(size_t(model.dim));
+  if (logits.empty()) return {};
+  const std::vector<int32_t> rows = rows_of(kernels, model, ids);
+  const auto classify = [&](float* to) {
+    return kernels.classify(model, scratch, ids.data(), int64_t(ids.size()), rows.data(), int64_t(rows.size()), to, logits.data());
+  };
+  const int64_t failed = classify(vector.data());
+  REQUIRE(failed == 0 || failed == -3);
+  if (failed) return {};
+  for (float value : logits) REQUIRE(value - value == 0);
+  REQUIRE(same(vector, vector_of(kernels, model, ids)));
+  const std::vector<float> before = logits;
+  REQUIRE(classify(nullptr) == 0 && same(before, logits));
+  return logits;
+}
+
 constexpr int64_t LIMITS[] = {1, 2, 7, 1000};
 
 // Of a text without NUL.
@@ -63,14 +90,16 @@ inline void require_agreement(const Model& model, const uint8_t* data, size_t si
   for (int32_t id : ids) REQUIRE(id >= 0 && id < model.vocabulary);
   std::vector<int32_t> some = ids;  // to pool all of a long text with every kind would take the time of other texts
   if (some.size() > 75) some.resize(75);
-  const std::vector<float> vector = vector_of(scalar_kernels(), model, some);
+  const std::vector<float> vector = vector_of(scalar_kernels(), model, some), logits = logits_of(scalar_kernels(), model, some);
+  const std::vector<int32_t> rows = rows_of(scalar_kernels(), model, ids);
   const int64_t limit = LIMITS[size % 4];  // one of them, as all would take the time of other texts
   std::vector<int32_t> first = ids;
   if (first.size() > size_t(limit)) first.resize(size_t(limit));
   for (const Kernels* kernels : all_kernels()) {
     REQUIRE(same(ids, ids_of(*kernels, model, text, -1)));
     REQUIRE(same(ids, ids_of(*kernels, model, followed, -1)));
-    REQUIRE(same(vector, vector_of(*kernels, model, some)));
+    REQUIRE(same(vector, vector_of(*kernels, model, some)) && same(logits, logits_of(*kernels, model, some)));
+    REQUIRE(same(rows, rows_of(*kernels, model, ids)));
     REQUIRE(same(first, ids_of(*kernels, model, text, limit)));
   }
 }

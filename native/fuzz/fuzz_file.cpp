@@ -1,5 +1,5 @@
-// The file reader and what it lets through: any bytes are a model or an error that says why, and a model embeds any text to
-// numbers, or says that its table has none.
+// The file reader and what it lets through: any bytes are a model or an error that says why, and a model embeds and classifies
+// any text to numbers, or says that its table has none.
 #include "agreement.h"
 #include "edge_potion.h"
 
@@ -22,6 +22,23 @@ void embed(ep_model* model) {
   REQUIRE(ep_embed_ids(model, ids, lengths, 2, vectors.data(), 1) < 0);  // the last id is none
 }
 
+void classify(ep_model* model) {
+  const int32_t labels = ep_label_count(model);
+  std::vector<float> logits(COUNT * size_t(labels));
+  int64_t decided[COUNT];
+  for (int32_t limit : LIMITS) {
+    const int64_t answer = ep_classify(model, TEXTS, sizeof TEXTS - 1, logits.data(), nullptr, COUNT, limit, 1);
+    REQUIRE(answer == int64_t(COUNT) || (answer < 0 && *ep_last_error()));
+    if (answer < 0) continue;
+    for (float value : logits) REQUIRE(value - value == 0);
+    REQUIRE(ep_probabilities(model, logits.data(), COUNT, logits.data(), decided) == int64_t(COUNT));
+    for (float value : logits) REQUIRE(value >= 0 && value <= 1);
+    for (int64_t label : decided) REQUIRE(label >= EP_NO_LABEL && label < labels);
+  }
+  for (int32_t label = 0; label < labels; label++) REQUIRE(strlen(ep_label(model, label)) < 65536);
+  REQUIRE(!ep_label(model, -1) && !ep_label(model, labels));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -29,6 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<uint8_t> file(data, data + size);  // so that what is read beyond its end is found
   if (ep_model* model = ep_open_memory(file.data(), size)) {
     embed(model);
+    classify(model);
     ep_close(model);
   } else {
     REQUIRE(*ep_last_error());

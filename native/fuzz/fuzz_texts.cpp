@@ -1,4 +1,5 @@
-// Texts of any bytes: joined, by pointer and as ids they give the same, with every kind of kernel and wherever they are cut.
+// Texts of any bytes: joined, by pointer and as ids they give the same, with every kind of kernel and wherever they are cut; so
+// do logits, joined and by pointer.
 // The model is named by EDGE_POTION_MODEL.
 #include "agreement.h"
 #include "edge_potion.h"
@@ -61,6 +62,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   REQUIRE(ep_embed_ids(handle, ids.data(), tokens.data(), count, from_ids.data(), 1) == int64_t(count));
   REQUIRE(ep::same(joined, from_ids));
+  if (const size_t labels = size_t(ep_label_count(handle))) {
+    std::vector<float> logits(count * labels), others(count * labels);
+    REQUIRE(ep_classify(handle, text.data(), size, logits.data(), nullptr, count, limit, 1) == int64_t(count));
+    REQUIRE(ep_classify_texts(handle, places.data(), lengths.data(), count, others.data(), apart.data(), limit, 2) == int64_t(count));
+    REQUIRE(ep::same(logits, others) && ep::same(joined, apart));
+  }
   for (size_t i = 0; i < count; i++)
     ep::require_agreement(opened().model, reinterpret_cast<const uint8_t*>(places[i]), lengths[i]);
   return 0;

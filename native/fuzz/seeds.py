@@ -1,15 +1,27 @@
-"""Writes what the fuzzers begin with: seeds.py FOLDER makes FOLDER/file, small models true to the format, and texts."""
+"""Writes what the fuzzers begin with: seeds.py FOLDER makes FOLDER/file, small models true to the format, and texts.
+
+The texts are for FOLDER/classifier, the built-in model with a head of random weights.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from edge_potion import StaticModel, export
+from edge_potion.grams import grams_of
+from edge_potion.head import Head
+from edge_potion.tokens import tokenize
+
 DIM, ROWS, SLOTS = 8, 6, 8
+LABELS = ["a", "naïve", "\n😀"]
+SENTENCES = Path(__file__).parents[2] / "tests" / "data" / "sentences.txt"
 
 
 def tables(precision: str) -> dict[str, np.ndarray]:
@@ -39,9 +51,33 @@ def tables(precision: str) -> dict[str, np.ndarray]:
     return made
 
 
+def head_tables() -> dict[str, np.ndarray]:
+    """Of a head whose grams are found nowhere, but by a fuzzer."""
+    made: dict[str, np.ndarray] = {
+        "head_dense": np.arange(DIM * len(LABELS)).reshape(DIM, -1) * 1300.0,
+        "head_rows": np.arange(ROWS * len(LABELS)).reshape(ROWS, -1).astype(np.int8),
+        "head_row_weights": np.full(ROWS, 127, np.uint8),
+        "head_multipliers": np.ones(2, np.int64),
+        "head_keys": np.arange(SLOTS, dtype=np.int64),
+        "head_places": np.arange(SLOTS, dtype=np.int32) % ROWS,
+    }
+    return made | {name: np.ones(len(LABELS)) for name in ("head_dense_scale", "head_row_scale", "head_bias")}
+
+
+def classifier() -> StaticModel:
+    """The built-in model with a head, for half of the sentences' grams."""
+    model, source = StaticModel.from_pretrained(), np.random.default_rng(0)
+    keys = np.unique(grams_of(tokenize(model.tokenizer, SENTENCES.read_text("utf-8").splitlines(), None)).keys)[::2]
+    grams = np.stack([keys >> 31, (keys & (2**31 - 1)) - 1], axis=1).astype(np.int32)
+    weights = source.normal(size=(model.dim + len(grams), 77)).astype(np.float32)
+    names = tuple(f"label {number}" for number in range(77))
+    bias = np.zeros(77, np.float32)
+    return replace(model, head=Head(names, weights[: model.dim], bias, grams, weights[model.dim :]))
+
+
 def texts() -> list[bytes]:
     """Sentences in many scripts, and what lies around the sizes in which the engine looks at a text."""
-    sentences = (Path(__file__).parents[2] / "tests" / "data" / "sentences.txt").read_bytes().splitlines()
+    sentences = SENTENCES.read_bytes().splitlines()
     joined = [b"\0".join(sentences[place : place + 3]) for place in range(0, len(sentences), 40)]
     edges = [(part * 4200)[:size] for part in (b"a", b"a b. ", "日".encode(), b"\xc3") for size in (63, 65, 4095, 4200)]
     return [*joined, *edges, b"x" * 99 + "é".encode() + b"x" * 3 + b"\0" + b"y" * 100, b"\xff\xfe \xed\xa0\x80\0\0"]
@@ -53,15 +89,19 @@ def main() -> None:
     for number, text in enumerate(texts()):
         (folder / "texts" / f"{number}").write_bytes(text)
     (folder / "file").mkdir(exist_ok=True)
+    export(classifier(), folder / "classifier", quantize="int8", graphs="text")
     for precision in ("int8", "float16", "float32"):
-        for normalize in ("true", "false"):
-            tensors = [numpy_helper.from_array(array, name) for name, array in tables(precision).items()]
+        for normalize, has_head in (("true", True), ("false", True), ("true", False)):
+            arrays = {**tables(precision), **(head_tables() if has_head else {})}
+            tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
             tensors.append(numpy_helper.from_array(np.array([1], np.int64), "constant_0"))
             node = helper.make_node("Identity", ["text"], ["sentence_embedding"])
             model = helper.make_model(helper.make_graph([node], "seed", [], [], tensors))
             said = {"text_tables": "1", "longest_piece": "18", "longest_word": "100", "unknown_id": "1"}
-            helper.set_model_props(model, {**said, "max_tokens": "512", "normalize": normalize, "structure": ""})
-            onnx.save(model, folder / "file" / f"{precision}-{normalize}.onnx")
+            of_head = {"head_format": "1", "labels": json.dumps(LABELS), "multi_label": "false", "threshold": "0.5"}
+            said |= {"max_tokens": "512", "normalize": normalize, "structure": "", **(of_head if has_head else {})}
+            helper.set_model_props(model, said)
+            onnx.save(model, folder / "file" / f"{precision}-{normalize}{'-head' * has_head}.onnx")
 
 
 if __name__ == "__main__":

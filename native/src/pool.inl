@@ -58,7 +58,7 @@ inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, in
 // A sum of squares is finite where each of its numbers is.
 inline bool is_finite(double value) { return value - value == 0; }
 
-inline bool sums_of(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
+EP_APART bool sums_of(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
   if (m.precision == Precision::int8) return int_sums(m, scratch, tokens, count, sums);
   float_sums(m, tokens, count, sums);
   return true;
@@ -75,7 +75,7 @@ inline double sum_of_squares(const float* values, size_t dim) {
 }
 
 // Both are false where a number is NaN or inf.
-inline bool to_unit_length(float* sums, size_t dim) {
+EP_APART bool to_unit_length(float* sums, size_t dim) {
   const double all = sum_of_squares(sums, dim);
   if (!is_finite(all)) return false;
   float norm = float(square_root(all));
@@ -83,7 +83,7 @@ inline bool to_unit_length(float* sums, size_t dim) {
   for (size_t d = 0; d < dim; d++) sums[d] /= norm;
   return true;
 }
-inline bool to_means(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
+EP_APART bool to_means(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
   int64_t known = 0;
   for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(tokens[t]));
   const float tokens_known = float(known > 1 ? known : 1);

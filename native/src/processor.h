@@ -12,8 +12,10 @@
 // Kernels are compiled for processors of which this one may be none: what they share with other files must not be made
 // a function of its own, as the linker keeps only one of each name.
 #define EP_INLINE __forceinline
+#define EP_APART __declspec(noinline) inline
 #else
 #define EP_INLINE inline __attribute__((always_inline))
+#define EP_APART __attribute__((noinline)) inline  // much code that two functions call
 #endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

@@ -1,5 +1,5 @@
-// Embeds the texts of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors: the same
-// on every machine.   digest MODEL.onnx TEXTS [THREADS]   Texts are joined by NUL; where there is none, they are lines.
+// Embeds the texts of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors, and of a
+// classifier of their logits: the same on every machine.   digest MODEL.onnx TEXTS [THREADS]   Texts are joined by NUL; where there is none, they are lines.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,15 +24,23 @@ int main(int count, char** words) {
   }
   uint64_t digest = 0xcbf29ce484222325;
   int64_t texts = 0;
-  const size_t dim = size_t(ep_dim(model));
-  std::vector<float> vectors(1024 * dim);
+  const auto add = [&digest](const std::vector<float>& numbers, size_t size) {
+    const unsigned char* bytes = reinterpret_cast<const unsigned char*>(numbers.data());
+    for (size_t i = 0; i < size * sizeof(float); i++) digest = (digest ^ bytes[i]) * 0x100000001b3;
+  };
+  const size_t dim = size_t(ep_dim(model)), labels = size_t(ep_label_count(model));
+  std::vector<float> vectors(1024 * dim), logits(1024 * labels);
   for (size_t begin = 0; begin <= text.size();) {  // 1,024 texts a call
     size_t end = begin, taken = 1;
     while (end < text.size() && (text[end] || taken++ < 1024)) end++;
-    const int64_t found = ep_embed(model, text.data() + begin, end - begin, vectors.data(), 1024, EP_MODEL_LIMIT, count > 3 ? atoi(words[3]) : 1);
+    const char* at = text.data() + begin;
+    const int threads = count > 3 ? atoi(words[3]) : 1;
+    const int64_t found =
+        labels ? ep_classify(model, at, end - begin, logits.data(), vectors.data(), 1024, EP_MODEL_LIMIT, threads)
+               : ep_embed(model, at, end - begin, vectors.data(), 1024, EP_MODEL_LIMIT, threads);
     if (found < 0) return fprintf(stderr, "%s\n", ep_last_error()), 1;
-    const unsigned char* bytes = reinterpret_cast<const unsigned char*>(vectors.data());
-    for (size_t i = 0; i < size_t(found) * dim * sizeof(float); i++) digest = (digest ^ bytes[i]) * 0x100000001b3;
+    add(vectors, size_t(found) * dim);
+    add(logits, size_t(found) * labels);
     texts += found;
     begin = end + 1;
   }

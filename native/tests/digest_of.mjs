@@ -1,4 +1,4 @@
-// What digest.cpp prints, of the library as WebAssembly: how many texts, the digest of their vectors' bits, and the kernels.
+// What digest.cpp prints, of the library as WebAssembly: how many texts, the digest of the bits of vectors and logits, and the kernels.
 
 /** The line, of three Uint8Array: the library, the model, and texts that are joined by NUL. */
 export function digestOf(library, model, texts) {
@@ -18,21 +18,26 @@ export function digestOf(library, model, texts) {
 
   const handle = engine.ep_open_memory(placed(model), model.length);
   if (!handle) throw new Error(sentence(engine.ep_last_error()));
-  const width = engine.ep_dim(handle) * 4;
-  const vectors = engine.malloc(1024 * width);
+  const widths = [engine.ep_dim(handle) * 4, engine.ep_label_count(handle) * 4];
+  const [vectors, logits] = widths.map((width) => engine.malloc(1024 * width + 1));
   let [high, low] = [0xcbf29ce4, 0x84222325]; // FNV-1a of 64 bits, in halves
   let count = 0;
   for (let begin = 0; begin <= texts.length; ) {
     let end = begin;
     for (let taken = 1; end < texts.length && (texts[end] || taken++ < 1024); ) end++;
     const input = placed(texts.subarray(begin, end));
-    const found = Number(engine.ep_embed(handle, input, end - begin, vectors, 1024, 0, 1));
+    const answer = widths[1]
+      ? engine.ep_classify(handle, input, end - begin, logits, vectors, 1024, 0, 1)
+      : engine.ep_embed(handle, input, end - begin, vectors, 1024, 0, 1);
+    const found = Number(answer);
     if (found < 0) throw new Error(sentence(engine.ep_last_error()));
     engine.free(input);
-    for (const byte of memory().subarray(vectors, vectors + found * width)) {
-      const product = ((low ^ byte) >>> 0) * 0x1b3; // of 0x100000001b3, whose high half moves by 40 bits
-      high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + ((low ^ byte) << 8)) >>> 0;
-      low = product >>> 0;
+    for (const [place, width] of [[vectors, widths[0]], [logits, widths[1]]]) {
+      for (const byte of memory().subarray(place, place + found * width)) {
+        const product = ((low ^ byte) >>> 0) * 0x1b3; // of 0x100000001b3, whose high half moves by 40 bits
+        high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + ((low ^ byte) << 8)) >>> 0;
+        low = product >>> 0;
+      }
     }
     count += found;
     begin = end + 1;

@@ -1,5 +1,5 @@
-// The engine's own tests, of what its callers rely on: test_engine MODEL.onnx, an int8 text graph of 512 tokens a text.
-// What the vectors are is held to ONNX Runtime by tests/native.
+// The engine's own tests, of what its callers rely on: test_engine MODEL.onnx, an int8 text graph of 512 tokens a text, which
+// may be a classifier's. What vectors and logits are is held to ONNX Runtime by tests/native.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -118,6 +118,58 @@ void joined_by_place_and_shared_texts_have_the_same_bits(ep_model* model) {
   }
 }
 
+struct Classified {
+  std::vector<float> logits, vectors;
+};
+
+Classified classified(ep_model* model, const std::vector<std::string>& texts, int threads) {
+  std::string joined;
+  for (size_t i = 0; i < texts.size(); i++) joined += (i ? std::string(1, '\0') : "") + texts[i];
+  Classified found{std::vector<float>(texts.size() * size_t(ep_label_count(model))), std::vector<float>(texts.size() * size_t(ep_dim(model)))};
+  CHECK(ep_classify(model, joined.data(), joined.size(), found.logits.data(), found.vectors.data(), texts.size(), EP_MODEL_LIMIT, threads) ==
+        int64_t(texts.size()));
+  return found;
+}
+
+void what_is_no_classifier_says_so(ep_model* model) {
+  float logit = 0;
+  CHECK(ep_label(model, 0) == nullptr);
+  CHECK(ep_classify(model, "a", 1, &logit, nullptr, 1, EP_MODEL_LIMIT, 1) == EP_BAD_ARGUMENT && strstr(ep_last_error(), "no classifier"));
+  CHECK(ep_probabilities(model, &logit, 1, &logit, nullptr) == EP_BAD_ARGUMENT);
+}
+
+void a_classifier_gives_the_same_bits_however_it_is_asked(ep_model* model) {
+  const std::vector<std::string> texts = some_texts();
+  const Classified alone = classified(model, texts, 1);
+  CHECK(same(alone.vectors, embedded(model, texts, 1)));
+  std::vector<const char*> places;
+  std::vector<size_t> lengths;
+  for (const std::string& text : texts) places.push_back(text.data()), lengths.push_back(text.size());
+  std::vector<float> apart(alone.logits.size());
+  for (int threads : {1, 2, 8}) {
+    const Classified shared = classified(model, texts, threads);
+    CHECK(same(alone.logits, shared.logits) && same(alone.vectors, shared.vectors));
+    CHECK(ep_classify_texts(model, places.data(), lengths.data(), texts.size(), apart.data(), nullptr, EP_MODEL_LIMIT, threads) ==
+          int64_t(texts.size()));
+    CHECK(same(alone.logits, apart));
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 8; i++) threads.emplace_back([&, i] { wrong += !same(alone.logits, classified(model, texts, 1 + i % 3).logits); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
+void probabilities_are_shares_and_labels_have_names(ep_model* model) {
+  const size_t count = size_t(ep_label_count(model));
+  std::vector<float> logits = classified(model, {"The cat."}, 1).logits, shares(count);
+  int64_t label = -2;
+  CHECK(ep_probabilities(model, logits.data(), 1, shares.data(), &label) == 1);
+  for (float share : shares) CHECK(share >= 0 && share <= 1);
+  CHECK(label == EP_NO_LABEL || (ep_label(model, int32_t(label)) && *ep_label(model, int32_t(label))));
+  CHECK(ep_label(model, -1) == nullptr && ep_label(model, int32_t(count)) == nullptr);
+}
+
 void nul_inside_a_text_is_left_out(ep_model* model) {
   const char text[] = "ca\0t";
   const char* place = text;
@@ -188,6 +240,8 @@ void damaged_files_are_refused_or_run(const std::vector<uint8_t>& whole) {
       std::vector<float> vectors(3 * size_t(ep_dim(model)));
       const char texts[] = "The naïve cat\0日本語 unbelievable\0\xff";
       ep_embed(model, texts, sizeof texts - 1, vectors.data(), 3, EP_MODEL_LIMIT, 1);
+      std::vector<float> logits(3 * size_t(ep_label_count(model)));
+      ep_classify(model, texts, sizeof texts - 1, logits.data(), nullptr, 3, EP_MODEL_LIMIT, 1);
       ep_close(model);
     }
     turned[at] = whole[at];
@@ -208,6 +262,12 @@ int main(int count, char** words) {
   ids_are_cut_where_the_model_cuts(model);
   threads_may_share_a_handle(model);
   a_call_is_stopped(model);
+  if (ep_label_count(model)) {
+    a_classifier_gives_the_same_bits_however_it_is_asked(model);
+    probabilities_are_shares_and_labels_have_names(model);
+  } else {
+    what_is_no_classifier_says_so(model);
+  }
   ep_close(model);
   damaged_files_are_refused_or_run(read(words[1]));
   printf("%s, %s kernels: %d failures\n", ep_version(), ep_kernels(), failures);

@@ -45,9 +45,11 @@ def test_help_is_as_wide_as_the_terminal(command):
 
 
 def test_every_command_is_told_with_an_example():
-    commands = {name.removeprefix("edge-potion ") for name in PAGES if " " in name}
-    assert all(re.search(rf"^  {name} ", PAGES["edge-potion"], re.MULTILINE) for name in commands)
-    assert all("\nExample:\n  edge-potion" in PAGES[f"edge-potion {name}"] for name in commands)
+    for name in PAGES:
+        above, _, command = name.rpartition(" ")
+        assert not above or re.search(rf"^  {command} ", PAGES[above], re.MULTILINE), name
+        assert not above or "\nExample:\n  edge-potion" in PAGES[name], name
+    assert {"edge-potion encode", "edge-potion classify", "edge-potion classify from-labels"} <= set(PAGES)
 
 
 def test_choices_are_those_that_there_are():
@@ -87,8 +89,16 @@ print(sorted(heavy & set(sys.modules)))
 def test_help_is_a_command_too():
     assert edge_potion("help", "encode").stdout == edge_potion("encode", "-h").stdout
     assert edge_potion("help").stdout == edge_potion("--help").stdout
-    done = edge_potion("help", "enc", code=2)
-    assert "No such command 'enc'" in done.stderr and done.stdout == ""
+    said = edge_potion("help", "classify", "run").stdout
+    assert said == edge_potion("classify", "run", "-h").stdout and said.startswith("Usage: edge-potion classify run ")
+    assert edge_potion("help", "classify").stdout == edge_potion("classify", "--help").stdout
+    for words, complaint in (
+        (["enc"], "No such command 'enc'"),
+        (["classify", "walk"], "No such command 'walk'"),
+        (["encode", "run"], "edge-potion encode has no commands of its own, such as 'run'"),
+    ):
+        done = edge_potion("help", *words, code=2)
+        assert complaint in done.stderr and done.stdout == ""
 
 
 def test_the_version_is_told_by_each_of_its_names():
@@ -114,6 +124,8 @@ def test_a_shell_completes_commands_options_and_choices(name):
         ("edge-potion encode --trunc", "--truncate-dim"),
         ("edge-potion search --graph to", "tokens"),
         ("edge-potion encode --qui", "--quiet"),
+        ("edge-potion classify from", "from-labels"),
+        ("edge-potion classify train --tune ta", "table"),
     ):
         done = shell(COMPLETIONS[name].format(line, len(line.split()) - 1))
         assert completed in done.stdout and "benchmark" not in done.stdout, done.stderr

@@ -1,16 +1,20 @@
-"""The example in C, built as its page says against the engine, by gcc and by clang, gives Python's cosines."""
+"""The examples in C, built as their page says against the engine, by gcc and by clang, give Python's numbers."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 
-from edge_potion import EdgeModel
+from edge_potion import EdgeModel, StaticModel, export
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
+from edge_potion.head import Head
 
 from ..models import CHECKOUT
 
@@ -64,10 +68,19 @@ def shell(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(params=["gcc", "clang"])
 def similar(request, engine, tmp_path) -> Path:
-    needs(request.param)
-    program, source = tmp_path / "similar", CHECKOUT / "examples" / "c" / "similar.c"
+    return compiled(request.param, "similar", engine, tmp_path)
+
+
+@pytest.fixture(params=["gcc", "clang"])
+def classify(request, engine, tmp_path) -> Path:
+    return compiled(request.param, "classify", engine, tmp_path)
+
+
+def compiled(compiler: str, name: str, engine: Path, folder: Path) -> Path:
+    needs(compiler)
+    program, source = folder / name, CHECKOUT / "examples" / "c" / f"{name}.c"
     linked = [f"-I{CHECKOUT / 'native' / 'include'}", f"-L{engine}", f"-Wl,-rpath,{engine}", "-ledge_potion", "-lm"]
-    subprocess.run([request.param, *STRICT, source, *linked, "-o", program], check=True)
+    subprocess.run([compiler, *STRICT, source, *linked, "-o", program], check=True)
     return program
 
 
@@ -82,6 +95,31 @@ def test_its_cosines_are_those_of_python(similar):
         expected = float(model.encode(one) @ model.encode(other))
         assert (done.returncode, done.stderr) == (0, "")
         assert float(done.stdout) == pytest.approx(expected, abs=6e-4), (one, other)
+
+
+def test_its_labels_are_those_of_onnxruntime(classify, tmp_path):
+    model = StaticModel.from_pretrained()
+    weights = np.random.default_rng(0).normal(size=(model.dim + 2, 3)).astype(np.float32)
+    gram = np.array([[model.tokenizer.token_to_id("rain"), -1]], np.int32)
+    head = Head(("a", "é", "😀"), weights[:-2], weights[-2], gram, weights[-1:], threshold=0.6)
+    bundle = export(replace(model, head=head), tmp_path / "bundle", quantize="int8", graphs="text")
+    graph, texts = bundle.folder / "onnx" / "text_quantized.onnx", [text for pair in PAIRS for text in pair]
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    shares, labels = session.run(
+        ["probabilities", "label"], {"text": np.frombuffer("\0".join(texts).encode(), np.uint8)}
+    )
+    names = ["-" if label < 0 else head.labels[label] for label in labels]
+    done = run(classify, graph, *texts)
+    assert (done.returncode, done.stderr) == (0, "") and len(set(names)) > 1
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[1:] for line in lines] == [[name, text] for name, text in zip(names, texts, strict=True)]
+    assert np.abs(np.array([float(line[0]) for line in lines]) - shares.max(axis=1)).max() < 6e-4
+    for words, code, said in (
+        ([MODEL, "a"], 1, "error: the model is no classifier"),
+        ([graph], 2, "usage: classify MODEL"),
+    ):
+        done = run(classify, *words)
+        assert (done.returncode, done.stdout) == (code, "") and done.stderr.startswith(said)
 
 
 def test_its_errors_are_one_line_and_a_code(similar, tmp_path):

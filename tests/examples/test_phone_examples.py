@@ -9,13 +9,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from edge_potion import EdgeModel
+from edge_potion import EdgeModel, StaticModel, export
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
+from edge_potion.head import Head
 
 from ..models import CHECKOUT
 
@@ -34,6 +37,9 @@ public class Engine {
     private native long open(java.nio.ByteBuffer model);
     private native int dim(long handle);
     private native void embed(long handle, byte[] texts, float[] vectors);
+    private native int labels(long handle);
+    private native byte[] label(long handle, int number);
+    private native void classify(long handle, byte[] texts, float[] probabilities, long[] labels);
     private native void close(long handle);
 
     public static void main(String[] words) throws Exception {
@@ -45,6 +51,15 @@ public class Engine {
         float[] vectors = new float[engine.dim(handle) * Integer.parseInt(words[2])];
         engine.embed(handle, joined, vectors);
         for (float value : vectors) System.out.println(Integer.toHexString(Float.floatToRawIntBits(value)));
+        for (int number = 0; number < engine.labels(handle); number++)
+            System.out.println(java.util.HexFormat.of().formatHex(engine.label(handle, number)));
+        if (engine.labels(handle) > 0) {
+            long[] labels = new long[Integer.parseInt(words[2])];
+            float[] probabilities = new float[labels.length * engine.labels(handle)];
+            engine.classify(handle, joined, probabilities, labels);
+            for (long label : labels) System.out.println(label);
+            for (float value : probabilities) System.out.println(value);
+        }
         engine.close(handle);
     }
 }
@@ -143,6 +158,24 @@ def test_java_gets_the_bits_of_python(java, tmp_path):
     done = run(*java, MODEL, file, str(len(texts)))
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(bits(done.stdout.split()), expected_bits(texts))
+
+
+def test_java_gets_the_labels_of_onnxruntime(java, tmp_path):
+    model = StaticModel.from_pretrained()
+    weights = np.random.default_rng(0).normal(size=(model.dim + 2, 3)).astype(np.float32)
+    gram = np.array([[model.tokenizer.token_to_id("it"), -1]], np.int32)
+    head = Head(("a", "é", "😀"), weights[:-2], weights[-2], gram, weights[-1:], threshold=0.6)
+    bundle = export(replace(model, head=head), tmp_path / "bundle", quantize="int8", graphs="text")
+    file, graph = tmp_path / "texts", bundle.folder / "onnx" / "text_quantized.onnx"
+    file.write_bytes(joined := "\0".join(text.replace("\0", "") for text in TEXTS).encode())
+    done = run(*java, graph, file, str(len(TEXTS)))
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.split()[len(TEXTS) * model.dim :]
+    assert [bytes.fromhex(name).decode() for name in said[:3]] == ["a", "é", "😀"]
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    shares, labels = session.run(["probabilities", "label"], {"text": np.frombuffer(joined, np.uint8)})
+    assert [int(label) for label in said[3:][: len(TEXTS)]] == labels.tolist() and -1 in labels
+    assert np.abs(np.array(said[3 + len(TEXTS) :], np.float32) - shares.ravel()).max() < 2e-7
 
 
 def test_what_the_engine_refuses_is_an_exception_with_its_words(java, tmp_path):

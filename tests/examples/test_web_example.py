@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+
+from edge_potion import StaticModel, export
+from edge_potion.head import Head
 
 from ..js.packed import CHROMIUM, install_package
 from ..models import CHECKOUT
@@ -112,6 +116,28 @@ def test_vectors_of_both_engines_are_those_of_python_bit_for_bit(scene, texts, e
     np.testing.assert_array_equal(first, second)
     assert found["none"] == []
     assert scene("vectors")["isolated"] is True
+
+
+def test_the_pages_engine_classifies_and_has_no_labels_of_another_model(copied, tmp_path):
+    model = StaticModel.from_pretrained()
+    weights = np.random.default_rng(0).normal(size=(model.dim + 2, 3)).astype(np.float32)
+    grams = np.array([[model.tokenizer.token_to_id("bread"), -1]], np.int32)
+    head = Head(("a", "é", "😀"), weights[:-2], weights[-2], grams, weights[-1:])
+    bundle = export(replace(model, head=head), tmp_path / "bundle", quantize="int8", graphs="text")
+    files = [folder / "onnx" / "text_quantized.onnx" for folder in (bundle.folder, BUNDLE)]
+    script = """
+        import { readFileSync } from "node:fs";
+        import { open } from "./engine.js";
+        const [one, other] = await Promise.all(process.argv.slice(1).map((file) => open(readFileSync(file), file)));
+        const decided = await one.classify(["my bread", "the cat"]);
+        console.log(JSON.stringify([one.labels, decided.map(({ label }) => label), other.labels]));
+    """
+    words = ["node", "--input-type=module", "-e", script, *files]
+    done = subprocess.run(words, cwd=copied, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
+    (numbers,) = session.run(["label"], {"text": np.frombuffer(b"my bread\0the cat", np.uint8)})
+    assert json.loads(done.stdout) == [list(head.labels), [head.labels[number] for number in numbers], []]
 
 
 def test_the_switch_shows_the_same_lines_by_the_other_engine_which_is_fetched_when_it_is_asked_for(scene):

@@ -1,7 +1,8 @@
 """A bundle's format is pinned: what other programs read of it changes by intent alone.
 
-`bundle_format.json` beside this file tells it of the hand-made model: files, keys, and of each graph its signature and
-what it computes. After a change that is meant, EDGE_POTION_PIN=1 has the test write it anew; the diff is what changed.
+`bundle_format.json` beside this file tells it of the hand-made model, and `classifier_format.json` of one with a head:
+files, keys, and of each graph its signature and what it computes. After a change that is meant, EDGE_POTION_PIN=1 has
+the test write them anew; the diff is what changed.
 """
 
 from __future__ import annotations
@@ -10,30 +11,36 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
 
-from edge_potion import export
+from edge_potion import StaticModel, export
 from edge_potion.bundle import GRAPHS, PRECISIONS
 
-PINNED = Path(__file__).with_name("bundle_format.json")
+from ..runtime.test_head import head_of
+
+HERE = Path(__file__).parent
 VERSIONED = "edge_potion_version"
+ANSWERS = {"texts", "ids", "known_tokens", "vectors", "classifier"}  # which float32 may round otherwise elsewhere
 
 
-@pytest.fixture
-def every_graph(hand_model, tmp_path) -> Path:
+def every_graph(model: StaticModel, out: Path) -> Path:
     asked_for = {"graphs": list(GRAPHS), "token_embeddings": True, "mobile": True, "max_tokens": 8}
-    return export(hand_model, tmp_path / "bundle", quantize=list(PRECISIONS), **asked_for).folder
+    return export(model, out, quantize=list(PRECISIONS), **asked_for).folder
 
 
-def test_a_bundle_is_what_it_was(every_graph):
-    format_now = format_of(every_graph)
+@pytest.mark.parametrize(
+    ("file", "head"), [("bundle_format.json", None), ("classifier_format.json", head_of(threshold=0.4))]
+)
+def test_a_bundle_is_what_it_was(file, head, hand_model, tmp_path):
+    format_now = format_of(every_graph(replace(hand_model, head=head), tmp_path / "bundle"))
     if os.environ.get("EDGE_POTION_PIN"):
-        PINNED.write_text(json.dumps(format_now, indent=1) + "\n", encoding="utf-8")
-    pinned = json.loads(PINNED.read_text(encoding="utf-8"))
+        (HERE / file).write_text(json.dumps(format_now, indent=1) + "\n", encoding="utf-8")
+    pinned = json.loads((HERE / file).read_text(encoding="utf-8"))
     assert list(format_now) == list(pinned)
     for name in pinned:
         assert format_now[name] == pinned[name], name
@@ -49,7 +56,8 @@ def format_of(bundle: Path) -> dict[str, Any]:
         "files": _files(bundle),
         "config.json": config,
         "golden.json": {
-            **{key: value for key, value in golden.items() if key not in ("texts", "ids", "known_tokens", "vectors")},
+            **{key: value for key, value in golden.items() if key not in ANSWERS},
+            **({"classifier": list(golden["classifier"])} if "classifier" in golden else {}),
             "keys": list(golden),
             "texts": _digest(json.dumps([golden["texts"], golden["ids"], golden["known_tokens"]]).encode()),
         },

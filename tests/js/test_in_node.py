@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from edge_potion import StaticModel, export
+from edge_potion.head import Head
 
 from ..models import DATA
 from .hard_texts import GOLDEN, HARD_TEXTS, MODEL, by_onnxruntime
@@ -60,6 +63,51 @@ def test_vectors_are_those_of_python_bit_for_bit(node, tmp_path):
     expected = by_onnxruntime(texts)
     found = np.fromfile(out, np.float32).reshape(rows, columns)
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory) -> Path:
+    """The text graph of the built-in model with a head; the last label's name is no ASCII."""
+    model, source = StaticModel.from_pretrained(), np.random.default_rng(0)
+    words = [model.tokenizer.token_to_id(word) for word in ("the", "cat", "text", "rain")]
+    grams = np.array([*([word, -1] for word in words), words[:2]], np.int32)
+    weights = source.normal(size=(model.dim + 1 + len(grams), 5)).astype(np.float32)
+    rows = weights[model.dim + 1 :]
+    head = Head(("a", "b", "c", "d", "naïve 😀"), weights[: model.dim], weights[model.dim], grams, rows, threshold=0.5)
+    out = tmp_path_factory.mktemp("classifier") / "bundle"
+    return (
+        export(replace(model, head=head), out, quantize="int8", graphs="text").folder / "onnx" / "text_quantized.onnx"
+    )
+
+
+def test_a_classifier_says_what_onnxruntime_says(node, classifier):
+    texts = [*DATA.read_text(encoding="utf-8").splitlines(), "", "a\0b", "☃"]
+    code = """
+        const other = await load(given.file);
+        const decided = await other.classify(given.texts);
+        const many = await other.classify(Array.from({ length: 9000 }, (_, at) => given.texts[at % 100]));
+        print([
+          other.labels,
+          decided.map(({ label, probability, probabilities }) => [label, probability, ...probabilities]),
+          many.every(({ label }, at) => label === decided[at % 100].label),
+          await other.classify("the cat"),
+          [await other.classify([]), model.labels, await said(() => model.classify("a"))],
+          await said(() => other.classify([5])),
+        ]);
+    """
+    labels, decided, is_same, one, others, wrong = node(code, {"file": str(classifier), "texts": texts})
+    assert labels == ["a", "b", "c", "d", "naïve 😀"] and is_same
+    session = onnxruntime.InferenceSession(classifier, providers=["CPUExecutionProvider"])
+    joined = "\0".join(text.replace("\0", "") for text in texts).encode()
+    wanted, numbers = session.run(["probabilities", "label"], {"text": np.frombuffer(joined, np.uint8)})
+    found = np.array([row[2:] for row in decided])
+    assert np.abs(found - wanted).max() < 2e-7
+    assert [row[0] for row in decided] == [None if number < 0 else labels[number] for number in numbers]
+    assert {None, *labels} >= {row[0] for row in decided} > {None}
+    assert [row[1] for row in decided] == found.max(axis=1).tolist()
+    assert one["probability"] == max(one["probabilities"].values())
+    assert others == [[], [], "the model is no classifier: its file holds no head"]
+    assert wrong == "classify takes strings, and item 0 is a number"
 
 
 def test_many_and_long_texts_give_what_each_gives_alone(node):

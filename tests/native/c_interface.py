@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 import edge_potion
 
-MODEL_LIMIT, NO_LIMIT = 0, -1
+MODEL_LIMIT, NO_LIMIT, NO_LABEL = 0, -1, -1
 CANNOT_READ, DAMAGED, NOT_OURS, BAD_ARGUMENT, STOPPED = -1, -2, -3, -4, -6
 FUNCTIONS = {
     "ep_version": (c_char_p, []),
@@ -29,6 +30,11 @@ FUNCTIONS = {
     "ep_embed_texts": (c_int64, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_int32, c_int32]),
     "ep_embed_ids": (c_int64, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_int32]),
     "ep_token_ids": (c_int64, [c_void_p, c_void_p, c_size_t, c_int32, c_void_p, c_size_t]),
+    "ep_label_count": (c_int32, [c_void_p]),
+    "ep_label": (c_char_p, [c_void_p, c_int32]),
+    "ep_classify": (c_int64, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_size_t, c_int32, c_int32]),
+    "ep_classify_texts": (c_int64, [*[c_void_p] * 3, c_size_t, c_void_p, c_void_p, c_int32, c_int32]),
+    "ep_probabilities": (c_int64, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
     "ep_stop": (None, [c_void_p]),
 }
 
@@ -54,6 +60,22 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+@dataclass(frozen=True)
+class Classified:
+    """B texts: logits (B, C) float32, and their vectors (B, D) where these were asked for."""
+
+    logits: np.ndarray
+    vectors: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """B texts: probabilities (B, C) float32, and the label of each (B,) int64."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+
 class Native:
     """An open model."""
 
@@ -72,6 +94,7 @@ class Native:
         self.dim: int = there.ep_dim(self.handle)
         self.vocabulary_size: int = there.ep_vocabulary_size(self.handle)
         self.max_tokens: int = there.ep_max_tokens(self.handle)
+        self.labels: int = there.ep_label_count(self.handle)
 
     def close(self) -> None:
         self.library.ep_close(self.handle)
@@ -107,6 +130,41 @@ class Native:
         assert self._checked(answer) == len(lengths)
         return vectors
 
+    def label(self, number: int) -> str | None:
+        name = self.library.ep_label(self.handle, number)
+        return None if name is None else name.decode()
+
+    def classify(
+        self, joined: bytes, max_tokens: int = MODEL_LIMIT, threads: int = 1, *, with_vectors: bool = False
+    ) -> Classified:
+        """Of texts with NUL between them."""
+        room = self._room(joined.count(b"\0") + 1, with_vectors)
+        places = (address_of(joined), len(joined), *map(_place, (room.logits, room.vectors)), len(room.logits))
+        answer = self.library.ep_classify(self.handle, *places, max_tokens, threads)
+        assert self._checked(answer) == len(room.logits)
+        return room
+
+    def classify_texts(
+        self, texts: Sequence[bytes], max_tokens: int = MODEL_LIMIT, threads: int = 1, *, with_vectors: bool = False
+    ) -> Classified:
+        room, places = self._room(len(texts), with_vectors), (c_char_p * len(texts))(*texts)
+        lengths = np.array([len(text) for text in texts], np.uintp)
+        rest = (len(texts), *map(_place, (room.logits, room.vectors)), max_tokens, threads)
+        answer = self.library.ep_classify_texts(self.handle, places, lengths.ctypes.data, *rest)
+        assert self._checked(answer) == len(texts)
+        return room
+
+    def decide(self, logits: np.ndarray) -> Decided:
+        """What logits (B, C) say."""
+        decided = Decided(np.full_like(logits, np.nan), np.full(len(logits), -9, np.int64))
+        places = (logits.ctypes.data, len(logits), decided.probabilities.ctypes.data, decided.labels.ctypes.data)
+        assert self._checked(self.library.ep_probabilities(self.handle, *places)) == len(logits)
+        return decided
+
+    def _room(self, count: int, with_vectors: bool) -> Classified:
+        vectors = np.full((count, self.dim), np.nan, np.float32) if with_vectors else None
+        return Classified(np.full((count, self.labels), np.nan, np.float32), vectors)
+
     def token_ids(self, text: bytes, max_tokens: int = MODEL_LIMIT) -> np.ndarray:
         """(tokens,) int32."""
         return self.token_ids_at(address_of(text), len(text), max_tokens)
@@ -120,6 +178,10 @@ class Native:
         if answer < 0:
             raise Refused(answer, self.library.ep_last_error().decode())
         return answer
+
+
+def _place(array: np.ndarray | None) -> int | None:
+    return None if array is None else array.ctypes.data
 
 
 def address_of(content: bytes) -> int:

@@ -64,6 +64,8 @@ def opened(content: bytes, end: int) -> str:
         for limit in (MODEL_LIMIT, NO_LIMIT, 1):
             if not np.isfinite(native.embed(TEXTS.encode(), limit)).all():
                 sys.exit("NaN or inf")
+            if native.labels and not np.isfinite(native.classify(TEXTS.encode(), limit).logits).all():
+                sys.exit("NaN or inf among logits")
         native.embed_ids(np.array([0, native.vocabulary_size - 1]), np.array([2]))
     except Refused as refused:
         return "refused in use" if refused.sentence else sys.exit("refused without a word")

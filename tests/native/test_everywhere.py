@@ -17,6 +17,7 @@ from .built import NATIVE, engine_built, run
 
 CORE = (
     "api",
+    "json",
     "kernels",
     "kernels_128",
     "kernels_avx2",

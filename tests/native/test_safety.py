@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from time import sleep
@@ -19,6 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_potion import StaticModel
+from edge_potion.head import Head
 from edge_potion.static_model import Card
 
 from ..models import CHECKOUT
@@ -59,8 +60,12 @@ def refusal_of(file: bytes | Path) -> Refused:
 
 
 def test_no_damage_of_a_file_ends_the_process_or_gives_nan(hand_model, tmp_path):
+    weights = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
+    grams = np.array([[6, -1], [6, 7]], np.int32)
+    head = Head(("a", "b", "c"), weights[:8], weights[8], grams, weights[9:], threshold=0.5)
     for precision in ("int8", "float16", "float32"):
         (tmp_path / f"{precision}.onnx").write_bytes(Both.of(hand_model, precision).file)
+        (tmp_path / f"{precision}-head.onnx").write_bytes(Both.of(replace(hand_model, head=head), precision).file)
     words = [sys.executable, "-X", "faulthandler", "-m", "tests.native.damaged_files", tmp_path, "0", "2000"]
     done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{(tmp_path / 'last').read_text()[-100:]}: {done.stderr[-3000:]}"

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from edge_potion import export
 
 from ..hub import LoopbackHub, hub_environment, run_script, served
+from .test_head import head_of
 
 TOKEN = "hf_ours"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -35,6 +37,7 @@ class Hub(LoopbackHub):
 
     repos: dict[str, dict[str, bytes]]  # files of each repository
     commits: list[set[str]]  # names of the files in each
+    told: list[str]  # of each, what it says
     private: set[str]  # names of repositories
     stored: dict[str, bytes]  # large files that came, by SHA-256
     large: tuple[str, ...] = ("model.safetensors",)
@@ -115,12 +118,15 @@ class Hub(LoopbackHub):
             for key, value in ((change["key"], change["value"]) for change in changes)
         }
         files.update(came)
+        self.told.append(header["value"]["summary"])
         self.commits.append(set(came))
 
 
 @pytest.fixture
 def hub() -> Iterator[type[Hub]]:
-    with served(type("ThisHub", (Hub,), {"repos": {}, "commits": [], "stored": {}, "private": set()})) as hub:
+    with served(
+        type("ThisHub", (Hub,), {"repos": {}, "commits": [], "told": [], "stored": {}, "private": set()})
+    ) as hub:
         yield hub
 
 
@@ -191,6 +197,15 @@ def test_a_hub_that_is_gone_after_the_work_does_not_take_the_model_along(closed_
     said = attempt(f"push(Path({str(model_folder)!r}), 'us/static')", closed_port, tmp_path, HF_TOKEN=TOKEN)
     assert said.startswith("AccessError: cannot push to 'us/static' (") and "\n" not in said
     assert said.endswith(f"; the model is in {model_folder}")
+
+
+def test_a_classifier_goes_with_its_head_as_a_model_and_as_a_bundle(hub, hand_model, tmp_path):
+    classifier = replace(hand_model, head=head_of())
+    for folder in (classifier.save_pretrained(tmp_path / "model"), export(classifier, tmp_path / "bundle").folder):
+        push(folder, hub, tmp_path)
+        assert hub.repos["us/static"]["head.safetensors"] == (folder / "head.safetensors").read_bytes()
+    assert set(hub.commits[-1]) >= {"config.json", "golden.bin", "onnx/model_quantized.onnx"}
+    assert hub.told == ["Upload a text classifier made by edge-potion"] * 2
 
 
 def test_a_known_user_may_push(hub, tmp_path):

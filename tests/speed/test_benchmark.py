@@ -21,7 +21,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from edge_potion import InputError, providers
+from edge_potion import InputError, export, providers
 from edge_potion.benchmarks.speed import environments
 from edge_potion.benchmarks.speed.benchmark import benchmark
 from edge_potion.benchmarks.speed.configurations import Configuration, Setting, bundles_configurations
@@ -33,6 +33,8 @@ from edge_potion.benchmarks.speed.report.model import Outcome, Report, Round
 from edge_potion.benchmarks.speed.rows import Row, cosine_of, outcomes_of, ratios_of, round_of
 from edge_potion.engine import absent, kernels
 from edge_potion.golden import Golden
+
+from ..runtime.test_head import head_of
 
 BRIEF = Effort(
     minutes=5, rounds=1, latency_calls=20, warmup_calls=1, warmup_seconds=0, batch_seconds=0.01, batches=(2, 16)
@@ -96,6 +98,27 @@ def test_the_text_graph_has_a_row_in_each_engine(on_cpu, bundle):
         assert native.versions["kernels"] == kernels() and "onnxruntime" not in native.versions
         assert native.cosine.mean == pytest.approx(other.cosine.mean, abs=1e-6)
     assert {row.engine for row in report.configurations if row.graph in ("bag", "tokens")} == {"onnxruntime"}
+
+
+@pytest.mark.parametrize("provider", ["cpu", pytest.param("node", marks=pytest.mark.browser)])
+def test_a_classifier_is_measured_as_the_embedding_model_that_it_is_too(provider, built, hand_model, tmp_path):
+    if provider == "node":
+        needs(environments.JAVASCRIPT)
+    classifier = replace(hand_model, head=head_of(threshold=0.4))
+    folder = export(classifier, tmp_path / "classifier", quantize=["int8", "float32"]).folder
+    report = benchmark([str(folder)], tmp_path / "out", providers=[provider], peers=[], effort=BRIEF)
+    rows = rows_of(report)
+    for graph in ("text", "bag", "tokens"):
+        for precision in ("int8", "float32"):
+            row = rows[f"classifier {graph} {precision} {provider} x1"]
+            assert row.status == "measured" and row.cosine.texts == 216 and row.cosine.min > 0.999, row
+    rates = {row.name.removeprefix("classifier "): set(row.rounds[0].labels) for row in report.configurations}
+    decide = {name for name, found in rates.items() if found}
+    native = {f"text {precision} cpu native x1" for precision in ("int8", "float32")} if not absent() else set()
+    by_graph = {f"text {precision} cpu x1" for precision in ("int8", "float32")}
+    assert decide == (native | by_graph if provider == "cpu" else set())
+    assert all(rates[name] == {"2", "16"} for name in decide)
+    assert ("To labels" in (tmp_path / "out" / "report.md").read_text()) is bool(decide)
 
 
 def test_an_engine_that_is_not_here_is_a_row_that_says_so(bundle, tmp_path, monkeypatch):

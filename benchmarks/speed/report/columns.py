@@ -74,11 +74,14 @@ METRICS = {
 }
 
 
+RATES = {"texts": "texts/s", "from_ids": "from ids", "labels": "to labels"}
+
+
 def metric_of(name: str) -> Metric:
     """What a key of `summary` is; of rates, the number at the end is texts a call."""
     if name in METRICS:
         return METRICS[name]
-    title = "from ids" if name.startswith("from_ids") else "texts/s"
+    title = RATES[name.partition("_per_s_")[0]]
     return Metric(f"{title} at {batch_of(name)}", "/s", "more", "{:,.0f}".format)
 
 
@@ -116,7 +119,7 @@ class Part:
 
 
 def parts(report: Report) -> list[Part]:
-    """The tables of a report: speed, then start, memory and fidelity, then rates from token ids where there are any."""
+    """The tables of a report: speed; start, memory and fidelity; rates from ids and to labels, where there are any."""
     batches = report.settings.batches
     speed = [_summary(metric) for metric in ("p50_ms", "p95_ms", "p99_ms")]
     speed += [_rate(("texts/s", f"at {batch}"), f"texts_per_s_{batch}") for batch in batches]
@@ -134,9 +137,10 @@ def parts(report: Report) -> list[Part]:
     costs.append(_cosine("mean", lambda cosine: cosine.mean))
     tables = [Part("Speed", speed), Part("Start, memory, fidelity", costs)]
     measured = {metric for outcome in report.configurations for metric in outcome.summary}
-    rates = {f"from_ids_per_s_{batch}": ("from ids", f"/s at {batch}") for batch in batches}
-    if from_ids := [_rate(head, metric) for metric, head in rates.items() if metric in measured]:
-        tables.append(Part("From token ids", from_ids))
+    for kind, title in (("from_ids", "From token ids"), ("labels", "To labels")):
+        rates = {f"{kind}_per_s_{batch}": (RATES[kind], f"/s at {batch}") for batch in batches}
+        if columns := [_rate(head, metric) for metric, head in rates.items() if metric in measured]:
+            tables.append(Part(title, columns))
     return tables
 
 

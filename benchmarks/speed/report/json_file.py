@@ -85,9 +85,12 @@ def as_json(report: Report) -> str:
         ValueError: a number is none.
     """
     content = asdict(report)
-    for configuration in content["configurations"]:
-        if configuration["engine"] is None:  # as in reports of before, which are to stay as they are
+    for configuration in content["configurations"]:  # as in reports of before, which are to stay as they are
+        if configuration["engine"] is None:
             del configuration["engine"]
+        for one in configuration["rounds"]:
+            if not one["labels"]:
+                del one["labels"]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -188,6 +188,10 @@ class Round:
     """Texts per second from token ids, by texts a call. Not comparable with rates from strings. Empty where not
     measured.
     """
+    labels: Rates = field(default_factory=dict)
+    """Texts per second from strings to labels, by texts a call, where a classifier's text graph runs on the CPU.
+    Missing where not measured.
+    """
     rss_first_bytes: Number | None
     """Peak resident memory up to the first vector, bytes above the process's start (before its imports); null where not
     known.
@@ -261,7 +265,8 @@ class Outcome:
     summary: dict[Annotated[str, Field(pattern=METRIC)], Spread] = field(default_factory=dict)
     """Each metric over the rounds; one that was not measured is missing. load_s: loading the model; first_vector_s:
     cold start; p50_ms, p95_ms, p99_ms: latency of one text a call; rss_first_bytes, rss_peak_bytes: resident memory
-    above the process's start; texts_per_s_N from strings and from_ids_per_s_N from token ids, at N texts a call.
+    above the process's start; texts_per_s_N from strings and from_ids_per_s_N from token ids, at N texts a call;
+    labels_per_s_N from strings to labels.
     """
     latency_quantiles_ms: dict[Annotated[str, Field(pattern="^[1-9][0-9]?$")], Amount] = field(default_factory=dict)
     """Latency of one text a call, milliseconds, by percentile (1 to 99), over the calls of all rounds together."""

@@ -46,6 +46,6 @@ Count = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 Flag = Annotated[bool, Strict()]
 Rates = dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], Amount | None]
-METRIC = "^(load_s|first_vector_s|p(50|95|99)_ms|rss_(first|peak)_bytes|(texts|from_ids)_per_s_[1-9][0-9]*)$"
+METRIC = "^(load_s|first_vector_s|p(50|95|99)_ms|rss_(first|peak)_bytes|(texts|from_ids|labels)_per_s_[1-9][0-9]*)$"
 Engine = Literal["native", "onnxruntime"]
 Status = Literal["measured", "absent", "fell back", "failed", "not run"]

@@ -34,14 +34,17 @@ class Library:
         encode: vectors (B, D) of a list of B texts.
         one: the vector of a text, as who has one alone asks for it; by default that of a list of one.
         from_ids: the same from what `form` makes of B rows of token ids; None where it takes none.
+        labels: labels of a list of B texts, of a classifier that is opened by the first call; None where it is none.
         nodes: graph nodes by the provider that runs them; None where it does not tell.
         load_s: seconds that the model took, without imports.
         packages: those whose versions the answer tells.
         kernels: which it took for this processor; None where it does not tell.
     """
 
-    def __init__(self, encode, load_s, packages, *, one=None, from_ids=None, form=list, nodes=None, kernels=None):
-        self.encode, self.load_s, self.packages = encode, load_s, packages
+    def __init__(
+        self, encode, load_s, packages, *, one=None, from_ids=None, form=list, labels=None, nodes=None, kernels=None
+    ):
+        self.encode, self.load_s, self.packages, self.labels = encode, load_s, packages, labels
         self.one = one or (lambda text: encode([text]))
         self.from_ids, self.form, self.nodes, self.kernels = from_ids, form, nodes, kernels
 
@@ -67,7 +70,8 @@ def measured(job, library, start):
     if library.from_ids:
         rows = rates(library.from_ids, Turn(read(job["ids"])), job, one_a_second, library.form)
         from_ids = {str(batch): rate for batch, rate in rows}
-    rss_peak = peak_rss()  # the golden texts are longer than what anyone embeds
+    rss_peak = peak_rss()  # the golden texts are longer than what anyone embeds, and a classifier is a model of its own
+    labels = dict(rates(library.labels, texts, job, one_a_second)) if library.labels else {}
     dims = golden_vectors(library.encode, job) if job["golden"] else None
     return {
         "versions": versions(library.packages) | ({"kernels": library.kernels} if library.kernels else {}),
@@ -78,6 +82,7 @@ def measured(job, library, start):
         "latency_ms": latency_ms,
         "throughput": throughput,
         "from_ids": from_ids,
+        "labels": {str(batch): rate for batch, rate in labels.items()},
         "rss_start_bytes": start,
         "rss_first_bytes": rss_first,
         "rss_peak_bytes": rss_peak,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 
 sys.path.append(os.path.dirname(__file__))  # after the environment's own packages
 from measure import Library, Unable, answer, timed
@@ -39,11 +40,20 @@ def load(job):
 
         return TokenIds.of(rows)
 
+    @cache
+    def classifier():
+        from edge_potion import TextClassifier
+
+        wanted = {key: job[key] for key in ("precision", "threads", "engine")}
+        return TextClassifier.from_pretrained(job["folder"], **wanted)
+
+    decides = job["classifier"] and (job["graph"], job["provider"]) == ("text", "cpu")
     return Library(
         encode=model.encode,
         one=model.encode,
         from_ids=None if job["graph"] == "text" else lambda ids: model.encode_ids(ids, batch_size=len(ids.lengths)),
         form=form,
+        labels=(lambda texts: classifier().predict(texts)) if decides else None,
         nodes={name: list(nodes) for name, nodes in model.ran_on.items()} or None,
         load_s=load_s,
         packages=packages,
