@@ -66,7 +66,7 @@ def trusted(
             "threshold": threshold,
             "answered": _answered(surest, right, threshold),
             "foreign": {
-                name: _foreign(surest, classifier.predict_proba(texts).max(axis=1), threshold)
+                name: _foreign(surest, classifier.predict_proba(texts), classifier.classes_, threshold)
                 for name, texts in foreign.items()
                 if texts
             },
@@ -104,15 +104,27 @@ def _answered(surest: np.ndarray, right: np.ndarray, threshold: float | None) ->
     return {"share": round(float(answered.mean()), 5), "precision": round(precision, 5)}
 
 
-def _foreign(own: np.ndarray, foreign: np.ndarray, threshold: float | None) -> dict[str, float]:
-    """Which share of foreign texts has a label; and how often a text of the task's own is surer than a foreign one."""
+def _foreign(own: np.ndarray, foreign: np.ndarray, labels: np.ndarray, threshold: float | None) -> dict[str, Any]:
+    """Which share of foreign texts has a label, and which label most often; and how often a text of the task's own is
+    surer than a foreign one.
+
+    Args:
+        own: (N,) the largest probability of each of the task's own texts.
+        foreign: (M, C) probabilities of the foreign ones.
+        labels: (C,) strings.
+        threshold: from which on there is an answer.
+    """
     from sklearn.metrics import roc_auc_score
 
-    of_the_task = np.repeat([True, False], [len(own), len(foreign)])
+    surest = foreign.max(axis=1)  # (M,)
+    answered = surest >= (threshold or 0.0)
+    given = np.bincount(foreign[answered].argmax(axis=1), minlength=len(labels))  # (C,)
+    of_the_task = np.repeat([True, False], [len(own), len(surest)])
     return {
-        "rows": len(foreign),
-        "answered": round(float((foreign >= (threshold or 0.0)).mean()), 5),
-        "auroc": round(float(roc_auc_score(of_the_task, np.concatenate([own, foreign]))), 5),
+        "rows": len(surest),
+        "answered": round(float(answered.mean()), 5),
+        "auroc": round(float(roc_auc_score(of_the_task, np.concatenate([own, surest]))), 5),
+        "commonest": [str(labels[given.argmax()]), round(float(given.max() / max(answered.sum(), 1)), 5)],
     }
 
 
