@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edge_potion.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["HEAD_FORMAT", "MOST_LABELS", "NONE_OF_THESE", "PROBLEMS", "Labels", "is_classifier", "labels_in"]
 
@@ -50,6 +51,8 @@ class Labels:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """(B, C) float32 in 0..1 of logits (B, C); of one label a text they add up to 1."""
+        import numpy as np  # which a folder that is only looked at needs nothing of
+
         wide = logits.astype(np.float64)
         if self.multi_label:
             return np.asarray(0.5 * (1 + np.tanh(0.5 * wide)), np.float32)
@@ -58,6 +61,8 @@ class Labels:
 
     def decided(self, logits: np.ndarray) -> np.ndarray:
         """(B,) int64: the number of the likeliest label, NONE_OF_THESE where it is below the threshold."""
+        import numpy as np
+
         best = logits.argmax(axis=1).astype(np.int64)
         if self.threshold is None:
             return best

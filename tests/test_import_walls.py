@@ -32,7 +32,7 @@ EXTRAS = {
     "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark"),
     "trainer": ("train", "classify", "ray"),
     "exporters": ("cpu", "export"),
-    "benchmarks/quality": ("evaluate", "mteb", "train", "benchmark"),
+    "benchmarks/quality": ("evaluate", "mteb", "train", "classify", "benchmark"),
     "benchmarks/speed": ("cpu", "export", "benchmark"),
     "benchmarks/studies": ("cpu", "export", "train", "evaluate", "mteb", "demo", "dev"),
     "tests": tuple(PROJECT["optional-dependencies"]),

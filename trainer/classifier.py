@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -130,7 +131,8 @@ def classifier_from_labels(
     _names(examples)
     means = []
     for label, texts in examples.items():
-        prompted = [base.card.prompt + text for text in texts or [label]]
+        named = re.sub("[_-]+", " ", label).strip() or label  # as in card_lost, which is one word to a tokenizer
+        prompted = [base.card.prompt + text for text in texts or [named]]
         mean = unit_length(encode(prompted)).mean(axis=0)
         if not mean.any():
             raise InputError(f"the label {label!r} has no text with a word that the model knows; give it an example")

@@ -125,7 +125,7 @@ def train(
 
     refuse_unwritable(out)
     if report is not None:
-        require("jinja2", "markupsafe", extra="benchmark", purpose="the report's page")
+        require("jinja2", "markupsafe", extra="classify", purpose="the report's page")
         make_folder(report)
     rows = read_train_and_test(data, test, text, label, multi_label)
     unseen_test = unseen(rows)

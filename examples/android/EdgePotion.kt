@@ -23,7 +23,7 @@ class EdgePotion(model: ByteArray) : AutoCloseable {
         val buffer = ByteBuffer.allocateDirect(bytes.size).order(ByteOrder.nativeOrder()).put(bytes)
         buffer.rewind()
         OnnxTensor.createTensor(environment, buffer, longArrayOf(bytes.size.toLong()), OnnxJavaType.UINT8).use { text ->
-            session.run(mapOf("text" to text)).use { result ->
+            session.run(mapOf("text" to text), setOf("sentence_embedding")).use { result ->
                 @Suppress("UNCHECKED_CAST")
                 return result[0].value as Array<FloatArray>
             }

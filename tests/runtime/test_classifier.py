@@ -189,6 +189,8 @@ def test_labels_alone_make_a_router(tmp_path):
     router = TextClassifier.from_labels(["weather forecast", "music", "alarm clock"])
     asked = ["will it rain tomorrow?", "play some jazz", "wake me at seven"]
     assert router.predict(asked).tolist() == ["weather forecast", "music", "alarm clock"]
+    by_name = TextClassifier.from_labels(["weather_forecast", "play-music", "alarm clock"])
+    assert by_name.predict(asked).tolist() == ["weather_forecast", "play-music", "alarm clock"]
     by_examples = TextClassifier.from_labels({"a": ["rain and snow"], "b": ["jazz", "rock"], "c": ["wake me up"]})
     assert by_examples.predict(asked).tolist() == ["a", "b", "c"]
     opened = TextClassifier.from_pretrained(router.save_pretrained(tmp_path / "router"))
