@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "TextClassifier"]
 
 BATCH_SIZE = 1024
+RUNNING = ("_way", "_logits_of_one")  # what is no part of a pickle
 PARAMETERS = ("model", "head", "tune", "multi_label", "class_weight", "precision_at_least", "seed")
 
 
@@ -78,6 +79,7 @@ class TextClassifier:
     _opened: EdgeModel  # what `from_pretrained` opened
     _fitted: StaticModel  # or what was fitted here
     _says: Says
+    _logits_of_one: Callable[[str], np.ndarray] | None = None  # for a text by itself: no time for the rest
 
     def __init__(
         self,
@@ -206,6 +208,8 @@ class TextClassifier:
         made.classes_ = np.array(head.labels)
         told = opened.bundle.config["classifier"].get("training")
         made.training_, made.held_out_ = _training_of(told), None
+        if opened.native is not None and not (head.multi_label or opened.bundle.prompt):
+            made._logits_of_one = opened.native.classify_one
         return made
 
     def _set(self, model: StaticModel, training: Training | None, held_out: HeldOut | None) -> None:
@@ -214,11 +218,12 @@ class TextClassifier:
         self.head_: Head = model.head
         self.classes_ = np.array(model.head.labels)
         self.training_, self.held_out_ = training, held_out
-        self.__dict__.pop("_way", None)
+        for name in RUNNING:
+            self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the way from texts to probabilities, which is found again where it is used next."""
-        return {name: value for name, value in self.__dict__.items() if name != "_way"}
+        """Without the ways from texts to probabilities, which are found again where they are used next."""
+        return {name: value for name, value in self.__dict__.items() if name not in RUNNING}
 
     def predict_proba(
         self, texts: str | Iterable[str], *, batch_size: int = BATCH_SIZE, show_progress: bool = False
@@ -242,6 +247,8 @@ class TextClassifier:
 
         Of a single str its label alone.
         """
+        if type(texts) is str and self._logits_of_one is not None:
+            return self.classes_[self._logits_of_one(texts).argmax()]
         shares = self.predict_proba(texts)
         if self.multi_label:
             found = [self.classes_[row >= (self.head_.threshold or 0.5)].tolist() for row in np.atleast_2d(shares)]

@@ -25,7 +25,8 @@ FORBIDDEN = {
     "benchmarks/quality": ("benchmarks.speed", "benchmarks.studies", "edge_potion.benchmarks"),
     "benchmarks/speed": ("benchmarks.quality", "benchmarks.studies", "edge_potion.benchmarks"),
 }
-BORROWED = {"tokenlearn_step.py"}  # runs in the environment of tokenlearn_train.py
+# They run in the environments of tokenlearn_train.py, and of run_model2vec.py beside our own.
+BORROWED = {"tokenlearn_step.py", "classify_label.py"}
 # What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
 EXTRAS = {
     "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark"),

@@ -76,7 +76,7 @@ def fit_classifier(
         InputError: an argument is none of its values, or the rows cannot be learnt from; says why.
         MissingExtraError: scikit-learn's scipy is not installed, or torch where the table is to be trained.
     """
-    require("scipy", extra="classify", purpose="training a classifier")
+    require("scipy", "threadpoolctl", extra="classify", purpose="training a classifier")
     if tune == "table":
         require("torch", extra="train", purpose="training the table of a classifier")
     elif tune == "auto" and find_spec("torch") is None:

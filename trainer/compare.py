@@ -15,7 +15,9 @@ __all__ = ["Compared", "compare"]
 
 FOLDS = 5
 MANY_ROWS = 2500  # from here on a fifth is held out once, in the place of five folds
-MOST_COMPARED = 6_000  # rows: candidates are compared on so many, of more
+# Rows on which candidates are compared, of more: so many, or where labels are few so many numbers of theirs.
+MOST_COMPARED = 6_000
+MOST_TARGETS = 500_000
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,15 @@ def compare(
         random: draws.
         told: called with a line for each step.
     """
-    if len(rows.texts) > MOST_COMPARED:
-        drawn = np.sort(random.permutation(len(rows.texts))[:MOST_COMPARED])
+    most = max(MOST_COMPARED, MOST_TARGETS // len(rows.targets[0]))
+    if len(rows.texts) > most:
+        drawn = np.sort(random.permutation(len(rows.texts))[:most])
         rows, row_weights = rows.at(drawn), row_weights[drawn]
     fold_of = folds(rows.texts, rows.kinds, FOLDS, random)
-    rounds = [0] if len(rows.texts) > MANY_ROWS else range(FOLDS)
-    if tune == "auto" and len(rounds) > 1:
+    is_many = len(rows.texts) > MANY_ROWS
+    rounds = [0] if is_many else range(FOLDS)
+    usual = USUAL["many rows" if is_many else "few rows"]
+    if tune == "auto" and not is_many:
         table = None  # too few rows to tell
     held: list[np.ndarray] = []
     fitted: dict[str, Fitted] = {}
@@ -83,7 +88,7 @@ def compare(
             logits.setdefault(name, []).append(fitted[name].logits(part))
         if table is not None:
             told("training the table with the best of them")
-            best = _best({name: logits[name][-1] for name in names}, part, names)
+            best = _best({name: logits[name][-1] for name in names}, part, usual)
             fitted[TABLE] = fit_table(table, rest, row_weights[others], fitted[best], random, part)
             tuned = fitted[TABLE].tuned
             assert tuned is not None
@@ -91,27 +96,27 @@ def compare(
             passes.append(tuned.passes)
     part = rows.at(np.concatenate(held))
     joined = {name: np.concatenate(each) for name, each in logits.items()}
-    chosen = TABLE if tune == "table" else _best(joined, part, list(joined))
+    chosen = TABLE if tune == "table" else _best(joined, part, usual)
     return Compared(
         part.texts,
         part.truth,
         joined,
         {name: _share(each, part) for name, each in joined.items()},
         chosen,
-        fitted[chosen] if len(rounds) == 1 else None,
+        fitted[chosen] if is_many else None,
         int(np.median(passes)) if passes else 0,
     )
 
 
-def _best(logits: Mapping[str, np.ndarray], rows: Rows, names: Sequence[str]) -> str:
-    """The best, unless it is no more than one standard error better than a plainer one, as one may be by chance."""
+def _best(logits: Mapping[str, np.ndarray], rows: Rows, usual: str) -> str:
+    """The best; the usual one, unless that is more than one standard error better, as one may be by chance."""
     examples = Examples(rows.vectors, None, rows.targets, np.ones(len(rows.texts), np.float32), rows.multi_label)
-    losses = {name: residuals(logits[name].copy(), examples)[0] for name in names}
-    heads = [name for name in names if name != TABLE]
+    heads = [name for name in logits if name != TABLE]
+    losses = {name: residuals(logits[name].copy(), examples)[0] for name in heads}
     best = max(heads, key=lambda name: (_share(logits[name], rows), -losses[name]))
-    if USUAL in heads and not _is_clear(logits[best], logits[USUAL], rows):
-        best = USUAL
-    return TABLE if TABLE in names and _is_clear(logits[TABLE], logits[best], rows) else best
+    if usual in heads and not _is_clear(logits[best], logits[usual], rows):
+        best = usual
+    return TABLE if TABLE in logits and _is_clear(logits[TABLE], logits[best], rows) else best
 
 
 def _is_clear(one: np.ndarray, other: np.ndarray, rows: Rows) -> bool:

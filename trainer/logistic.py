@@ -93,6 +93,7 @@ def regress(
         start: where to begin; zeros unless given. Its rows are as many as the grams.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     width, grams, labels = examples.vectors.shape[1], examples.grams.shape[1], examples.targets.shape[1]
     by_gram = examples.grams.T.tocsr() if grams else None
@@ -117,7 +118,9 @@ def regress(
         begin[:width], begin[width], begin[width + 1 :] = start.dense, start.bias, start.rows
     begin /= scale
     options = {"maxiter": iterations, "maxcor": MEMORY, "ftol": TOLERANCE, "gtol": 0}
-    found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
+    # Matrices are narrow: two threads of numpy's BLAS, which wait for one another, take twice as long as one.
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
     table = found.x.reshape(-1, labels).astype(np.float32) * scale
     return Weights(table[:width], table[width], table[width + 1 :])
 

@@ -17,6 +17,7 @@ from typing import Any
 from edge_potion.errors import InputError
 
 from .bulk_page import bulk_page
+from .classify_page import classify_page
 from .codes_page import codes_page
 from .engine_page import engine_page
 from .help_page import help_page
@@ -55,6 +56,7 @@ def generated(results: Path) -> dict[str, str]:
         **runtimes_page(*_newest(results, "runtimes", "make runtimes")),
         **_if_measured(engine_page, results, "engine"),
         **_if_measured(codes_page, results, "codes"),
+        **_if_measured(classify_page, results, "classify"),
         **_if_measured(bulk_page, results, "bulk"),
         **_if_measured(scale_page, results, "bulk"),
         **help_page(),

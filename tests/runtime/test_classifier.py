@@ -95,6 +95,8 @@ def test_it_decides_the_same_wherever_it_runs(fitted, folder, engine, sentences)
     assert (fitted.predict(texts) == opened.predict(texts)).mean() > 0.98
     assert opened.training_ == fitted.training_
     assert [each.label for each in opened.decide(list(UNSEEN), None)] == list(UNSEEN.values())
+    alone = [opened.predict(text) for text in texts[-8:]]
+    assert alone == opened.predict(texts[-8:]).tolist()
     many = opened.predict_proba(texts * 20, batch_size=64)
     assert np.allclose(many[: len(texts)], theirs, atol=1e-6)
 

@@ -38,6 +38,7 @@ NAMES = {  # that the pictures of README must show, whole
     ],
     "training": ["beside tokenlearn", "beside sentence-transformers, 32 a call"],
     "runtimes": ["onnxruntime-node", "@huggingface/transformers"],
+    "classify": ["model2vec", "tf-idf", "fastText"],
 }
 
 
