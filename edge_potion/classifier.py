@@ -207,7 +207,7 @@ class TextClassifier:
         made.head_ = head
         made.classes_ = np.array(head.labels)
         told = opened.bundle.config["classifier"].get("training")
-        made.training_, made.held_out_ = _training_of(told), None
+        made.training_, made.held_out_ = Training.of_json(told), None
         if opened.native is not None and not (head.multi_label or opened.bundle.prompt):
             made._logits_of_one = opened.native.classify_one
         return made
@@ -341,11 +341,3 @@ def _listed(values: Any, name: str) -> list[Any]:
         return [value.item() if isinstance(value, np.generic) else value for value in values]
     except TypeError as failure:
         raise InputError(f"{name} is {type(values).__name__}; one for each row was expected") from failure
-
-
-def _training_of(told: Any) -> Training | None:
-    """What a folder tells of its training; None where it tells nothing, or another version wrote it."""
-    try:
-        return Training(**{**told, "remarks": tuple(told["remarks"])})
-    except (TypeError, KeyError):
-        return None

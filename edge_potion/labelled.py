@@ -11,12 +11,12 @@ from typing import Any
 
 from edge_potion.columns import read_columns
 from edge_potion.errors import InputError
+from edge_potion.labels import MOST_LABELS
 from edge_potion.text_lines import PACKINGS
 from edge_potion.texts import is_unicode
 
 __all__ = ["Labelled", "Pairs", "TrainAndTest", "read_labelled", "read_pairs", "read_train_and_test"]
 
-MOST_LABELS = 1024  # classes that are told apart: more would be fitted for days
 MOST_ROWS = 2**21  # that are held in memory
 LONGEST_LABEL = 200  # characters
 SEPARATOR = "|"  # of the labels of one text

@@ -65,6 +65,14 @@ class Training:
     seconds: float
     remarks: Sequence[str] = field(default_factory=tuple)
 
+    @classmethod
+    def of_json(cls, told: Any) -> Training | None:
+        """What config.json told; None where it tells nothing, or another version wrote it."""
+        try:
+            return cls(**{**told, "remarks": tuple(told["remarks"])})
+        except (TypeError, KeyError):
+            return None
+
     def as_json(self) -> dict[str, Any]:
         """For config.json."""
         return {**asdict(self), "candidates": dict(self.candidates), "remarks": list(self.remarks)}
