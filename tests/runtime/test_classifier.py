@@ -158,6 +158,14 @@ def test_labels_keep_their_kind():
     assert classifier.score(texts, numbers) > 0.9
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_two_rows_are_enough_and_so_are_two_texts_in_many_rows(seed):
+    few = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"], ["a", "b"])
+    assert few.predict(["good day", "bad night"]).tolist() == ["a", "b"]
+    many = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"] * 1300, ["a", "b"] * 1300)
+    assert many.score(["good day", "bad night"], ["a", "b"]) == 1
+
+
 def test_a_text_may_have_several_labels(tmp_path):
     texts, labels = rows()
     both = [f"{one} and {other}" for one, other in zip(texts[:30], texts[30:], strict=True)]
