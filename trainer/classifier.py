@@ -146,8 +146,8 @@ def classifier_from_labels(
     return FittedClassifier(_with_head(base, head, None), None, None)
 
 
-def _names(labels: Iterable[Any]) -> list[str]:
-    """Labels as strings; InputError where one is no str, whole number or bool, or two would be one string."""
+def _names(labels: Iterable[Any]) -> dict[str, Any]:
+    """Labels by their names; InputError where one is no str, whole number or bool, or two would be one string."""
     names: dict[str, Any] = {}
     for label in labels:
         plain = label.item() if isinstance(label, np.generic) else label
@@ -155,7 +155,14 @@ def _names(labels: Iterable[Any]) -> list[str]:
             raise InputError(f"labels hold {plain!r}; strings that are not blank, or whole numbers, were expected")
         if names.setdefault(str(plain), plain) != plain:
             raise InputError(f"labels hold both {plain!r} and {names[str(plain)]!r}, which are one label as strings")
-    return list(names)
+    return names
+
+
+def _in_order(labels: Mapping[str, Any]) -> list[str]:
+    """Their names in the order in which numpy sorts the labels: who reads columns of probabilities expects that."""
+    if all(isinstance(label, int) for label in labels.values()):
+        return sorted(labels, key=lambda name: int(labels[name]))
+    return sorted(labels)
 
 
 def _without_head(base: StaticModel) -> StaticModel:
@@ -181,7 +188,7 @@ def _learnable(
     if multi_label and (bad := next((each for each in labels if isinstance(each, str) or not _is_list(each)), None)):
         raise InputError(f"the labels of a text are {bad!r}; with multi_label a list of labels a text was expected")
     many = [list(each) for each in labels] if multi_label else [[label] for label in labels]
-    names = sorted(_names(label for each in many for label in each))
+    names = _in_order(_names(label for each in many for label in each))
     if len(names) < 2 - multi_label:
         told = f"all labels are {names[0]!r}" if names else "there are no labels"
         raise InputError(f"{told}; two or more are needed to tell texts apart")

@@ -166,6 +166,15 @@ def test_two_rows_are_enough_and_so_are_two_texts_in_many_rows(seed):
     assert many.score(["good day", "bad night"], ["a", "b"]) == 1
 
 
+def test_whole_numbers_stand_in_their_order():
+    words = ["cat", "dog", "sun", "moon", "tree", "car", "bread", "river", "house", "song", "hail"]
+    texts = [f"{word} {other}" for word in words for other in ("one", "two")]
+    numbers = [place // 2 for place in range(len(texts))]
+    classifier = TextClassifier(head="vector", tune="head").fit(texts, numbers)
+    assert classifier.classes_.tolist() == list(range(11))
+    assert (classifier.predict_proba(texts).argmax(axis=1) == numbers).all()  # as scikit-learn's metrics read it
+
+
 def test_a_text_may_have_several_labels(tmp_path):
     texts, labels = rows()
     both = [f"{one} and {other}" for one, other in zip(texts[:30], texts[30:], strict=True)]
