@@ -275,8 +275,11 @@ class TextClassifier:
             raise InputError(f"there are {len(texts):,} texts and {len(given):,} labels; one for each was expected")
         found = self.predict(texts)
         if self.multi_label:
-            return float(np.mean([set(one) == set(other) for one, other in zip(found, given, strict=True)]))
-        return float(np.mean(found == np.array(given)))
+            return float(
+                np.mean([{*map(str, one)} == {*map(str, each)} for one, each in zip(found, given, strict=True)])
+            )
+        # By their names, as whole numbers are strings in a folder:
+        return float(np.mean([str(one) == str(each) for one, each in zip(found.tolist(), given, strict=True)]))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a folder that `from_pretrained`, `edge-potion classify run` and `edge-potion export` take.

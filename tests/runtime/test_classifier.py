@@ -175,6 +175,13 @@ def test_whole_numbers_stand_in_their_order():
     assert (classifier.predict_proba(texts).argmax(axis=1) == numbers).all()  # as scikit-learn's metrics read it
 
 
+def test_whole_numbers_count_as_right_in_a_folder_too(tmp_path):
+    texts, numbers = ["good day", "bad night", "nice sun", "awful rain"] * 3, [1, 2, 1, 2] * 3
+    classifier = TextClassifier(tune="head").fit(texts, numbers)
+    assert classifier.score(texts, numbers) == 1
+    assert TextClassifier.from_pretrained(classifier.save_pretrained(tmp_path / "numbers")).score(texts, numbers) == 1
+
+
 def test_a_text_may_have_several_labels(tmp_path):
     texts, labels = rows()
     both = [f"{one} and {other}" for one, other in zip(texts[:30], texts[30:], strict=True)]
