@@ -261,7 +261,7 @@ class TextClassifier:
         least = self.head_.threshold if isinstance(threshold, Unset) else threshold
         if least is not None and not 0 <= least <= 1:
             raise InputError(f"threshold is {least!r}; a probability, 0 to 1, was expected")
-        return [self._decision(row, np.float32(least or 0)) for row in self.predict_proba(texts)]
+        return [self._decision(row, np.float32(least or 0)) for row in self.predict_proba(_listed(texts, "texts"))]
 
     def _decision(self, shares: np.ndarray, least: np.float32) -> Decision:
         order = np.argsort(-shares, kind="stable") if self.multi_label else [int(shares.argmax())]

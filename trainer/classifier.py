@@ -128,9 +128,11 @@ def classifier_from_labels(
     if not 2 <= len(examples) <= MOST_LABELS:
         raise InputError(f"{len(examples):,} labels; from 2 to {MOST_LABELS:,} were expected")
     base = _without_head(model)
-    _names(examples)
+    names = tuple(_names(examples))
     means = []
-    for label, texts in examples.items():
+    for label, texts in zip(names, examples.values(), strict=True):
+        if isinstance(texts, str):
+            raise InputError(f"the examples of {label!r} are one str; a list of texts was expected")
         named = re.sub("[_-]+", " ", label).strip() or label  # as in card_lost, which is one word to a tokenizer
         prompted = [base.card.prompt + text for text in texts or [named]]
         mean = unit_length(encode(prompted)).mean(axis=0)
@@ -142,7 +144,7 @@ def classifier_from_labels(
         raise InputError("two labels have the same texts; they could not be told apart")
     none = (np.zeros((0, 2), np.int32), np.zeros((0, len(examples)), np.float32))
     bias = np.zeros(len(examples), np.float32)
-    head = Head(tuple(examples), dense.astype(np.float32), bias, *none, threshold=threshold)
+    head = Head(names, dense.astype(np.float32), bias, *none, threshold=threshold)
     return FittedClassifier(_with_head(base, head, None), None, None)
 
 
@@ -185,8 +187,8 @@ def _learnable(
     labels = list(labels)
     if len(labels) != len(texts):
         raise InputError(f"there are {len(texts):,} texts and {len(labels):,} labels; one for each was expected")
-    if multi_label and (bad := next((each for each in labels if isinstance(each, str) or not _is_list(each)), None)):
-        raise InputError(f"the labels of a text are {bad!r}; with multi_label a list of labels a text was expected")
+    if multi_label and (bad := [each for each in labels if not _is_list(each)]):
+        raise InputError(f"the labels of a text are {bad[0]!r}; with multi_label a list of labels a text was expected")
     many = [list(each) for each in labels] if multi_label else [[label] for label in labels]
     names = _in_order(_names(label for each in many for label in each))
     if len(names) < 2 - multi_label:

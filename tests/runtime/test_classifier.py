@@ -263,6 +263,24 @@ def test_an_argument_that_is_none_of_its_values_is_told_in_one_line(parameters, 
         TextClassifier(**parameters).fit(*rows())
 
 
+@pytest.mark.parametrize("labels", [None, 0, ""])
+def test_labels_of_a_text_that_are_no_list_are_told_in_one_line(labels):
+    with pytest.raises(InputError, match="a list of labels a text was expected"):
+        TextClassifier(multi_label=True).fit(["one", "two"], [["a"], labels])
+
+
+def test_one_str_in_the_place_of_several_texts_is_told_in_one_line(fitted):
+    with pytest.raises(InputError, match="texts is str"):
+        fitted.decide("where is my card?")
+    with pytest.raises(InputError, match="the examples of 'bank' are one str"):
+        TextClassifier.from_labels({"bank": "credit card", "music": "a song"})
+
+
+def test_whole_numbers_make_a_router_too():
+    router = TextClassifier.from_labels({1: ["credit card"], 2: ["a love song"]})
+    assert router.predict(["play a song"]).tolist() == ["2"]
+
+
 def test_a_model_without_a_head_is_no_classifier(hand_folder):
     with pytest.raises(ModelFormatError, match="without a head"):
         TextClassifier.from_pretrained(hand_folder)
