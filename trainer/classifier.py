@@ -104,7 +104,7 @@ def fit_classifier(
         class_weight=class_weight,
         precision_at_least=precision_at_least,
         seed=seed,
-        remarks=remarks_of(texts, kinds),
+        remarks=remarks_of(texts, kinds, _rows_of_labels(names, targets) if multi_label else None),
         told=told,
     )
     if fitted.table is not None:
@@ -204,6 +204,10 @@ def _learnable(
     for row, each in zip(targets, many, strict=True):
         row[[number[str(label)] for label in each]] = 1
     return names, targets, [" | ".join(sorted(map(str, each))) for each in many]
+
+
+def _rows_of_labels(names: Sequence[str], targets: np.ndarray) -> dict[str, int]:
+    return dict(zip(names, targets.sum(axis=0, dtype=np.int64).tolist(), strict=True))
 
 
 def _is_list(value: Any) -> bool:

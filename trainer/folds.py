@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -44,10 +44,15 @@ def folds(texts: Sequence[str], kinds: Sequence[str], count: int, random: np.ran
     return found
 
 
-def remarks_of(texts: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """A line each, what a person should look at in rows that can be learnt from."""
+def remarks_of(texts: Sequence[str], labels: Sequence[str], counts: Mapping[str, int] | None = None) -> list[str]:
+    """A line each, what a person should look at in rows that can be learnt from.
+
+    Args:
+        texts, labels: of the rows; of several labels a row all of them in one string.
+        counts: of the rows of each label, where a row may have several.
+    """
     remarks = []
-    counts = Counter(labels)
+    counts = Counter(labels) if counts is None else counts
     tiny = sorted((label for label, count in counts.items() if count < FEW_ROWS), key=lambda label: counts[label])
     if tiny:
         named = ", ".join(f"{reprlib.repr(label)} ({counts[label]})" for label in tiny[:MOST_NAMED])

@@ -197,6 +197,14 @@ def test_a_text_may_have_several_labels(tmp_path):
     assert [each.labels for each in opened.decide(["play some jazz"])] == [("music",)]
 
 
+def test_rows_of_a_label_are_counted_whatever_stands_beside_it():
+    labels = [["a", "b"], ["a"], ["a", "c"], ["a"], ["a", "b"], []]
+    classifier = TextClassifier(multi_label=True, tune="head").fit(
+        ["one", "two", "three", "four", "five", "six"], labels
+    )
+    assert classifier.training_.remarks == ("2 labels have fewer than 5 rows: 'c' (1), 'b' (2)",)
+
+
 def test_rare_labels_count_more_where_classes_are_balanced():
     texts, labels = rows()
     kept = [place for place, label in enumerate(labels) if label != "bank" or place % 5 == 0]
