@@ -244,7 +244,8 @@ class TextClassifier:
         """
         shares = self.predict_proba(texts)
         if self.multi_label:
-            found = [self.classes_[row >= (self.head_.threshold or 0.5)].tolist() for row in np.atleast_2d(shares)]
+            least = 0.5 if self.head_.threshold is None else self.head_.threshold
+            found = [self.classes_[row >= least].tolist() for row in np.atleast_2d(shares)]
             return found[0] if isinstance(texts, str) else found
         return self.classes_[shares.argmax(axis=-1)]
 

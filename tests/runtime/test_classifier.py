@@ -205,6 +205,13 @@ def test_rows_of_a_label_are_counted_whatever_stands_beside_it():
     assert classifier.training_.remarks == ("2 labels have fewer than 5 rows: 'c' (1), 'b' (2)",)
 
 
+def test_a_threshold_of_0_gives_every_label(tmp_path):
+    classifier = TextClassifier(multi_label=True, precision_at_least=0.01, tune="head")
+    classifier.fit(["good day", "bad night", "nice sun", "awful rain"] * 2, [["a"], ["b"]] * 4)
+    assert classifier.head_.threshold == 0
+    assert sorted(classifier.predict("good day")) == sorted(classifier.decide(["good day"])[0].labels) == ["a", "b"]
+
+
 def test_rare_labels_count_more_where_classes_are_balanced():
     texts, labels = rows()
     kept = [place for place, label in enumerate(labels) if label != "bank" or place % 5 == 0]
