@@ -251,7 +251,8 @@ class TextClassifier:
             return self.classes_[self._logits_of_one(texts).argmax()]
         shares = self.predict_proba(texts)
         if self.multi_label:
-            found = [self.classes_[row >= (self.head_.threshold or 0.5)].tolist() for row in np.atleast_2d(shares)]
+            least = 0.5 if self.head_.threshold is None else self.head_.threshold
+            found = [self.classes_[row >= least].tolist() for row in np.atleast_2d(shares)]
             return found[0] if isinstance(texts, str) else found
         return self.classes_[shares.argmax(axis=-1)]
 
@@ -268,7 +269,7 @@ class TextClassifier:
         least = self.head_.threshold if isinstance(threshold, Unset) else threshold
         if least is not None and not 0 <= least <= 1:
             raise InputError(f"threshold is {least!r}; a probability, 0 to 1, was expected")
-        return [self._decision(row, np.float32(least or 0)) for row in self.predict_proba(texts)]
+        return [self._decision(row, np.float32(least or 0)) for row in self.predict_proba(_listed(texts, "texts"))]
 
     def _decision(self, shares: np.ndarray, least: np.float32) -> Decision:
         order = np.argsort(-shares, kind="stable") if self.multi_label else [int(shares.argmax())]
@@ -282,8 +283,11 @@ class TextClassifier:
             raise InputError(f"there are {len(texts):,} texts and {len(given):,} labels; one for each was expected")
         found = self.predict(texts)
         if self.multi_label:
-            return float(np.mean([set(one) == set(other) for one, other in zip(found, given, strict=True)]))
-        return float(np.mean(found == np.array(given)))
+            return float(
+                np.mean([{*map(str, one)} == {*map(str, each)} for one, each in zip(found, given, strict=True)])
+            )
+        # By their names, as whole numbers are strings in a folder:
+        return float(np.mean([str(one) == str(each) for one, each in zip(found.tolist(), given, strict=True)]))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a folder that `from_pretrained`, `edge-potion classify run` and `edge-potion export` take.

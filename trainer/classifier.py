@@ -104,7 +104,7 @@ def fit_classifier(
         class_weight=class_weight,
         precision_at_least=precision_at_least,
         seed=seed,
-        remarks=remarks_of(texts, kinds),
+        remarks=remarks_of(texts, kinds, _rows_of_labels(names, targets) if multi_label else None),
         told=told,
     )
     if fitted.table is not None:
@@ -128,9 +128,11 @@ def classifier_from_labels(
     if not 2 <= len(examples) <= MOST_LABELS:
         raise InputError(f"{len(examples):,} labels; from 2 to {MOST_LABELS:,} were expected")
     base = _without_head(model)
-    _names(examples)
+    names = tuple(_names(examples))
     means = []
-    for label, texts in examples.items():
+    for label, texts in zip(names, examples.values(), strict=True):
+        if isinstance(texts, str):
+            raise InputError(f"the examples of {label!r} are one str; a list of texts was expected")
         named = re.sub("[_-]+", " ", label).strip() or label  # as in card_lost, which is one word to a tokenizer
         prompted = [base.card.prompt + text for text in texts or [named]]
         mean = unit_length(encode(prompted)).mean(axis=0)
@@ -142,12 +144,12 @@ def classifier_from_labels(
         raise InputError("two labels have the same texts; they could not be told apart")
     none = (np.zeros((0, 2), np.int32), np.zeros((0, len(examples)), np.float32))
     bias = np.zeros(len(examples), np.float32)
-    head = Head(tuple(examples), dense.astype(np.float32), bias, *none, threshold=threshold)
+    head = Head(names, dense.astype(np.float32), bias, *none, threshold=threshold)
     return FittedClassifier(_with_head(base, head, None), None, None)
 
 
-def _names(labels: Iterable[Any]) -> list[str]:
-    """Labels as strings; InputError where one is no str, whole number or bool, or two would be one string."""
+def _names(labels: Iterable[Any]) -> dict[str, Any]:
+    """Labels by their names; InputError where one is no str, whole number or bool, or two would be one string."""
     names: dict[str, Any] = {}
     for label in labels:
         plain = label.item() if isinstance(label, np.generic) else label
@@ -155,7 +157,14 @@ def _names(labels: Iterable[Any]) -> list[str]:
             raise InputError(f"labels hold {plain!r}; strings that are not blank, or whole numbers, were expected")
         if names.setdefault(str(plain), plain) != plain:
             raise InputError(f"labels hold both {plain!r} and {names[str(plain)]!r}, which are one label as strings")
-    return list(names)
+    return names
+
+
+def _in_order(labels: Mapping[str, Any]) -> list[str]:
+    """Their names in the order in which numpy sorts the labels: who reads columns of probabilities expects that."""
+    if all(isinstance(label, int) for label in labels.values()):
+        return sorted(labels, key=lambda name: int(labels[name]))
+    return sorted(labels)
 
 
 def _without_head(base: StaticModel) -> StaticModel:
@@ -178,10 +187,10 @@ def _learnable(
     labels = list(labels)
     if len(labels) != len(texts):
         raise InputError(f"there are {len(texts):,} texts and {len(labels):,} labels; one for each was expected")
-    if multi_label and (bad := next((each for each in labels if isinstance(each, str) or not _is_list(each)), None)):
-        raise InputError(f"the labels of a text are {bad!r}; with multi_label a list of labels a text was expected")
+    if multi_label and (bad := [each for each in labels if not _is_list(each)]):
+        raise InputError(f"the labels of a text are {bad[0]!r}; with multi_label a list of labels a text was expected")
     many = [list(each) for each in labels] if multi_label else [[label] for label in labels]
-    names = sorted(_names(label for each in many for label in each))
+    names = _in_order(_names(label for each in many for label in each))
     if len(names) < 2 - multi_label:
         told = f"all labels are {names[0]!r}" if names else "there are no labels"
         raise InputError(f"{told}; two or more are needed to tell texts apart")
@@ -195,6 +204,10 @@ def _learnable(
     for row, each in zip(targets, many, strict=True):
         row[[number[str(label)] for label in each]] = 1
     return names, targets, [" | ".join(sorted(map(str, each))) for each in many]
+
+
+def _rows_of_labels(names: Sequence[str], targets: np.ndarray) -> dict[str, int]:
+    return dict(zip(names, targets.sum(axis=0, dtype=np.int64).tolist(), strict=True))
 
 
 def _is_list(value: Any) -> bool:

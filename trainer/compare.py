@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_potion.errors import InputError
+
 from .candidates import TABLE, USUAL, Fitted, Rows, fit_candidates, fit_table
 from .folds import folds
 from .logistic import Examples, residuals
@@ -67,8 +69,10 @@ def compare(
         drawn = np.sort(random.permutation(len(rows.texts))[:most])
         rows, row_weights = rows.at(drawn), row_weights[drawn]
     fold_of = folds(rows.texts, rows.kinds, FOLDS, random)
+    if fold_of.min() == fold_of.max():
+        raise InputError("all rows have the same text; two that differ are the least to tell labels apart by")
     is_many = len(rows.texts) > MANY_ROWS
-    rounds = [0] if is_many else range(FOLDS)
+    rounds = [int(fold_of.min())] if is_many else range(FOLDS)  # of few texts, fold 0 may have none
     usual = USUAL["many rows" if is_many else "few rows"]
     if tune == "auto" and not is_many:
         table = None  # too few rows to tell

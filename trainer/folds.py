@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +22,8 @@ def same_text(text: str) -> str:
 def folds(texts: Sequence[str], kinds: Sequence[str], count: int, random: np.random.Generator) -> np.ndarray:
     """(N,) int64, the fold 0..count-1 of each row; those of one kind are spread evenly, equal texts are in one fold.
 
+    Two texts that differ are enough for two folds.
+
     Args:
         texts: of the rows.
         kinds: of the rows: their labels.
@@ -36,13 +38,21 @@ def folds(texts: Sequence[str], kinds: Sequence[str], count: int, random: np.ran
         if text not in fold_of:
             fold_of[text] = following[kind] = (following[kind] + 1) % count
         found[place] = fold_of[text]
+    if len(fold_of) > 1 and found.min() == found.max():  # kinds of one text each, which began with the same fold
+        number = {text: place % count for place, text in enumerate(fold_of)}
+        found[:] = [number[same_text(text)] for text in texts]
     return found
 
 
-def remarks_of(texts: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """A line each, what a person should look at in rows that can be learnt from."""
+def remarks_of(texts: Sequence[str], labels: Sequence[str], counts: Mapping[str, int] | None = None) -> list[str]:
+    """A line each, what a person should look at in rows that can be learnt from.
+
+    Args:
+        texts, labels: of the rows; of several labels a row all of them in one string.
+        counts: of the rows of each label, where a row may have several.
+    """
     remarks = []
-    counts = Counter(labels)
+    counts = Counter(labels) if counts is None else counts
     tiny = sorted((label for label, count in counts.items() if count < FEW_ROWS), key=lambda label: counts[label])
     if tiny:
         named = ", ".join(f"{reprlib.repr(label)} ({counts[label]})" for label in tiny[:MOST_NAMED])

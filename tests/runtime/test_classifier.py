@@ -160,6 +160,30 @@ def test_labels_keep_their_kind():
     assert classifier.score(texts, numbers) > 0.9
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_two_rows_are_enough_and_so_are_two_texts_in_many_rows(seed):
+    few = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"], ["a", "b"])
+    assert few.predict(["good day", "bad night"]).tolist() == ["a", "b"]
+    many = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"] * 1300, ["a", "b"] * 1300)
+    assert many.score(["good day", "bad night"], ["a", "b"]) == 1
+
+
+def test_whole_numbers_stand_in_their_order():
+    words = ["cat", "dog", "sun", "moon", "tree", "car", "bread", "river", "house", "song", "hail"]
+    texts = [f"{word} {other}" for word in words for other in ("one", "two")]
+    numbers = [place // 2 for place in range(len(texts))]
+    classifier = TextClassifier(head="vector", tune="head").fit(texts, numbers)
+    assert classifier.classes_.tolist() == list(range(11))
+    assert (classifier.predict_proba(texts).argmax(axis=1) == numbers).all()  # as scikit-learn's metrics read it
+
+
+def test_whole_numbers_count_as_right_in_a_folder_too(tmp_path):
+    texts, numbers = ["good day", "bad night", "nice sun", "awful rain"] * 3, [1, 2, 1, 2] * 3
+    classifier = TextClassifier(tune="head").fit(texts, numbers)
+    assert classifier.score(texts, numbers) == 1
+    assert TextClassifier.from_pretrained(classifier.save_pretrained(tmp_path / "numbers")).score(texts, numbers) == 1
+
+
 def test_a_text_may_have_several_labels(tmp_path):
     texts, labels = rows()
     both = [f"{one} and {other}" for one, other in zip(texts[:30], texts[30:], strict=True)]
@@ -173,6 +197,21 @@ def test_a_text_may_have_several_labels(tmp_path):
     opened = TextClassifier.from_pretrained(classifier.save_pretrained(tmp_path / "several"))
     assert opened.multi_label
     assert [each.labels for each in opened.decide(["play some jazz"])] == [("music",)]
+
+
+def test_rows_of_a_label_are_counted_whatever_stands_beside_it():
+    labels = [["a", "b"], ["a"], ["a", "c"], ["a"], ["a", "b"], []]
+    classifier = TextClassifier(multi_label=True, tune="head").fit(
+        ["one", "two", "three", "four", "five", "six"], labels
+    )
+    assert classifier.training_.remarks == ("2 labels have fewer than 5 rows: 'c' (1), 'b' (2)",)
+
+
+def test_a_threshold_of_0_gives_every_label(tmp_path):
+    classifier = TextClassifier(multi_label=True, precision_at_least=0.01, tune="head")
+    classifier.fit(["good day", "bad night", "nice sun", "awful rain"] * 2, [["a"], ["b"]] * 4)
+    assert classifier.head_.threshold == 0
+    assert sorted(classifier.predict("good day")) == sorted(classifier.decide(["good day"])[0].labels) == ["a", "b"]
 
 
 def test_rare_labels_count_more_where_classes_are_balanced():
@@ -239,6 +278,24 @@ def test_rows_that_cannot_be_learnt_from_are_told_in_one_line(texts, labels, tol
 def test_an_argument_that_is_none_of_its_values_is_told_in_one_line(parameters, told):
     with pytest.raises(InputError, match=told):
         TextClassifier(**parameters).fit(*rows())
+
+
+@pytest.mark.parametrize("labels", [None, 0, ""])
+def test_labels_of_a_text_that_are_no_list_are_told_in_one_line(labels):
+    with pytest.raises(InputError, match="a list of labels a text was expected"):
+        TextClassifier(multi_label=True).fit(["one", "two"], [["a"], labels])
+
+
+def test_one_str_in_the_place_of_several_texts_is_told_in_one_line(fitted):
+    with pytest.raises(InputError, match="texts is str"):
+        fitted.decide("where is my card?")
+    with pytest.raises(InputError, match="the examples of 'bank' are one str"):
+        TextClassifier.from_labels({"bank": "credit card", "music": "a song"})
+
+
+def test_whole_numbers_make_a_router_too():
+    router = TextClassifier.from_labels({1: ["credit card"], 2: ["a love song"]})
+    assert router.predict(["play a song"]).tolist() == ["2"]
 
 
 def test_a_model_without_a_head_is_no_classifier(hand_folder):

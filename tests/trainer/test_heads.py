@@ -103,6 +103,11 @@ def test_folds_hold_like_shares_of_each_label_and_no_text_twice():
     assert found.tolist() == folds(texts, kinds, 5, np.random.default_rng(0)).tolist()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_two_texts_that_differ_are_in_two_folds(seed):
+    assert len(set(folds(["one", "two"], ["a", "b"], 5, np.random.default_rng(seed)).tolist())) == 2
+
+
 def test_what_is_odd_about_rows_is_named():
     texts = ["one", "One ", "two", "three", "four"]
     told = remarks_of(texts, ["a", "b", "a", "a", "rare"])
