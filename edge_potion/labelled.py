@@ -15,7 +15,7 @@ from edge_potion.labels import MOST_LABELS
 from edge_potion.text_lines import PACKINGS
 from edge_potion.texts import is_unicode
 
-__all__ = ["Labelled", "Pairs", "TrainAndTest", "read_labelled", "read_pairs", "read_train_and_test"]
+__all__ = ["Labelled", "Pairs", "TrainAndTest", "label_of", "read_labelled", "read_pairs", "read_train_and_test"]
 
 MOST_ROWS = 2**21  # that are held in memory
 LONGEST_LABEL = 200  # characters
@@ -157,7 +157,7 @@ def _read(path: str | Path, text_column: str, label_column: str, multi_label: bo
         text, label = row.values
         _refuse_more(len(texts), row.where)
         texts.append(_text(text, text_column, row.where))
-        labels.append((_labels if multi_label else _label)(label, label_column, row.where))
+        labels.append((_labels if multi_label else label_of)(label, label_column, row.where))
         numbers.append(row.number)
     return Labelled(texts, labels, str(path), numbers)
 
@@ -177,8 +177,8 @@ def _text(value: Any, column: str, where: str) -> str:
     return value
 
 
-def _label(value: Any, column: str, where: str) -> str:
-    """A label as a string."""
+def label_of(value: Any, column: str, where: str) -> str:
+    """A label of a file as a string; InputError where it is none, which names the place `where` it stands."""
     at = f"{where}: {column!r}"
     if isinstance(value, float) and value.is_integer():  # what pandas makes of whole numbers, where one is missing
         value = int(value)
@@ -209,7 +209,7 @@ def _labels(value: Any, column: str, where: str) -> list[str]:
     if isinstance(value, str):
         value = value.split(SEPARATOR) if value.strip() else []
     several = value if isinstance(value, list) else [value]
-    return list(dict.fromkeys(_label(one, column, where) for one in several))
+    return list(dict.fromkeys(label_of(one, column, where) for one in several))
 
 
 def _unlearnable(rows: Labelled, column: str) -> str:

@@ -14,7 +14,7 @@ from edge_potion.errors import ModelFormatError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["HEAD_FORMAT", "MOST_LABELS", "NONE_OF_THESE", "PROBLEMS", "Labels", "is_classifier", "labels_in"]
+__all__ = ["HEAD_FORMAT", "MOST_LABELS", "NONE_OF_THESE", "PROBLEMS", "Labels", "is_classifier", "is_name", "labels_in"]
 
 HEAD_FORMAT = 1
 NONE_OF_THESE = -1  # the label of a text of which no label is likely enough
@@ -43,7 +43,7 @@ class Labels:
         count = len(self.names)
         if not 2 - self.multi_label <= count <= MOST_LABELS or len(set(self.names)) < count:
             return f"it has {count} labels, of which {len(set(self.names))} differ; from 2 to {MOST_LABELS:,} expected"
-        if not all(map(_is_name, self.names)):
+        if not all(map(is_name, self.names)):
             return "its labels are not all names"
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             return f"its threshold is {self.threshold!r}"
@@ -70,7 +70,7 @@ class Labels:
         return np.where(enough, best, NONE_OF_THESE)
 
 
-def _is_name(name: object) -> bool:
+def is_name(name: object) -> bool:
     """Whether it can stand in a file: some text, without NUL and lone surrogates."""
     return isinstance(name, str) and name != "" and "\0" not in name and not SURROGATE.search(name)
 

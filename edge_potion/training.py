@@ -45,8 +45,8 @@ class Training:
         threshold: of probability, below which the answer is none of these; None for no threshold.
         threshold_precision, coverage: at that threshold, of held-out rows: the share of answers that is right, and the
             share of rows that is answered.
-        seconds: how long it took.
         remarks: a line each, what is odd about the rows.
+        seconds: how long it took; not in its folder, which is the same for the same rows and seed.
     """
 
     head: str
@@ -62,8 +62,8 @@ class Training:
     threshold: float | None
     threshold_precision: float | None
     coverage: float | None
-    seconds: float
     remarks: Sequence[str] = field(default_factory=tuple)
+    seconds: float = field(default=0.0, compare=False)
 
     @classmethod
     def of_json(cls, told: Any) -> Training | None:
@@ -75,4 +75,6 @@ class Training:
 
     def as_json(self) -> dict[str, Any]:
         """For config.json."""
-        return {**asdict(self), "candidates": dict(self.candidates), "remarks": list(self.remarks)}
+        told = {**asdict(self), "candidates": dict(self.candidates), "remarks": list(self.remarks)}
+        del told["seconds"]
+        return told

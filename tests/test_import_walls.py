@@ -105,6 +105,7 @@ def test_what_a_room_imports_is_declared(room):
             continue  # they run in environments of their own, by the header of a script
         packages = {name.split(".")[0] for name in _imported(file)} - sys.stdlib_module_names
         ours = {"edge_potion", "tests", *(room.split("/")[0] for room in EXTRAS)}
+        ours |= {script.stem for script in (CHECKOUT / "examples" / "web").glob("*.py")} if room == "tests" else set()
         for package in packages - ours:
             known = {_plain(name) for name in distributions.get(package, [package])}
             assert known & declared, f"{file.relative_to(CHECKOUT)} imports {package}, which {room} does not declare"

@@ -14,6 +14,7 @@ from edge_potion.checked_texts import check_texts
 from edge_potion.errors import InputError, require
 from edge_potion.grams import grams_of
 from edge_potion.head import MOST_LABELS, MOST_TOKENS, Head
+from edge_potion.labels import is_name
 from edge_potion.static_model import StaticModel
 from edge_potion.tokens import tokenize_checked
 from edge_potion.training import HeldOut, Training
@@ -83,8 +84,9 @@ def fit_classifier(
         tune = "head"
     _check_choice("head", head, HEADS)
     _check_choice("tune", tune, TUNES)
-    if precision_at_least is not None and not 0 < precision_at_least < 1:
-        raise InputError(f"precision_at_least is {precision_at_least!r}; a share between 0 and 1 was expected")
+    _check_share("precision_at_least", precision_at_least, least=1e-9, most=1 - 1e-9)
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed is {seed!r}; a whole number from 0 on was expected")
     texts = list(texts)
     check_texts(texts)
     names, targets, kinds = _learnable(texts, labels, multi_label)
@@ -125,6 +127,7 @@ def classifier_from_labels(
     Raises:
         InputError: fewer than two labels, more than 1,024, or a label whose texts have no known word.
     """
+    _check_share("threshold", threshold, least=0, most=1)
     if not 2 <= len(examples) <= MOST_LABELS:
         raise InputError(f"{len(examples):,} labels; from 2 to {MOST_LABELS:,} were expected")
     base = _without_head(model)
@@ -153,8 +156,11 @@ def _names(labels: Iterable[Any]) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for label in labels:
         plain = label.item() if isinstance(label, np.generic) else label
-        if not isinstance(plain, str | int) or (isinstance(plain, str) and not plain.strip()):
-            raise InputError(f"labels hold {plain!r}; strings that are not blank, or whole numbers, were expected")
+        if not isinstance(plain, str | int) or not (str(plain).strip() and is_name(str(plain))):
+            raise InputError(
+                f"labels hold {plain!r}; strings that are not blank and hold no NUL and no lone surrogate, or whole "
+                "numbers, were expected"
+            )
         if names.setdefault(str(plain), plain) != plain:
             raise InputError(f"labels hold both {plain!r} and {names[str(plain)]!r}, which are one label as strings")
     return names
@@ -220,12 +226,20 @@ def _checked_weight(weight: Mapping[Any, float] | str | None, names: Sequence[st
         return weight
     if not isinstance(weight, Mapping):
         raise InputError(f"class_weight is {weight!r}; 'balanced', a weight by label, or None was expected")
-    by_name = {str(label): float(each) for label, each in weight.items()}
+    try:
+        by_name = {str(label): float(each) for label, each in weight.items()}
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"class_weight is {weight!r}; weights above 0 were expected") from failure
     if unknown := set(by_name) - set(names):
         raise InputError(f"class_weight names {_listed(sorted(unknown))}, and the labels are {_listed(names)}")
     if not all(0 < each < 1e6 for each in by_name.values()):  # False of NaN
         raise InputError(f"class_weight is {weight!r}; weights above 0 were expected")
     return by_name
+
+
+def _check_share(name: str, value: Any, least: float, most: float) -> None:
+    if value is not None and (not isinstance(value, int | float | np.number) or not least <= value <= most):
+        raise InputError(f"{name} is {value!r}; a share between 0 and 1 was expected")
 
 
 def _check_choice(name: str, value: str, known: Sequence[str]) -> None:

@@ -85,7 +85,11 @@ def compare(
         if not len(places) or not len(others):
             continue
         told(f"comparing {len(names)} heads, {number} of {len(rounds)}: {len(others):,} rows, {len(places):,} held out")
-        part, rest = rows.at(places), rows.at(others)
+        rest = rows.at(others)
+        places = places[~(rows.targets[places] > rest.targets.max(axis=0)).any(axis=1)]
+        if not len(places):
+            continue  # their labels have no other row: they tell of no classifier that knows them
+        part = rows.at(places)
         fitted = fit_candidates(rest, row_weights[others], names)
         held.append(places)
         for name in names:
@@ -98,6 +102,11 @@ def compare(
             assert tuned is not None
             logits.setdefault(TABLE, []).append(tuned.logits)
             passes.append(tuned.passes)
+    if not held:
+        raise InputError(
+            "no label has two rows with different texts, so none can be held out; give each some more, or make the "
+            "classifier from its labels alone (`edge-potion classify from-labels`, TextClassifier.from_labels)"
+        )
     part = rows.at(np.concatenate(held))
     joined = {name: np.concatenate(each) for name, each in logits.items()}
     chosen = TABLE if tune == "table" else _best(joined, part, usual)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_potion.calibration import calibration_error, temperature_of, threshold_for
+from edge_potion.errors import InputError
 from edge_potion.head import Head
 from edge_potion.training import HeldOut, Training
 
@@ -64,6 +65,9 @@ def fit_head(
         seed: of the folds.
         remarks: for what is told of the training.
         told: called with a line for each step.
+
+    Raises:
+        InputError: no threshold reaches that precision on held-out rows, or no rows can be held out.
     """
     begun = time.perf_counter()
     random = np.random.default_rng(seed)
@@ -77,6 +81,8 @@ def fit_head(
     head = _head_of(fitted, labels, rows.multi_label, temperature)
     raw, even = (head.probabilities(logits / each) for each in (1.0, temperature))
     at = None if precision_at_least is None else threshold_for(even, truth, precision_at_least)
+    if at and at.threshold is None:  # to answer always, where a guard was asked for, would be the worst of all
+        raise InputError(f"{at.reason}; ask for less, give it more rows, or leave precision_at_least out")
     threshold = at.threshold if at else None
     training = Training(
         head="hybrid" if len(head.rows) else "vector",
@@ -93,7 +99,7 @@ def fit_head(
         threshold_precision=at.precision if at else None,
         coverage=at.coverage if at else None,
         seconds=time.perf_counter() - begun,
-        remarks=(*remarks, *([at.reason] if at and at.reason else [])),
+        remarks=tuple(remarks),
     )
     held_out = HeldOut(compared.texts, truth, even, raw)
     tuned = fitted.tuned.table if fitted.tuned else None

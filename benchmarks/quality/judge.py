@@ -60,17 +60,22 @@ def judge(classifier: TextClassifier, test: Unseen | None) -> Report:
     if test is None:
         truth, shares, texts = held_out.truth, held_out.probabilities, held_out.texts
         return decisions_of(labels, truth, shares, texts, training, precision_asked=asked)
+    shares = classifier.predict_proba(test.texts)
+    if classifier.multi_label:  # a label that was not learnt is never given: each row that has it lacks one
+        unknown = _not_learnt(test.labels, labels)
+        labels = (*labels, *unknown)
+        shares = np.pad(shares, ((0, 0), (0, len(unknown))))
     report = decisions_of(
         labels,
         _numbers(test.labels, labels, classifier.multi_label),
-        classifier.predict_proba(test.texts),
+        shares,
         test.texts,
         training,
         rows_of=f"rows of {Path(test.where).name}",
         is_chosen_by=False,
         precision_asked=asked,
     )
-    return replace(report, remarks=[*test.remarks, *_strange(test.labels, labels)])
+    return replace(report, remarks=[*test.remarks, *_strange(test.labels, classifier.head_.labels)])
 
 
 def _numbers(given: Sequence[str | list[str]], labels: Sequence[str], multi_label: bool) -> np.ndarray:
@@ -95,6 +100,10 @@ def _twice(test: Labelled, kept: Sequence[int]) -> list[str]:
 
 
 def _strange(given: Sequence[str | list[str]], labels: Sequence[str]) -> list[str]:
-    told = [label for each in given for label in ([each] if isinstance(each, str) else each)]
-    strange = list(dict.fromkeys(label for label in told if label not in set(labels)))
+    strange = _not_learnt(given, labels)
     return [f"Labels that were not learnt: {listed(strange)}"] if strange else []
+
+
+def _not_learnt(given: Sequence[str | list[str]], labels: Sequence[str]) -> list[str]:
+    told = [label for each in given for label in ([each] if isinstance(each, str) else each)]
+    return list(dict.fromkeys(label for label in told if label not in set(labels)))

@@ -261,6 +261,7 @@ def _format_of(out: Path | None) -> str:
 
 def _examples(file: str, text: str | None, label: str) -> dict[str, list[str]]:
     """Example texts by label; none where the file has labels alone."""
+    from edge_potion.labelled import label_of
     from edge_potion.texts import kind_of, read_texts
 
     if kind_of(file) in (None, ".txt"):
@@ -268,9 +269,13 @@ def _examples(file: str, text: str | None, label: str) -> dict[str, list[str]]:
         return {line: [] for line in lines if line}
     examples: dict[str, list[str]] = {}
     for row in _rows(file, text, label):
-        name, *texts = ("" if value is None else str(value).strip() for value in row.values)
-        if not name:
-            raise InputError(f"{row.where}: {label!r} is empty; a label was expected")
+        name = label_of(row.values[0], label, row.where)
+        texts = ["" if value is None else str(value).strip() for value in row.values[1:]]
+        if name in examples and not texts:
+            raise InputError(
+                f"{row.where}: the label {name!r} is there twice, and {file} has no column {USUAL_TEXT!r} of examples; "
+                "name theirs with --text"
+            )
         examples.setdefault(name, []).extend(filter(None, texts))
     return examples
 

@@ -283,3 +283,39 @@ def test_words_that_do_not_fit_are_a_usage_error():
     assert "'sideways'" in edge_potion("classify", "train", "x.csv", "--out", "y", "--tune", "sideways", code=2).stderr
     assert "No such command 'walk'" in edge_potion("classify", "walk", code=2).stderr
     assert "--out" in edge_potion("classify", "train", "x.csv", code=2).stderr
+
+
+def test_examples_in_a_column_of_another_name_are_not_passed_over(tmp_path, door):
+    file = tmp_path / "labels.csv"
+    file.write_text("label,sentence\ncat,meow\ncat,purr\ndog,woof\n")
+    done = door("classify", "from-labels", str(file), "--out", str(tmp_path / "router"))
+    assert done.code == 1
+    assert "'cat' is there twice" in done.stderr and "--text" in done.stderr
+    assert door("classify", "from-labels", file, "--text", "sentence", "--out", tmp_path / "named").code == 0
+
+
+def test_a_label_of_a_test_that_was_not_learnt_counts_as_missed_where_texts_have_several(tmp_path, door):
+    rows = [(text, [label]) for text, label in ROWS]
+    train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    train.write_text("".join(json.dumps({"text": text, "label": labels}) + "\n" for text, labels in rows))
+    known = [{"text": f"{text} please", "label": labels} for text, labels in rows[:8]]
+    strange = [{"text": "something else altogether", "label": ["tax"]}]
+    shares = []
+    for some in (known, known + strange):
+        test.write_text("".join(json.dumps(row) + "\n" for row in some))
+        door(
+            "classify",
+            "train",
+            train,
+            "--test",
+            test,
+            "--multi-label",
+            "--out",
+            tmp_path / "c",
+            "--report",
+            tmp_path / "r",
+        )
+        report = json.loads((tmp_path / "r" / "report.json").read_text())
+        shares.append((report["accuracy"], report["micro_f1"]))
+    assert shares[1][0] < shares[0][0]
+    assert shares[1][1] < shares[0][1]

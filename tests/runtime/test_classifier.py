@@ -315,3 +315,49 @@ print(json.dumps(TextClassifier.from_pretrained({str(folder)!r}).predict({list(U
     TextClassifier.from_pretrained(folder)  # exported into the cache here, where onnx is
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(done.stdout) == list(UNSEEN.values())
+
+
+def test_a_precision_that_no_threshold_reaches_is_refused_and_not_passed_over():
+    random = np.random.default_rng(2)
+    texts = [f"{word} {number}" for number in range(6) for word in ("red", "green", "blue", "black", "white")]
+    with pytest.raises(InputError, match="no threshold reaches a precision of 99"):
+        TextClassifier(head="vector", precision_at_least=0.99).fit(texts, random.choice(["a", "b"], 30).tolist())
+
+
+def test_rows_whose_label_no_other_row_has_are_no_test_of_it():
+    texts, labels = rows()
+    lonely = TextClassifier(head="vector").fit([*texts, "a lonely text"], [*labels, "lonely"])
+    assert lonely.training_.held_out == len(texts)
+    assert 0.1 < lonely.training_.temperature < 3
+    with pytest.raises(InputError, match="from_labels"):
+        TextClassifier().fit(["play some jazz", "will it rain", "wake me up"], ["music", "weather", "alarm"])
+
+
+def test_the_same_rows_and_seed_give_the_same_folder(tmp_path):
+    for name in ("one", "other"):
+        TextClassifier(head="vector", seed=1).fit(*rows()).save_pretrained(tmp_path / name)
+    for file in sorted((tmp_path / "one").rglob("*.*")):
+        assert file.read_bytes() == (tmp_path / "other" / file.relative_to(tmp_path / "one")).read_bytes(), file.name
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"precision_at_least": "0.9"}, "precision_at_least is '0.9'"),
+        ({"precision_at_least": float("nan")}, "precision_at_least is nan"),
+        ({"seed": -1}, "seed is -1"),
+        ({"class_weight": {"music": "much"}}, "class_weight"),
+    ],
+)
+def test_arguments_of_another_kind_are_told_in_one_line(parameters, told):
+    with pytest.raises(InputError, match=told):
+        TextClassifier(**parameters).fit(*rows())
+
+
+def test_names_and_thresholds_that_no_file_can_hold_are_refused_before_anything_is_made():
+    with pytest.raises(InputError, match="threshold is 2"):
+        TextClassifier.from_labels(["music", "weather"], threshold=2)
+    with pytest.raises(InputError, match="NUL"):
+        TextClassifier.from_labels(["music", "wea\0ther"])
+    with pytest.raises(InputError, match="surrogate"):
+        TextClassifier().fit(["a", "b"], ["x", "\ud800"])
