@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_potion import verbs
 from edge_potion.batches import Encode, all_vectors, batches, options
+from edge_potion.decide import ByNumpy, logits_way_of, way_of
 from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.head import Head, read_head
 from edge_potion.opened import EngineName, PrecisionName
@@ -234,13 +235,13 @@ class TextClassifier:
             InputError: an item is not a str or holds a lone surrogate.
         """
         self._check_fitted()
-        asked = options(batch_size, UNSET, None, None, show_progress)
+        return self._run(self._encode(), texts, options(batch_size, UNSET, None, None, show_progress))
 
-        def stream(items: Iterable[str], **asked: Any) -> Any:
-            return batches(items, self._encode(), self._says, len(self.head_.labels), **asked)
-
+    def _run(self, encode: Encode, texts: str | Iterable[str], asked: dict[str, Any]) -> np.ndarray:
+        """(N, C) of what a way gives for texts; (C,) of a single str."""
+        labels = len(self.head_.labels)
         items = texts if isinstance(texts, str) else _listed(texts, "texts")
-        return all_vectors(items, stream, len(self.head_.labels), asked)
+        return all_vectors(items, lambda some, **how: batches(some, encode, self._says, labels, **how), labels, asked)
 
     def predict(self, texts: str | Iterable[str]) -> Any:
         """(N,) the likeliest label of each text, whatever the threshold; with `multi_label` a list of labels a text.
@@ -249,6 +250,10 @@ class TextClassifier:
         """
         if type(texts) is str and self._logits_of_one is not None:
             return self.classes_[self._logits_of_one(texts).argmax()]
+        self._check_fitted()
+        if "_opened" in self.__dict__ and not self.multi_label and (logits_of := logits_way_of(self._opened)):
+            scores = self._run(logits_of, texts, options(BATCH_SIZE, UNSET, None, None, False))
+            return self.classes_[scores.argmax(axis=-1)]
         shares = self.predict_proba(texts)
         if self.multi_label:
             least = 0.5 if self.head_.threshold is None else self.head_.threshold
@@ -317,8 +322,6 @@ class TextClassifier:
 
     def _encode(self) -> Encode:
         if "_way" not in self.__dict__:
-            from edge_potion.decide import ByNumpy, way_of
-
             if "_fitted" in self.__dict__:
                 model = self._fitted
                 by_numpy = ByNumpy(self.head_, model.tokenizer, lambda texts: model.encode(texts, prompt=""))

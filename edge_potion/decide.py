@@ -17,7 +17,7 @@ from edge_potion.tokens import tokenize_checked
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["ByNumpy", "way_of"]
+__all__ = ["ByNumpy", "logits_way_of", "way_of"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,19 @@ class ByNumpy:
         return self.head.probabilities(self.head.logits(self.vectors_of(texts), grams_of(ids)))
 
 
+def logits_way_of(model: EdgeModel) -> Encode | None:
+    """How texts become logits (b, C) float32, of which the largest is the label's; None where only a graph runs it."""
+    engine = model.native
+    if engine is None or not engine.labels:
+        return None
+    return lambda texts, _, max_tokens: engine.classify(texts, max_tokens)[0]
+
+
 def way_of(model: EdgeModel, head: Head) -> Encode:
     """How texts become probabilities (b, C) float32, by what runs the model."""
-    engine, opened = model.native, model.on_provider
-    if engine is not None and engine.labels:
-        return lambda texts, _, max_tokens: head.probabilities(engine.classify(texts, max_tokens)[0])
+    if logits_of := logits_way_of(model):
+        return lambda *asked: head.probabilities(logits_of(*asked))
+    opened = model.on_provider
     by_numpy = ByNumpy(head, model.tokenizer, lambda texts: model.encode(texts, prompt=""))
     if opened is None or model.graph != "text":
         return by_numpy.encode
