@@ -161,11 +161,15 @@ def test_labels_keep_their_kind():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_two_rows_are_enough_and_so_are_two_texts_in_many_rows(seed):
-    few = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"], ["a", "b"])
-    assert few.predict(["good day", "bad night"]).tolist() == ["a", "b"]
-    many = TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"] * 1300, ["a", "b"] * 1300)
-    assert many.score(["good day", "bad night"], ["a", "b"]) == 1
+def test_two_texts_a_label_are_enough_and_one_is_refused_however_many_rows_it_has(seed):
+    texts, labels = ["good day", "nice morning", "bad night", "awful evening"], ["a", "a", "b", "b"]
+    few = TextClassifier(seed=seed, tune="head").fit(texts, labels)
+    assert few.predict(texts).tolist() == labels
+    many = TextClassifier(seed=seed, tune="head").fit(texts * 700, labels * 700)
+    assert many.score(texts, labels) == 1
+    for count in (1, 1300):
+        with pytest.raises(InputError, match="none can be held out"):
+            TextClassifier(seed=seed, tune="head").fit(["good day", "bad night"] * count, ["a", "b"] * count)
 
 
 def test_whole_numbers_stand_in_their_order():
