@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from edge_potion.errors import InputError, ModelFormatError, RecipeError
+from edge_potion.errors import InputError, ModelFormatError, RecipeError, require
 from edge_potion.progress import progress_bar
 from edge_potion.st_pipeline import Pipeline, Step, read_pipeline
 from edge_potion.tokens import sound
@@ -24,6 +24,8 @@ from .teacher_name import teacher_name
 from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
 __all__ = ["Teacher", "load_teacher", "torch_device"]
+
+require("torch", "transformers", extra="train", purpose="training and distilling")
 
 log = logging.getLogger("edge_potion")
 

@@ -365,3 +365,24 @@ def test_names_and_thresholds_that_no_file_can_hold_are_refused_before_anything_
         TextClassifier.from_labels(["music", "wea\0ther"])
     with pytest.raises(InputError, match="surrogate"):
         TextClassifier().fit(["a", "b"], ["x", "\ud800"])
+
+
+def test_a_classifier_is_fitted_where_torch_is_not():
+    script = """
+import importlib.machinery, sys
+real = importlib.machinery.PathFinder.find_spec
+def hiding(name, path=None, target=None):
+    return None if name.split(".")[0] in ("torch", "transformers", "datasets") else real(name, path, target)
+importlib.machinery.PathFinder.find_spec = hiding
+from edge_potion import TextClassifier
+texts = ["play some jazz", "put on mozart", "will it rain", "is it going to snow"]
+print(TextClassifier().fit(texts, ["music", "music", "weather", "weather"]).predict("play mozart"))
+try:
+    TextClassifier(tune="table").fit(texts, ["music", "music", "weather", "weather"])
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    label, error = done.stdout.splitlines()
+    assert label == "music"
+    assert "pip install 'edge-potion[train]'" in error
