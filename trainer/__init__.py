@@ -1,1 +1,1 @@
-"""The trainer: a teacher -> a static model folder (the extra `train`); rows with labels -> a classifier (`classify`)."""
+"""A teacher -> a static model folder (the extra `train`); rows with labels -> a classifier (`classify`)."""
