@@ -7,7 +7,7 @@ a row for each of some grams (`edge_potion.grams`), which are summed as the toke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,6 @@ class Head:
     def decided(self, logits: np.ndarray) -> np.ndarray:
         """(B,) int64: the number of the likeliest label, NONE_OF_THESE where it is below the threshold."""
         return self.answers.decided(logits)
-
-    def with_(self, **changes: Any) -> Head:
-        """A head of other temperature or threshold."""
-        return replace(self, **changes)
 
     def _fault(self) -> str:
         labels, grams = len(self.labels), len(self.grams)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -103,7 +103,7 @@ def fit_head(
     )
     held_out = HeldOut(compared.texts, truth, even, raw)
     tuned = fitted.tuned.table if fitted.tuned else None
-    return FittedHead(head.with_(threshold=training.threshold), tuned, training, held_out)
+    return FittedHead(replace(head, threshold=training.threshold), tuned, training, held_out)
 
 
 def _last(

@@ -57,7 +57,7 @@ def small(training: Training = TRAINING, labels: list[str] = LABELS, **options: 
     truth = np.array([0, 0, 1, 1, 1, 2])
     shares = shares_of([(0, 0.9), (1, 0.6), (0, 0.8), (0, 0.7), (1, 0.9), (2, 1.0)])
     texts = ["my card", "a card for money", "money  for\na loan", "loan?", "a loan", "ring ring"]
-    return decisions_of(labels, truth, shares, texts, training, **options)  # type: ignore[arg-type]
+    return decisions_of(labels, truth, shares, texts, training, **options)  # type: ignore[arg-type]  # options of any kind, by name
 
 
 def many(labels: int, rows: int = 4000, seed: int = 0) -> Report:
