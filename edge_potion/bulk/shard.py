@@ -22,7 +22,7 @@ from edge_potion.bulk.rows import WINDOW_ROWS, RowReader, Rows
 from edge_potion.bulk.slices import Slice
 from edge_potion.codes import SCALE_RULE, Codes, quantize
 from edge_potion.errors import AccessError, InputError
-from edge_potion.search import without_tokens
+from edge_potion.nearest import without_tokens
 from edge_potion.text_lines import name_of
 from edge_potion.vectors import npy_header
 from edge_potion.writing import file_written_whole

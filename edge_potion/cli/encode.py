@@ -171,8 +171,8 @@ def _into_a_file(
 ) -> None:
     from edge_potion.bulk.inputs import find_inputs
     from edge_potion.language import watched
+    from edge_potion.nearest import without_tokens
     from edge_potion.runtime import Batch, EdgeModel
-    from edge_potion.search import without_tokens
     from edge_potion.static_model import UNSET
     from edge_potion.texts import read_texts
     from edge_potion.vectors import check_format, print_jsonl, write_vectors

@@ -54,8 +54,8 @@ def search(
     Example: edge-potion search notes.txt "my bread did not rise" --top 5
     """
     from edge_potion.language import is_foreign, watched
+    from edge_potion.nearest import search as find
     from edge_potion.runtime import EdgeModel
-    from edge_potion.search import search as find
     from edge_potion.texts import read_texts
 
     refuse_closed_stdout()
