@@ -1,0 +1,559 @@
+"""Clients that mean no good, or do not know better, by plain sockets: nothing hangs or leaks, no vector is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from edge_potion import EdgeModel
+
+from ..models import CHECKOUT, DATA
+from .raw_http import EMBEDDINGS, Answer, Connection, ask, asked, request
+from .running import Running, anonymous_kb, children, running
+
+TEXTS = DATA.read_text(encoding="utf-8").splitlines()
+DEADLINE_S = 2  # of the server that slow clients meet
+SOON_S = 20  # by when something with this deadline must be over, on a busy machine
+BODY_LIMIT = 2_000_000
+MB = 10**6
+KEYS = ("a long key that nobody guesses", "another one")
+LOAD = CHECKOUT / "tests" / "serve" / "load.lua"
+GROWTH_KB = 8_000  # that memory may vary by; a leak of 100 bytes a request is 100,000 kB in a million
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Running]:
+    """One worker with the limits that it comes with."""
+    with running(tmp_path_factory.mktemp("server") / "log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory) -> Iterator[Running]:
+    """One that takes little and waits little."""
+    limits = ("--deadline", DEADLINE_S, "--max-body", BODY_LIMIT)
+    with running(tmp_path_factory.mktemp("strict") / "log", *limits) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def edge_model() -> EdgeModel:
+    return EdgeModel.from_pretrained()
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_closed_by_the_deadline(strict, edge_model):
+    whole = request(asked("a"))
+    for begin in (b"", whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"):  # in the head, and in the body
+        with Connection(strict.port) as slow:
+            slow.send(begin)
+            end = time.monotonic() + SOON_S
+            while time.monotonic() < end and is_open(slow, 0.25):
+                send_if_open(slow, whole[len(begin) : len(begin) + 1] or b"x")
+                well(strict, edge_model)  # others are served meanwhile
+            assert time.monotonic() < end, "it was still open"
+            answer = slow.answer()
+            assert answer is None or answer.status == 408
+
+
+def test_a_connection_that_says_nothing_is_closed(strict):
+    with Connection(strict.port, SOON_S) as idle:
+        assert idle.answer() is None
+
+
+def test_a_body_of_which_half_comes_is_answered_or_closed_by_the_deadline(strict, edge_model):
+    whole = request(asked("a cat sleeps"))
+    with Connection(strict.port, SOON_S) as half:
+        half.send(whole[:-10])
+        answer = half.answer()
+        assert answer is None or answer.status == 408
+    for cut in range(1, len(whole), 7):
+        with Connection(strict.port) as gone:
+            gone.send(whole[:cut])
+            gone.vanish()
+    well(strict, edge_model)
+
+
+def test_a_client_that_goes_away_in_the_middle_of_an_answer_takes_nothing_with_it(server, edge_model):
+    many = request(asked(TEXTS[:256], encoding_format="float"))
+    before = server.resident_kb()
+    for _ in range(100):
+        with Connection(server.port) as gone:
+            gone.send(many)
+            assert gone.socket.recv(1)
+            gone.vanish()
+    for _ in range(20):
+        with Connection(server.port) as gone:
+            gone.send(many)
+            gone.vanish()
+    well(server, edge_model)
+    assert server.resident_kb() - before < 50_000  # an answer is a megabyte
+
+
+def test_a_thousand_idle_connections_are_in_nobodys_way(server, edge_model):
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if min(allowed, most) < 1100 and most < 1100:
+        pytest.skip("the system does not allow a thousand connections to one process")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(allowed, min(most, 2000)), most))
+    idle: list[Connection] = []
+    try:
+        for number in range(1000):
+            connection = Connection(server.port)
+            idle.append(connection)
+            if number % 2:
+                connection.send(b"POST /v1/embeddings HTTP/1.1\r\nHost: loc")
+        for _ in range(20):
+            well(server, edge_model)
+    finally:
+        for connection in idle:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def test_a_body_of_100_mb_is_refused_by_what_its_head_says(server, edge_model):
+    before = server.resident_kb()
+    with Connection(server.port) as connection:
+        connection.send(request(headers={"Content-Length": str(100 * MB)}))
+        answer = connection.answer()
+    assert answer is not None
+    is_error(answer, 413)
+    for _ in range(5):  # and where the client goes on sending it
+        assert sent_until_answered(server.port, request(headers={"Content-Length": str(100 * MB)}), 100 * MB) < 99 * MB
+    well(server, edge_model)
+    assert server.resident_kb() - before < 50_000
+
+
+def test_a_chunked_body_above_the_limit_is_refused_before_it_is_whole(strict, edge_model):
+    before = strict.resident_kb()
+    head = request(headers={"Transfer-Encoding": "chunked"})
+    assert sent_until_answered(strict.port, head, 100 * MB, chunked=True) < 30 * MB  # what the sockets hold too
+    well(strict, edge_model)
+    assert strict.resident_kb() - before < 50_000
+
+
+def test_a_chunked_body_is_read_whatever_its_chunks(server, edge_model):
+    body = asked("a cat sleeps", encoding_format="base64")
+    for size in (1, 7, len(body)):
+        parts = [body[begin : begin + size] for begin in range(0, len(body), size)]
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+        answer = ask(server.port, request(headers={"Transfer-Encoding": "chunked"}) + chunks)
+        same(answer, edge_model.encode(["a cat sleeps"]))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        ("-1",),
+        ("x",),
+        ("0x10",),
+        ("99999999999999999999999",),
+        ("5", "6"),
+    ],
+    ids=str,
+)
+def test_a_length_that_is_no_length_is_refused(server, edge_model, lengths):
+    said = "".join(f"Content-Length: {length}\r\n" for length in lengths)
+    answer = ask(server.port, f"POST {EMBEDDINGS} HTTP/1.1\r\nHost: a\r\n{said}\r\n".encode() + asked("a"))
+    assert answer is None or answer.status in (400, 413)
+    well(server, edge_model)
+
+
+def test_two_framings_of_a_body_are_not_followed(server, edge_model):
+    """What a proxy in front might cut otherwise."""
+    smuggled = request(b"", "/health", "GET")
+    body = b"0\r\n\r\n" + smuggled
+    head = request(headers={"Content-Length": str(len(body)), "Transfer-Encoding": "chunked"})
+    with Connection(server.port, SOON_S) as connection:
+        connection.send(head + body)
+        answer = connection.answer()
+        assert answer is None or answer.status == 400
+    well(server, edge_model)
+
+
+def test_a_length_that_is_too_short_spoils_that_connection_only(server, edge_model):
+    body = asked("a")
+    for short in (0, 1, len(body) - 1):
+        answer = ask(server.port, request(body, headers={"Content-Length": str(short)}))
+        assert answer is None or answer.status == 400
+    well(server, edge_model)
+
+
+DEEP = 100_000
+NO_QUESTIONS = {
+    "nothing": b"",
+    "no JSON": b"input=a",
+    "cut off": b'{"input": "a"',
+    "two values": b'{"input": "a"} {}',
+    "no UTF-8": b'{"input": "\xff\xfe"}',
+    "an overlong NUL": b'{"input": "\xc0\x80"}',
+    "half a pair in UTF-8": b'{"input": "\xed\xa0\x80"}',
+    "UTF-16": '{"input": "a"}'.encode("utf-16"),
+    "deep lists": b'{"input": ' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "deep objects": b'{"input": "a", "more": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
+    "only brackets": b"[" * DEEP,
+    "a list": b'["a"]',
+    "a string": b'"a"',
+    "null": b"null",
+    "an input of null": b'{"input": null}',
+    "an input of true": b'{"input": true}',
+    "an input of a number": b'{"input": 1e400}',
+    "an input of an object": b'{"input": {"text": "a"}}',
+    "an input of mixed kinds": b'{"input": ["a", 1]}',
+    "an input of lists of strings": b'{"input": [["a"]]}',
+    "no input": b"{}",
+    "an empty list": b'{"input": []}',
+    "a dimension of 5,000 digits": b'{"input": "a", "dimensions": ' + b"9" * 5000 + b"}",
+    "a dimension of infinity": b'{"input": "a", "dimensions": 1e999}',
+    "a dimension of NaN": b'{"input": "a", "dimensions": NaN}',
+    "a dimension that is negative": b'{"input": "a", "dimensions": -1}',
+    "a dimension in words": b'{"input": "a", "dimensions": "sixty"}',
+    "a format of a list": b'{"input": "a", "encoding_format": []}',
+    "a model of an object": b'{"input": "a", "model": {}}',
+}
+
+
+@pytest.mark.parametrize("body", NO_QUESTIONS.values(), ids=NO_QUESTIONS)
+def test_what_is_no_question_is_refused_and_told_why(server, edge_model, body):
+    answer = ask(server.port, request(body))
+    assert answer is not None
+    is_error(answer, 400)
+    well(server, edge_model)
+
+
+def test_numbers_that_nobody_asked_for_do_no_harm(server):
+    for number in (b"1e400", b"-1e400", b"9" * 4000, b"NaN", b"1e-400"):
+        answer = ask(server.port, request(b'{"input": "a", "model": "", "user": ' + number + b"}"))
+        assert answer is not None and answer.status in (200, 400)
+
+
+def test_half_a_surrogate_pair_is_embedded_as_encode_does_or_refused(server, edge_model):
+    for text in ("\ud800 alone", "last \udfff", "\udc00\ud800", ["a", "\ud83d"]):
+        answer = ask(server.port, request(asked(text, encoding_format="base64")))
+        assert answer is not None
+        if answer.status == 200:
+            same(answer, edge_model.encode([text] if isinstance(text, str) else text))
+        else:
+            is_error(answer, 400)
+
+
+def test_odd_texts_get_the_bits_of_encode(server, edge_model):
+    odd = ["\0", "a\0b", "\ufeff", "\uffff", "x" * 100_000, " ", "\n", "🙂 " * 700]
+    same(ask(server.port, request(asked(odd, encoding_format="base64"))), edge_model.encode(odd))
+
+
+def test_requests_that_are_sent_at_once_are_answered_in_their_order(server, edge_model):
+    texts = TEXTS[:50]
+    with Connection(server.port) as connection:
+        connection.send(b"".join(request(asked(text, encoding_format="base64")) for text in texts))
+        for text in texts:
+            same(connection.answer(), edge_model.encode([text]))
+
+
+def test_unknown_paths_and_methods_are_told_so(server, edge_model):
+    for path in ("/nothing", "/v1/", "/v1/embeddings/x", "//v1/embeddings", "/v1/models/", "/%00", "/" + "a" * 5000):
+        answer = ask(server.port, request(asked("a"), path))
+        assert answer is not None and answer.status in (404, 405, 414), path
+    for method in ("GET", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"):
+        answer = ask(server.port, request(b"", EMBEDDINGS, method))
+        assert answer is None or answer.status in (400, 404, 405, 501), method
+    well(server, edge_model)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\r\n\r\n",
+        b"\0" * 100,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),  # TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: nameless\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: \xff\r\n\r\n",
+        b"GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 500_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 50_000 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    ],
+    ids=range(13),
+)
+def test_what_is_no_http_is_refused_or_closed(strict, edge_model, line):
+    with Connection(strict.port, SOON_S) as connection:
+        send_if_open(connection, line)
+        answer = connection.answer()
+        assert answer is None or answer.status < 500
+    well(strict, edge_model)
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../../../etc/passwd", "/etc/passwd", "..\\..\\x", "\0", "a/../../b", "%2e%2e%2f", "http://a/b", "~"]
+)
+def test_a_name_from_a_request_is_never_a_path(server, edge_model, name):
+    escaped = quote(name, safe="")
+    for path in (f"/v1/models/{escaped}", f"/v1/models/{quote(name)}", f"/{quote(name)}", f"/search/{escaped}"):
+        answer = ask(server.port, request(b"", path, "GET"))
+        assert answer is not None and answer.status in (400, 404, 405) and b"root:" not in answer.body, path
+    questions = {
+        EMBEDDINGS: {"input": "a", "model": name},
+        "/v1/classify": {"input": "a", "model": name},
+        "/search": {"query": "a", "index": name, "model": name},
+        "/v1/rerank": {"query": "a", "documents": ["b"], "index": name, "model": name},
+    }
+    for path, question in questions.items():
+        answer = ask(server.port, request(json.dumps(question).encode(), path))
+        assert answer is not None and answer.status in (400, 404, 422) and b"root:" not in answer.body, path
+    well(server, edge_model)
+
+
+def test_requests_in_flight_are_answered_after_sigterm(tmp_path, edge_model):
+    with running(tmp_path / "log") as server, ThreadPoolExecutor(4) as clients:
+        texts = [TEXTS[begin : begin + 250] for begin in range(0, 1000, 250)]
+        whole = request(asked(TEXTS[:9], encoding_format="base64"))
+        with Connection(server.port) as half:
+            half.send(whole[:-9])
+            time.sleep(0.5)  # it has begun to read
+            bodies = [request(asked(some, encoding_format="base64")) for some in texts]
+            answers = [clients.submit(ask, server.port, body) for body in bodies]
+            time.sleep(0.1)  # sent, if not answered
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            half.send(whole[-9:])
+            same(half.answer(), edge_model.encode(TEXTS[:9]))
+        for some, answer in zip(texts, answers, strict=True):
+            same(answer.result(), edge_model.encode(some))
+        assert server.process.wait(SOON_S) == 0
+
+
+def test_a_worker_that_is_killed_is_replaced_while_others_go_on(tmp_path, edge_model):
+    with running(tmp_path / "log", "--workers", 2) as server:
+        for _ in range(3):
+            workers = until(lambda: [pid for pid in children(server.process.pid) if listens(pid)], 2)
+            os.kill(workers[0], signal.SIGKILL)
+            for _ in range(20):  # the system may have given a connection to the one that is gone
+                answer = ask_again(server.port, request(asked(TEXTS[:9], encoding_format="base64")))
+                same(answer, edge_model.encode(TEXTS[:9]))
+            now = until(lambda: [pid for pid in children(server.process.pid) if listens(pid)], 2)
+            assert workers[0] not in now and set(now) != set(workers)
+        assert server.stop() == 0
+
+
+def test_a_full_queue_is_told_when_to_come_again(tmp_path, edge_model):
+    with running(tmp_path / "log", "--max-queue", 2) as server, ThreadPoolExecutor(32) as clients:
+        body = request(asked(TEXTS[:1000], encoding_format="base64"))
+        answers = list(clients.map(lambda _: ask(server.port, body), range(96)))
+        assert all(answers)
+        refused = [answer for answer in answers if answer is not None and answer.status == 429]
+        assert refused and len(refused) < len(answers)
+        for answer in answers:
+            assert answer is not None
+            if answer.status == 429:
+                is_error(answer, 429)
+                assert int(answer.headers["retry-after"]) >= 1
+            else:
+                same(answer, edge_model.encode(TEXTS[:1000]))
+        well(server, edge_model)
+
+
+def test_whoever_has_no_key_gets_nothing(tmp_path, edge_model):
+    (tmp_path / "keys").write_text("\n".join(KEYS) + "\n")
+    with running(tmp_path / "log", "--api-key-file", tmp_path / "keys") as server:
+        first = KEYS[0]
+        said = ["", "Bearer", "Bearer ", f"Bearer {first[:-1]}", f"Bearer {first}x", f"Bearer {first.upper()}", first]
+        said += [f"Basic {base64.b64encode(first.encode()).decode()}", "Bearer \xff\xfe", f"Bearer {KEYS[0]} {KEYS[1]}"]
+        said += ["Bearer " + "x" * 10_000, f"Bearer {first}\0", "Bearer #", "Bearer\n"]
+        for header in said:
+            for path in (EMBEDDINGS, "/embed", "/v1/rerank", "/search", "/v1/classify"):
+                headers = {"Authorization": header} if "\n" not in header else {}
+                answer = ask(server.port, request(asked("a"), path, headers=headers))
+                assert answer is not None and answer.status in ((401,) if "\0" not in header else (400, 401)), header
+                assert b"embedding" not in answer.body and first.encode() not in answer.body
+        for path in ("/v1/models", "/metrics", "/info"):
+            answer = ask(server.port, request(b"", path, "GET"))
+            assert answer is not None and answer.status == 401, path
+        for key in KEYS:
+            well(server, edge_model, key)
+        assert first not in server.log.read_text()
+
+
+def test_clients_at_the_same_time_each_get_their_own_vectors(tmp_path, edge_model):
+    with running(tmp_path / "log", "--workers", 2) as server, ThreadPoolExecutor(16) as clients:
+        wrong = list(clients.map(lambda number: wrong_vectors(server.port, edge_model, number, calls=100), range(16)))
+        assert wrong == [0] * 16
+
+
+def test_memory_is_flat_over_20_000_requests(tmp_path):
+    with running(tmp_path / "log") as server:
+        load(server.port, 4_000)  # until all is allocated that stays
+        before = server.resident_kb()
+        load(server.port, 20_000)
+        assert server.resident_kb() - before < GROWTH_KB
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_a_million_requests(tmp_path, edge_model):
+    if not shutil.which("wrk"):
+        pytest.skip("wrk is not installed: `make load`")
+    with running(tmp_path / "log") as server:
+        by_wrk(server.port, 50_000)
+        before = server.resident_kb()
+        answered = 0
+        while answered < 1_000_000:
+            answered += by_wrk(server.port, 100_000)
+            assert server.resident_kb() - before < GROWTH_KB, f"after {answered:,} requests"
+        assert wrong_vectors(server.port, edge_model, 0, calls=100) == 0
+
+
+def load(port: int, requests: int, clients: int = 8) -> None:
+    """Texts one by one, lists, and errors, over connections that stay open."""
+    bodies = [request(asked(text)) for text in TEXTS[:30]] + [request(asked(TEXTS[:32])), request(b"{}")]
+
+    def one(number: int) -> None:
+        with Connection(port) as connection:
+            for place in range(requests // clients):
+                connection.send(bodies[(place + number) % len(bodies)])
+                answer = connection.answer()
+                assert answer is not None and answer.status in (200, 400)
+
+    with ThreadPoolExecutor(clients) as threads:
+        list(threads.map(one, range(clients)))
+
+
+def by_wrk(port: int, requests: int) -> int:
+    """About as many of one text each by 64 connections; how many were answered, all of them well."""
+    answered, seconds = 0, 5
+    while answered < requests:
+        command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "-s", LOAD, f"http://127.0.0.1:{port}{EMBEDDINGS}"]
+        done = subprocess.run([*command, "--", DATA], capture_output=True, text=True, check=True, timeout=20 * seconds)
+        said = json.loads(done.stdout.splitlines()[-1])
+        assert said["failed"] == 0, said
+        answered += said["answered"]
+    return answered
+
+
+def wrong_vectors(port: int, edge_model: EdgeModel, number: int, calls: int) -> int:
+    """How many of the vectors that one client gets for its own texts are not those of encode."""
+    mine = TEXTS[number::16]
+    expected = edge_model.encode(mine)
+    chance = np.random.default_rng(number)
+    wrong = 0
+    with Connection(port) as connection:
+        for _ in range(calls):
+            begin = int(chance.integers(len(mine)))
+            some = slice(begin, begin + int(chance.integers(1, 9)))
+            connection.send(request(asked(mine[some], encoding_format="base64")))
+            wrong += not np.array_equal(vectors_of(connection.answer()).view(np.uint32), expected[some].view(np.uint32))
+    return wrong
+
+
+def well(server: Running, edge_model: EdgeModel, key: str = "") -> None:
+    """It answers somebody who does all as it should be, with the right vectors."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    answer = ask(server.port, request(asked(TEXTS[:3], encoding_format="base64"), headers=headers))
+    same(answer, edge_model.encode(TEXTS[:3]))
+
+
+def same(answer: Answer | None, expected: np.ndarray) -> None:
+    found = vectors_of(answer)
+    assert found.shape == expected.shape
+    assert np.array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
+def vectors_of(answer: Answer | None) -> np.ndarray:
+    """(N, D) f32 of an answer in base64."""
+    assert answer is not None and answer.status == 200, answer
+    data = answer.json["data"]
+    assert [one["index"] for one in data] == list(range(len(data)))
+    return np.stack([np.frombuffer(base64.b64decode(one["embedding"], validate=True), "<f4") for one in data])
+
+
+def is_error(answer: Answer, status: int) -> None:
+    """In OpenAI's shape, with a line that says what was wrong."""
+    assert answer.status == status, answer
+    error = answer.json["error"]
+    assert set(error) == {"message", "type", "param", "code"} and error["message"] and error["type"]
+    assert "Traceback" not in error["message"]
+
+
+def sent_until_answered(port: int, head: bytes, most: int, *, chunked: bool = False) -> int:
+    """Bytes that a client can send of a body before it reads 413, or its connection is closed."""
+    part = b"x" * 65536
+    framed = b"%x\r\n%s\r\n" % (len(part), part) if chunked else part
+    sent = 0
+    with Connection(port) as connection:
+        connection.send(head)
+        connection.socket.settimeout(SOON_S)
+        try:
+            while sent < most:
+                connection.send(framed)
+                sent += len(part)
+        except (BrokenPipeError, ConnectionResetError):
+            return sent
+        answer = connection.answer()
+        assert answer is None or answer.status == 413
+    return sent
+
+
+def is_open(connection: Connection, wait_s: float) -> bool:
+    """Whether nothing has come within a while: neither an answer nor the end."""
+    connection.socket.settimeout(wait_s)
+    try:
+        connection.socket.recv(1, 2)  # MSG_PEEK
+    except TimeoutError:
+        return True
+    except ConnectionResetError:
+        return False
+    finally:
+        connection.socket.settimeout(SOON_S)
+    return False
+
+
+def send_if_open(connection: Connection, content: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(content)
+
+
+def ask_again(port: int, content: bytes) -> Answer | None:
+    """As clients do: once more where the connection broke."""
+    for _ in range(3):
+        try:
+            if answer := ask(port, content):
+                return answer
+        except OSError:
+            time.sleep(0.1)
+    return None
+
+
+def listens(pid: int) -> bool:
+    """Whether a process serves: one that only keeps others in order holds no socket of the network."""
+    try:
+        return "-c" not in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1:2] or True
+    except OSError:
+        return False
+
+
+def until(found, count: int) -> Sequence[int]:
+    """What is found once there are as many as that."""
+    end = time.monotonic() + SOON_S * 2
+    while len(now := found()) != count:
+        assert time.monotonic() < end, f"there are {len(now)}, not {count}"
+        time.sleep(0.1)
+    return now
+
+
+def rss_of_workers(server: Running) -> list[int]:
+    """Of each process."""
+    return [anonymous_kb(pid) for pid in server.processes()]
