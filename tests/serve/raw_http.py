@@ -86,7 +86,7 @@ def request(
 
 def asked(input: Any, **others: Any) -> bytes:
     """The body of a question for embeddings."""
-    return json.dumps({"input": input, "model": "", **others}).encode()
+    return json.dumps({"input": input, **others}).encode()
 
 
 def ask(port: int, content: bytes, timeout_s: float = ANSWER_S) -> Answer | None:

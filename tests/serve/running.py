@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 HOST = "127.0.0.1"
@@ -47,7 +46,17 @@ class Running:
 
     def processes(self) -> list[int]:
         """It and those below it."""
-        return [self.process.pid, *children(self.process.pid)]
+        return [self.process.pid, *below(self.process.pid)]
+
+    def workers(self) -> list[int]:
+        """Those below it that serve; one of the others keeps account of what Python's processes share."""
+        return [pid for pid in below(self.process.pid) if b"spawn_main" in about(pid, "cmdline")]
+
+    def callers(self) -> set[int]:
+        """The ports of those whose connections it has open, of one worker."""
+        opened = {where_to(link) for link in Path(f"/proc/{self.process.pid}/fd").iterdir()}
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return {int(row[2].partition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in opened}
 
     def resident_kb(self) -> int:
         """Pages that are in memory and belong to no file, of all its processes: what a leak makes larger."""
@@ -85,22 +94,32 @@ def free_port() -> int:
         return asked.getsockname()[1]
 
 
-def children(pid: int) -> list[int]:
-    """Processes below one, as far as they still are."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [below for child in map(int, listed) for below in (child, *children(child))]
+def below(pid: int) -> list[int]:
+    """Processes that one has started, and those that they have."""
+    started = map(int, about(pid, f"task/{pid}/children").split())
+    return [each for child in started for each in (child, *below(child))]
 
 
 def anonymous_kb(pid: int) -> int:
-    """RssAnon of a process; 0 of one that has ended."""
+    """RssAnon of a process."""
+    lines = about(pid, "status").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(b"RssAnon:"))
+
+
+def about(pid: int, what: str) -> bytes:
+    """A file of /proc; empty for a process that has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+        return b""
+
+
+def where_to(link: Path) -> str:
+    """What an open file is; empty for one that was closed meanwhile."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def _wait_until_it_answers(server: Running) -> None:
@@ -109,9 +128,7 @@ def _wait_until_it_answers(server: Running) -> None:
         try:
             with urlopen(f"{server.url}/health", timeout=ANSWER_S):
                 return
-        except HTTPError:
-            return
-        except (URLError, OSError):
+        except OSError:  # nobody listens yet
             time.sleep(0.05)
     raise AssertionError(f"it did not begin to answer:\n{server.log.read_text(errors='replace')}")
 

@@ -23,6 +23,9 @@ def main() -> None:
         "options": client.feature_extraction(texts, model=address, normalize=True, truncate=True).tolist(),
         "of the client": InferenceClient(address, token=asked["key"]).feature_extraction(texts).tolist(),
         "of base_url": InferenceClient(base_url=address, api_key=asked["key"]).feature_extraction(texts).tolist(),
+        "of the server": InferenceClient(base_url=asked["url"], api_key=asked["key"])
+        .feature_extraction(texts)
+        .tolist(),
         "dimensions": client.feature_extraction(texts, model=address, dimensions=asked["dimensions"]).tolist(),
     }
     try:
