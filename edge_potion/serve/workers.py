@@ -5,6 +5,7 @@ Several share the pages of the models' tables, too: the native engine maps their
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
@@ -35,6 +36,8 @@ from .settings import Settings
 __all__ = ["run"]
 
 SECONDS_TO_START = 60  # of a worker, on a machine that is busy: it is killed after that
+MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+MIB = 2**20
 WAITING_CONNECTIONS = 2048  # that the system holds until they are accepted
 
 
@@ -53,6 +56,7 @@ def run(settings: Settings, host: str, port: int, workers: int) -> signal.Signal
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below are requests that are no HTTP
     _allow_connections()
+    _keep_memory()
     if workers == 1:
         app = create_app(settings)
         with _listening(host, port) as listener:
@@ -118,6 +122,7 @@ class _Supervisor(Multiprocess):
 def _in_worker(settings: Settings, supervisor: int) -> Starlette:
     """The app of a worker, which ends with its supervisor, however that ends."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    _keep_memory()
     forget_dead_workers(Path(os.environ[SHARED_FOLDER]))
 
     def watch() -> None:
@@ -152,3 +157,11 @@ def _allow_connections() -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _keep_memory() -> None:
+    """Have the C library keep what was freed for the next request: to get it anew takes longer than to embed a list."""
+    with suppress(AttributeError, TypeError, OSError):  # it is glibc that gives it back so soon
+        tune = ctypes.CDLL(None).mallopt
+        tune(MALLOC_MMAP_THRESHOLD, 32 * MIB)
+        tune(MALLOC_TRIM_THRESHOLD, 256 * MIB)
