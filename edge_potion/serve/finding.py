@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +10,9 @@ from .answer import Answer, json_answer
 from .embeddings import listed, usage_of, vectors_of
 from .schema import RerankRequest, SearchRequest
 from .served import Served, named
+
+if TYPE_CHECKING:
+    from edge_potion.search.hit import Hit
 
 __all__ = ["rerank", "search"]
 
@@ -20,7 +22,11 @@ def search(served: Served, asked: SearchRequest, until: float) -> Answer:
     name, index = named(served.indexes, asked.index, "index", "index")
     index.refresh()
     hits = index.search(asked.query, asked.top, mode=asked.mode, explain=asked.explain)
-    return json_answer({"index": name, "hits": [asdict(hit) for hit in hits]})
+    return json_answer({"index": name, "hits": [_told(hit) for hit in hits]})
+
+
+def _told(hit: Hit) -> dict[str, Any]:
+    return {**vars(hit), "explanation": [share._asdict() for share in hit.explanation]}
 
 
 def rerank(served: Served, most_texts: int, asked: RerankRequest, until: float) -> Answer:

@@ -16,7 +16,7 @@ from .errors import RequestError
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from edge_potion.search import Index
+    from edge_potion.search.index import Index
 
 __all__ = ["Served", "named", "opened"]
 
@@ -56,7 +56,7 @@ def opened(settings: Settings) -> Served:
     }
     indexes: dict[str, Index] = {}
     if settings.indexes:
-        from edge_potion.search import Index
+        from edge_potion.search.index import Index
 
         indexes = {name: Index.open(folder) for name, folder in _by_name(settings.indexes).items()}
     return Served(models, classifiers, indexes)
