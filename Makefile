@@ -171,7 +171,7 @@ built-in: minilm
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,demo,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,serve,demo,dev]'
 	touch $@
 
 clean:

@@ -1,0 +1,120 @@
+"""/v1/embeddings and TEI's /embed: texts -> vectors -> bytes of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import orjson
+from pybase64 import b64encode
+
+from edge_potion.runtime import EdgeModel
+from edge_potion.unit_length import unit_length
+
+from .answer import Answer, json_answer
+from .errors import RequestError
+from .limits import check_time
+from .schema import EmbeddingsRequest, EmbedRequest
+from .served import Served, named
+
+__all__ = ["embed", "embeddings", "listed", "usage_of", "vectors_of"]
+
+TEXTS_AT_ONCE = 1024  # between two looks at the clock
+MANY_TEXTS = 16  # from which on a table is faster than a loop
+AFTER = b'"},'
+CHARACTERS_A_TOKEN = 4  # OpenAI's rule of thumb: counting them would double the work
+
+
+def embeddings(served: Served, most_texts: int, asked: EmbeddingsRequest, until: float) -> Answer:
+    """What OpenAI's clients ask for."""
+    name, model = named(served.models, asked.model, "model", "model")
+    texts = listed(asked.input, most_texts, "input")
+    vectors = vectors_of(model, texts, asked.dimensions, until)
+    if asked.encoding_format == "base64":
+        return _in_base64(vectors, name, usage_of(texts))
+    data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(vectors)]
+    return json_answer({"object": "list", "data": data, "model": name, "usage": usage_of(texts)})
+
+
+def embed(served: Served, most_texts: int, asked: EmbedRequest, until: float) -> Answer:
+    """What TEI's clients ask for."""
+    _, model = named(served.models, None, "model", "model")
+    texts = listed(asked.inputs, most_texts, "inputs")
+    vectors = vectors_of(model, texts, asked.dimensions, until)
+    if asked.normalize and not model.says.normalize:
+        vectors = unit_length(vectors)
+    return json_answer(list(vectors))
+
+
+def listed(texts: str | list[str], most: int, param: str) -> list[str]:
+    """A list of them, which is not too long."""
+    if isinstance(texts, str):
+        return [texts]
+    if len(texts) > most:
+        raise RequestError(
+            400, f"{param} holds {len(texts):,} texts; at most {most:,} a call", param=param, code="too_many_texts"
+        )
+    return texts
+
+
+def usage_of(texts: Sequence[str]) -> dict[str, int]:
+    tokens = -(-sum(map(len, texts)) // CHARACTERS_A_TOKEN)
+    return {"prompt_tokens": tokens, "total_tokens": tokens}
+
+
+def vectors_of(model: EdgeModel, texts: list[str], dimensions: int | None, until: float) -> np.ndarray:
+    """(B, D) float32: the bits of `EdgeModel.encode`.
+
+    Raises:
+        RequestError: the model has fewer dimensions, or it took too long.
+    """
+    if dimensions is not None and dimensions > model.dim:
+        raise RequestError(
+            400, f"dimensions is {dimensions}; the model has {model.dim}", param="dimensions", code="invalid_value"
+        )
+    if len(texts) == 1 and dimensions is None:
+        return model.encode(texts[0])[np.newaxis]
+    parts = []
+    for begin in range(0, len(texts), TEXTS_AT_ONCE):
+        check_time(until)
+        parts.append(model.encode(texts[begin : begin + TEXTS_AT_ONCE], truncate_dim=dimensions))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _in_base64(vectors: np.ndarray, name: str, usage: dict[str, int]) -> Answer:
+    """As `json_answer` would give it, in a tenth of the time."""
+    rows = np.ascontiguousarray(vectors, "<f4")
+    few = len(rows) < MANY_TEXTS
+    items = b",".join(map(_item, range(len(rows)), rows)) if few else _items(rows)
+    rest = orjson.dumps({"model": name, "usage": usage})
+    return Answer(b'{"object":"list","data":[%s],%s' % (items, rest[1:]))
+
+
+def _item(place: int, row: np.ndarray) -> bytes:
+    return b'{"object":"embedding","index":%d,"embedding":"%s"}' % (place, b64encode(row))
+
+
+def _items(rows: np.ndarray) -> memoryview:
+    """The same of many, as a table of letters that is filled by columns: every item is as long as the others."""
+    size_bytes = rows.shape[1] * rows.itemsize
+    padding = -size_bytes % 3
+    padded = np.zeros((len(rows), size_bytes + padding), np.uint8)
+    padded[:, :size_bytes] = rows.view(np.uint8)
+    letters = np.frombuffer(b64encode(padded), np.uint8).reshape(len(rows), -1)
+    before = _before(-(-len(rows) // MANY_TEXTS) * MANY_TEXTS)[: len(rows)]
+    begin, end = before.shape[1], before.shape[1] + letters.shape[1]
+    table = np.empty((len(rows), end + len(AFTER)), np.uint8)
+    table[:, :begin] = before
+    table[:, begin:end] = letters
+    table[:, end - padding : end] = ord("=")
+    table[:, end:] = np.frombuffer(AFTER, np.uint8)
+    return table.data.cast("B")[:-1]  # no comma after the last
+
+
+@lru_cache(maxsize=64)
+def _before(count: int) -> np.ndarray:
+    """(count, W) uint8: what stands before each vector, its number set in to be as wide as the others."""
+    width = len(str(count))
+    lines = [b'{"object":"embedding","index":%*d,"embedding":"' % (width, place) for place in range(count)]
+    return np.frombuffer(b"".join(lines), np.uint8).reshape(count, -1)
