@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.search.fusion import moments_of_all, sample_of, standardized_sum
 from edge_potion.search.postings import Collected, weights_of
+from edge_potion.search.scores import fused
 from edge_potion.search.words import Words
 from edge_potion.unit_length import unit_length
 
@@ -21,7 +21,7 @@ from .retrieval_set import RetrievalSet, read_set
 from .scoring import places_of, retrieval_scores, rows_found
 from .task_score import Encode, refuse_alike, vectors_of
 
-__all__ = ["SearchedSet", "bm25", "cosines", "fused", "scores_of"]
+__all__ = ["SearchedSet", "bm25", "cosines", "matching", "scores_of"]
 
 MOST_AT_ONCE = 2**24  # cosines that are held
 Bm25 = Callable[[str], np.ndarray]
@@ -36,8 +36,7 @@ class SearchedSet:
     def by_words(self) -> dict[str, float]:
         """The scores of BM25. What has no word of a query is not found."""
         rows = read_set(self.path)
-        scores = (self._bm25(query) for query in rows.queries)
-        return scores_of(rows, (np.where(each > 0, each, -np.inf) for each in scores))
+        return scores_of(rows, (matching(self._bm25(query)) for query in rows.queries))
 
     def by_vectors(self, encode: Encode) -> dict[str, Any]:
         """The scores of a model's vectors, and under `hybrid` those of vectors and words together.
@@ -68,12 +67,17 @@ def bm25(documents: Sequence[str]) -> Bm25:
         collected.add(words.stems(document))
     postings = collected.postings()
 
-    def scores_of(query: str) -> np.ndarray:
+    def of(query: str) -> np.ndarray:
         scores = np.zeros(len(documents), np.float32)
         postings.add_scores(weights_of(words.stems(query), [postings]), scores)
         return scores
 
-    return scores_of
+    return of
+
+
+def matching(scores: np.ndarray) -> np.ndarray:
+    """Scores of words (N,), -inf where a document has none of a query's."""
+    return np.where(scores > 0, scores, -np.inf)
 
 
 def cosines(documents: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
@@ -81,12 +85,6 @@ def cosines(documents: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
     at_once = max(1, MOST_AT_ONCE // len(documents))
     for begin in range(0, len(queries), at_once):
         yield from queries[begin : begin + at_once] @ documents.T
-
-
-def fused(meaning: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """(N,) float32: the cosines (N,) and the scores of words (N,) of one query as one, by the rule of hybrid search."""
-    some = meaning[sample_of(len(meaning))]
-    return standardized_sum(meaning, moments_of_all(some, len(some)), words, moments_of_all(words, len(words)))
 
 
 def scores_of(rows: RetrievalSet, scores: Iterable[np.ndarray]) -> dict[str, float]:
