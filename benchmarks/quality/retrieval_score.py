@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge_potion.search.postings import Collected, weights_of
-from edge_potion.search.scores import fused
+from edge_potion.search.postings import Collected, Weights, weights_of
+from edge_potion.search.scores import ordering_scores
 from edge_potion.search.words import Words
 from edge_potion.unit_length import unit_length
 
@@ -21,10 +21,16 @@ from .retrieval_set import RetrievalSet, read_set
 from .scoring import places_of, retrieval_scores, rows_found
 from .task_score import Encode, refuse_alike, vectors_of
 
-__all__ = ["SearchedSet", "bm25", "cosines", "matching", "scores_of"]
+__all__ = ["Bm25", "SearchedSet", "bm25", "cosines", "scores_of"]
 
 MOST_AT_ONCE = 2**24  # cosines that are held
-Bm25 = Callable[[str], np.ndarray]
+
+
+class Bm25(NamedTuple):
+    """A query's scores of the documents by words, (N,) float32, and what its words are worth."""
+
+    scores: np.ndarray
+    weights: Weights
 
 
 class SearchedSet:
@@ -36,7 +42,7 @@ class SearchedSet:
     def by_words(self) -> dict[str, float]:
         """The scores of BM25. What has no word of a query is not found."""
         rows = read_set(self.path)
-        return scores_of(rows, (matching(self._bm25(query)) for query in rows.queries))
+        return scores_of(rows, (ordering_scores(None, *self._bm25(query)) for query in rows.queries))
 
     def by_vectors(self, encode: Encode) -> dict[str, Any]:
         """The scores of a model's vectors, and under `hybrid` those of vectors and words together.
@@ -50,34 +56,30 @@ class SearchedSet:
         refuse_alike(documents, queries)
         documents, queries = unit_length(documents), unit_length(queries)
         both = (
-            fused(meaning, self._bm25(query))
+            ordering_scores(meaning, *self._bm25(query))
             for meaning, query in zip(cosines(documents, queries), rows.queries, strict=True)
         )
         return {**scores_of(rows, cosines(documents, queries)), "hybrid": scores_of(rows, both)}
 
     @cached_property
-    def _bm25(self) -> Bm25:
+    def _bm25(self) -> Callable[[str], Bm25]:
         return bm25(read_set(self.path).documents)
 
 
-def bm25(documents: Sequence[str]) -> Bm25:
-    """A query -> its scores of the documents, (N,) float32."""
+def bm25(documents: Sequence[str]) -> Callable[[str], Bm25]:
+    """What words find in documents, query by query."""
     words, collected = Words(), Collected()
     for document in documents:
         collected.add(words.stems(document))
     postings = collected.postings()
 
-    def of(query: str) -> np.ndarray:
+    def of(query: str) -> Bm25:
+        weights = weights_of(words.stems(query), [postings])
         scores = np.zeros(len(documents), np.float32)
-        postings.add_scores(weights_of(words.stems(query), [postings]), scores)
-        return scores
+        postings.add_scores(weights, scores)
+        return Bm25(scores, weights)
 
     return of
-
-
-def matching(scores: np.ndarray) -> np.ndarray:
-    """Scores of words (N,), -inf where a document has none of a query's."""
-    return np.where(scores > 0, scores, -np.inf)
 
 
 def cosines(documents: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:

@@ -3,10 +3,10 @@
     python -m edge_potion.benchmarks.studies.retrieval DATA SCRATCH [--json FILE]
 
 The built-in model, model2vec's distillation of the same teacher, and the teacher search DATA/retrieval, alone and with
-words beside; BM25 and bm25s by words. Hybrid search adds the standardized scores of both; beside it stand reciprocal
-ranks. Then an index of the sets' documents, and one of sentences of DATA, are searched in each mode by the clock: on a
-quiet machine, one core. What lies in SCRATCH is not made again. model2vec and bm25s run in environments of their own.
-Five minutes the first time, most of them the teacher's; then one.
+words beside; BM25 and bm25s by words. Beside the rule of hybrid search stand two others. Then an index of the sets'
+documents, and one of sentences of DATA, are searched in each mode by the clock: on a quiet machine, one core. What lies
+in SCRATCH is not made again. model2vec and bm25s run in environments of their own. Five minutes the first time, most of
+them the teacher's; then one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
@@ -29,13 +29,14 @@ import numpy as np
 
 from edge_potion import Index
 from edge_potion.find import BUILT_IN
-from edge_potion.search.scores import fused
+from edge_potion.search.hit import Mode
+from edge_potion.search.scores import ordering_scores
 from edge_potion.texts import read_texts
 from edge_potion.unit_length import unit_length
 
 from ..quality.encoders import Encoder, open_encoder
 from ..quality.retrieval_rows import METRICS
-from ..quality.retrieval_score import bm25, cosines, matching, scores_of
+from ..quality.retrieval_score import Bm25, bm25, cosines, scores_of
 from ..quality.retrieval_set import RetrievalSet, read_set, sets_there
 from ..quality.scoring import retrieval_scores
 from ..quality.task_score import vectors_of
@@ -44,12 +45,13 @@ from ..speed.machine import core_count, cpu_name
 from .peers import made, without_padding
 from .retrieval_page import retrieval_tables
 
-__all__ = ["BM25S", "Sizes", "costs", "measured", "reciprocal_ranks"]
+__all__ = ["BM25S", "Sizes", "costs", "measured", "reciprocal_ranks", "standardized_sum"]
 
 BM25S = str(Path(__file__).with_name("retrieval_bm25s.py"))
 MODEL2VEC = str(Path(__file__).with_name("model2vec_distill.py"))
+LEAST_DEVIATION = 1e-6  # below it, all scores are alike
 RANKS = 60  # what Cormack, Clarke and Buettcher (2009) add to each rank
-MODES = ("meaning", "words", "hybrid")
+MODES: tuple[Mode, ...] = ("meaning", "words", "hybrid")
 # Files of an index, by what they are for; the rest are texts and what these are called.
 FILES = {
     "vectors": ("values.i8", "scales.f32"),
@@ -156,8 +158,8 @@ def measured(sets: Sequence[RetrievalSet], models: Mapping[str, Encoder]) -> dic
 
 def _searched(rows: RetrievalSet, models: Mapping[str, Encoder]) -> Iterator[tuple[tuple[str, str], dict[str, float]]]:
     """The scores of everyone on a set: name and what is searched by, and numbers."""
-    words = list(map(bm25(rows.documents), rows.queries))  # of each query (N,)
-    yield ("BM25", "words"), scores_of(rows, map(matching, words))
+    words = list(map(bm25(rows.documents), rows.queries))
+    yield ("BM25", "words"), scores_of(rows, (ordering_scores(None, *each) for each in words))
     yield ("bm25s", "words"), retrieval_scores(_found_by_bm25s(rows), rows.judged)
     for name, encoder in models.items():
         documents, queries = (
@@ -169,10 +171,22 @@ def _searched(rows: RetrievalSet, models: Mapping[str, Encoder]) -> Iterator[tup
             yield (name, by), scores_of(rows, both)
 
 
-def reciprocal_ranks(meaning: np.ndarray, words: np.ndarray) -> np.ndarray:
+def _hybrid(meaning: np.ndarray, words: Bm25) -> np.ndarray:
+    """(N,): as `Index.search`."""
+    return ordering_scores(meaning, *words)
+
+
+def standardized_sum(meaning: np.ndarray, words: Bm25) -> np.ndarray:
+    """(N,): both, each without its mean and in deviations over all documents, added."""
+    return sum(
+        (scores - scores.mean()) / max(float(scores.std()), LEAST_DEVIATION) for scores in (meaning, words.scores)
+    )
+
+
+def reciprocal_ranks(meaning: np.ndarray, words: Bm25) -> np.ndarray:
     """(N,): 1 / (60 + rank) by cosines, and by words where there is one of the query's, added."""
-    by_meaning = 1 / (RANKS + _ranks(meaning))
-    return by_meaning + np.where(words > 0, 1 / (RANKS + _ranks(words)), 0)
+    by_words = np.where(words.scores > 0, 1 / (RANKS + _ranks(words.scores)), 0)
+    return 1 / (RANKS + _ranks(meaning)) + by_words
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
@@ -182,7 +196,12 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
     return ranks
 
 
-RULES = {"hybrid": fused, "reciprocal ranks": reciprocal_ranks}
+Rule = Callable[[np.ndarray, Bm25], np.ndarray]
+RULES: Mapping[str, Rule] = {
+    "hybrid": _hybrid,
+    "standardized sum": standardized_sum,
+    "reciprocal ranks": reciprocal_ranks,
+}
 
 
 def _found_by_bm25s(rows: RetrievalSet) -> list[list[str]]:

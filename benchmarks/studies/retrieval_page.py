@@ -16,7 +16,12 @@ COMMAND = "python -m edge_potion.benchmarks.studies.retrieval"
 MAIN = "ndcg_at_10"
 OURS = "edge-potion"
 TARGET, TARGET_GAIN = 62.2, 2.8  # points of nDCG@10
-CALLED = {"words": "", "vectors": ", vectors", "hybrid": " + words", "reciprocal ranks": " + words, reciprocal ranks"}
+CALLED = {"words": "", "vectors": ", vectors", "hybrid": " + words"}
+OTHER_RULES = ("standardized sum", "reciprocal ranks")
+RULE = """\
+Hybrid search takes cosines in deviations from their mean, and words as a share of what the query's words could give at
+most. Two known rules beside it: the *standardized sum* takes both in deviations from their means, over all documents;
+*reciprocal ranks* adds 1 / (60 + rank). nDCG@10:"""
 
 
 def retrieval_page(report: Report, name: str) -> dict[str, str]:
@@ -27,7 +32,7 @@ def retrieval_page(report: Report, name: str) -> dict[str, str]:
 
 def retrieval_tables(report: Report) -> list[str]:
     """All of a report in Markdown, paragraph by paragraph."""
-    short = [one for one in report["searchers"] if one["by"] != "reciprocal ranks"]
+    short = [one for one in report["searchers"] if one["by"] not in OTHER_RULES]
     return [
         "Queries of four public sets that nothing here was trained on, searched by a model's vectors, by words, and by "
         "both as [`edge-potion search`](../use.md) does. nDCG@10 in points of 100, by MTEB's definition, as "
@@ -42,9 +47,8 @@ def retrieval_tables(report: Report) -> list[str]:
         "## More numbers",
         *(folded(title, _table(report, short, metric)) for metric, title in METRICS.items() if metric != MAIN),
         "## The rule",
-        "Hybrid search takes the mean from the scores of each kind, divides them by their standard deviation over the "
-        "rows, and adds them. The other known rule adds reciprocals of ranks, 1 / (60 + rank). nDCG@10:",
-        _table(report, [one for one in report["searchers"] if one["by"] in ("hybrid", "reciprocal ranks")], MAIN),
+        RULE,
+        _table(report, [one for one in report["searchers"] if one["by"] in ("hybrid", *OTHER_RULES)], MAIN),
         "## What words cost",
         *_costs(report["costs"]),
     ]
@@ -55,7 +59,7 @@ def _table(report: Report, searchers: Sequence[Mapping[str, Any]], metric: str) 
     rows = []
     for one in searchers:
         points = [100 * one["sets"][name][metric] for name in sets]
-        called = markdown(f"{one['name']}{CALLED[one['by']]}")
+        called = markdown(one["name"] + CALLED.get(one["by"], f" + words, {one['by']}"))
         shown = f"**{called}**" if one["name"] in (OURS, "BM25") else called
         rows.append([shown, *(f"{each:.1f}" for each in points), f"{sum(points) / len(points):.1f}"])
     return table(["", *map(markdown, sets), "mean"], rows)
