@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def held_to_mteb(scores: Any, ids: Sequence[str], judged: Sequence[Mapping[str, 
 @pytest.mark.parametrize("documents", [3, 9, 12, 300])
 @pytest.mark.parametrize("kind", ["apart", "tied", "few found"])
 def test_numbers_are_mtebs_of_any_run(documents, kind):
-    """Graded judgements, of which some are of no document that is there; scores with ties, and queries that find few."""
+    """Graded judgements, some of no document that is there; scores with ties, and queries that find few."""
     random = np.random.default_rng(documents)
     ids = [str(number) for number in random.permutation(documents)] if documents > len(IDS) else list(IDS[:documents])
     scores = random.normal(size=(40, documents)).astype(np.float32)
@@ -125,9 +126,7 @@ def mteb_task(rows: RetrievalSet, titles: Sequence[str] = (), **members: Any) ->
             "queries": Dataset.from_list(
                 [{"id": name, "text": text} for name, text in zip(rows.query_ids, rows.queries, strict=True)]
             ),
-            "relevant_docs": {
-                name: dict(grades) for name, grades in zip(rows.query_ids, rows.judged, strict=True)
-            },
+            "relevant_docs": {name: dict(grades) for name, grades in zip(rows.query_ids, rows.judged, strict=True)},
             "top_ranked": None,
         }
         self.dataset = {"default": {"test": split}}
@@ -171,8 +170,6 @@ def test_a_models_scores_are_mtebs(rows, distilled_folder):
 
 
 def test_documents_with_the_querys_id_are_left_out_where_mteb_leaves_them_out(rows, distilled_folder):
-    from dataclasses import replace
-
     encoder = open_encoder(str(distilled_folder))
     arguana = replace(rows, name="ArguAna")
     assert arguana.drops_same_ids and not rows.drops_same_ids
