@@ -45,7 +45,7 @@ from ..speed.machine import core_count, cpu_name
 from .peers import made, without_padding
 from .retrieval_page import retrieval_tables
 
-__all__ = ["BM25S", "Sizes", "costs", "measured", "reciprocal_ranks", "standardized_sum"]
+__all__ = ["BM25S", "Sizes", "costs", "found_by_bm25s", "measured", "reciprocal_ranks", "standardized_sum"]
 
 BM25S = str(Path(__file__).with_name("retrieval_bm25s.py"))
 MODEL2VEC = str(Path(__file__).with_name("model2vec_distill.py"))
@@ -161,7 +161,7 @@ def _searched(rows: RetrievalSet, models: Mapping[str, Encoder]) -> Iterator[tup
     """The scores of everyone on a set: name and what is searched by, and numbers."""
     words = list(map(bm25(rows.documents), rows.queries))
     yield ("BM25", "words"), scores_of(rows, (ordering_scores(None, *each) for each in words))
-    yield ("bm25s", "words"), retrieval_scores(_found_by_bm25s(rows), rows.judged)
+    yield ("bm25s", "words"), retrieval_scores(found_by_bm25s(rows), rows.judged)
     for name, encoder in models.items():
         documents, queries = (
             unit_length(vectors_of(texts, encoder.encode)) for texts in (rows.documents, rows.queries)
@@ -205,7 +205,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def _found_by_bm25s(rows: RetrievalSet) -> list[list[str]]:
+def found_by_bm25s(rows: RetrievalSet) -> list[list[str]]:
     """Of each query the ids of documents, the best first."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump({"documents": rows.documents, "queries": rows.queries}, file)

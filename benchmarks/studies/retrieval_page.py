@@ -106,21 +106,21 @@ def _mean(points: Mapping[str, float]) -> float:
 def _costs(costs: Mapping[str, Any]) -> list[str]:
     rows = []
     for one in costs["corpora"]:
-        size, ms = one["bytes_a_row"], one["ms_a_query"]
-        name = f"{one['rows']:,} {one['name']}, {one['characters']:,} characters each"
+        size = one["bytes_a_row"]
         without = size["vectors"] + size["texts"]
-        sizes = [
-            f"{size['vectors']:,.0f}",
-            f"{size['words']:,.0f}",
-            f"{without:,.0f}",
-            f"{without + size['words']:,.0f}",
-        ]
-        rows.append([name, *sizes, *(f"{ms[mode]:.2f}" for mode in ("meaning", "words", "hybrid"))])
-    heads = ["", "vectors", "words", "without words", "with", "meaning, ms", "words, ms", "hybrid, ms"]
-    return [
+        sizes = (size["vectors"], size["words"], without, without + size["words"])
+        name = f"{one['rows']:,} {one['name']}, {one['characters']:,} characters each"
+        times = one["ms_a_query"].values()
+        rows.append([name, *(f"{each:,.0f}" for each in sizes), *(f"{each:.2f}" for each in times)])
+    modes = [f"{mode}, ms" for mode in costs["corpora"][0]["ms_a_query"]]
+    told = [
         "Bytes a row of an index by `edge-potion index` with the built-in model: of its vectors, of its words, and of "
-        "all of it, with texts and what they are called; then the median time of a query by vectors alone, by words "
-        "alone and by both, the query's own embedding included.",
-        table(heads, rows),
-        f"{costs['queries']:,} queries in {costs['rounds']} rounds, the modes in turn; {markdown(costs['cpu'])}.",
+        "all of it, with texts and what they are called.",
+        table(["", "vectors", "words", "without words", "with words", *modes], rows),
     ]
+    if modes:
+        told.append(
+            "Times are medians of a query by vectors alone, by words alone and by both, its own embedding included: "
+            f"{costs['queries']:,} queries, {costs['rounds']} rounds, the modes in turn, on {markdown(costs['cpu'])}."
+        )
+    return told
