@@ -32,6 +32,9 @@ struct Kernels {
   // that is not null. What it returns is as with `pool`.
   int64_t (*classify)(const Model&, Scratch&, const int32_t* tokens, int64_t count, const int32_t* rows, int64_t found,
                       float* vector, float* logits);
+  // As ep_scan() says, of arguments that were checked.
+  void (*scan)(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales, float query_scale,
+               float* scores);
 };
 
 const Kernels& scalar_kernels();
