@@ -109,7 +109,7 @@ wheel:
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) all $(DISTILL) $(BM25S) $(OLDEST) examples/adapters tests/js/package.json
+	$(ENVIRONMENT) all $(DISTILL) $(BM25S) $(OLDEST) examples/adapters examples/stores/for_chroma.py tests/js/package.json
 
 lint: setup
 	$(BIN)/ruff check .
