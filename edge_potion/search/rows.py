@@ -160,7 +160,7 @@ def copied(
 
 def small_ones(segments: Sequence[Segment]) -> list[Segment]:
     """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum."""
-    rows, live = (sum(sizes) for sizes in zip(*((each.entry.rows, each.live) for each in segments), strict=True))
+    rows, live = (sum(segment.entry.rows for segment in segments), sum(segment.live for segment in segments))
     if 2 * live < rows:
         return list(segments)
     if len(segments) <= MOST_SEGMENTS:
