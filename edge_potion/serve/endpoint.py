@@ -70,7 +70,7 @@ class Page:
 
 
 async def _hang_up(answer: Answer, receive: Receive, send: Send) -> None:
-    """Answer, and drop what still comes for a moment: who is busy sending sees a broken connection, and no answer, else."""
+    """Answer, and drop what still comes for a moment: else who is busy sending sees a broken connection, and no answer."""
 
     async def send_unfinished(message: Message) -> None:
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
