@@ -36,7 +36,8 @@ def create_app(settings: Settings) -> Starlette:
     """
     from edge_potion import __version__
 
-    limits, metrics = Limits(settings), Metrics(__version__)
+    metrics = Metrics(__version__)
+    limits = Limits(settings, metrics.wait)
     log = AccessLog() if settings.access_log else None
     table = operations(opened(settings), settings, metrics)
     document = openapi(table, __version__, has_keys=bool(settings.keys))
@@ -72,8 +73,9 @@ def _cors(settings: Settings) -> list[Middleware]:
     """Around the guard, as browsers ask without a key whether they may ask."""
     if not settings.origins:
         return []
-    methods, headers = ["GET", "POST"], ["authorization", "content-type"]
-    return [Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=methods, allow_headers=headers)]
+    return [
+        Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    ]
 
 
 async def _tell(request: Request, error: Exception) -> Answer:

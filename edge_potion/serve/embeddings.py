@@ -92,7 +92,7 @@ def _in_base64(vectors: np.ndarray, name: str, usage: dict[str, int]) -> Answer:
 
 
 def _item(place: int, row: np.ndarray) -> bytes:
-    return b'{"object":"embedding","index":%d,"embedding":"%s"}' % (place, b64encode(row))
+    return b'{"object":"embedding","index":%d,"embedding":"%s"}' % (place, b64encode(row.data))
 
 
 def _items(rows: np.ndarray) -> memoryview:
@@ -101,7 +101,7 @@ def _items(rows: np.ndarray) -> memoryview:
     padding = -size_bytes % 3
     padded = np.zeros((len(rows), size_bytes + padding), np.uint8)
     padded[:, :size_bytes] = rows.view(np.uint8)
-    letters = np.frombuffer(b64encode(padded), np.uint8).reshape(len(rows), -1)
+    letters = np.frombuffer(b64encode(padded.data), np.uint8).reshape(len(rows), -1)
     before = _before(-(-len(rows) // MANY_TEXTS) * MANY_TEXTS)[: len(rows)]
     begin, end = before.shape[1], before.shape[1] + letters.shape[1]
     table = np.empty((len(rows), end + len(AFTER)), np.uint8)

@@ -51,7 +51,6 @@ class Guard:
                 size_bytes += len(message.get("body", b""))
             await send(message)
 
-        self._metrics.begin()
         try:
             if self._keys and not self._is_known(scope):
                 await error_answer(scope["path"], _unknown())(scope, receive, counted)

@@ -11,18 +11,25 @@ from typing import Any
 
 from starlette.types import Receive
 
-from .answer import Answer
+from .answer import Answer, Headers
 from .errors import RequestError
 from .settings import Settings
 
-__all__ = ["Gone", "Limits", "check_time"]
+__all__ = ["Gone", "Limits", "Unread", "check_time"]
 
 RETRY = ((b"retry-after", b"1"),)
-CLOSE = ((b"connection", b"close"),)
+CLOSE = ((b"connection", b"close"),)  # as what is left of the body would be taken for the next request
 
 
 class Gone(Exception):
     """The caller hung up before the request was whole: there is nobody to answer."""
+
+
+class Unread(RequestError):
+    """A body that was not read to its end."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(status, message, headers=headers + CLOSE)
 
 
 def check_time(until: float) -> None:
@@ -36,17 +43,15 @@ class Limits:
 
     Args:
         settings: what they are.
-
-    Attributes:
-        waiting: requests that are at work in threads, or wait for one.
+        told: called with 1 and -1 as requests begin to wait for a thread, and have left it.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, told: Callable[[int], None]) -> None:
+        self._settings, self._told = settings, told
         self._threads = ThreadPoolExecutor(settings.threads, "edge-potion")
         self._held_bytes = 0
         self._lock = Lock()
-        self.waiting = 0
+        self._waiting = 0  # requests that are at work in threads, or wait for one
 
     def close(self) -> None:
         """Begin nothing any more."""
@@ -56,7 +61,8 @@ class Limits:
         """A request's body, refused before all of it is read where it is too large.
 
         Raises:
-            RequestError: it is too large, packed, or does not come in time; or too many come at once.
+            Unread: it is too large, or does not come in time; or too many come at once.
+            RequestError: it is packed.
             Gone: the caller hung up.
         """
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -75,7 +81,7 @@ class Limits:
                 return await self._long_body(message, receive)
         except TimeoutError:
             seconds = self._settings.deadline_s
-            raise RequestError(408, f"the body did not come within {seconds:g} seconds", headers=CLOSE) from None
+            raise Unread(408, f"the body did not come within {seconds:g} seconds") from None
 
     async def _long_body(self, message: Any, receive: Receive) -> bytes:
         parts: list[bytes] = []
@@ -89,7 +95,7 @@ class Limits:
                 if size_bytes > self._settings.max_body_bytes:
                     raise self._too_large()
                 if self._held_bytes > self._settings.max_held_bytes:
-                    raise RequestError(429, "too many long requests come at once", headers=RETRY + CLOSE)
+                    raise Unread(429, "too many long requests come at once", RETRY)
                 if not message.get("more_body"):
                     return b"".join(parts)
                 message = await receive()
@@ -97,9 +103,9 @@ class Limits:
             self._held_bytes -= size_bytes
         raise Gone
 
-    def _too_large(self) -> RequestError:
+    def _too_large(self) -> Unread:
         most = self._settings.max_body_bytes
-        return RequestError(413, f"the body is larger than {most:,} bytes; send fewer texts a call", headers=CLOSE)
+        return Unread(413, f"the body is larger than {most:,} bytes; send fewer texts a call")
 
     async def in_thread(self, work: Callable[[], Answer], until: float) -> Answer:
         """What `work` gives, which runs in a thread as soon as one is free.
@@ -108,9 +114,10 @@ class Limits:
             RequestError: too much waits already, or it is not done in time.
         """
         with self._lock:
-            if self.waiting >= self._settings.max_waiting:
-                raise RequestError(429, f"{self.waiting} requests are waiting already; try again soon", headers=RETRY)
-            self.waiting += 1
+            if self._waiting >= self._settings.max_waiting:
+                raise RequestError(429, f"{self._waiting} requests are waiting already; try again soon", headers=RETRY)
+            self._waiting += 1
+        self._told(1)
         job = self._threads.submit(work)
         job.add_done_callback(self._leave)  # when the thread is free again, which may be after the answer
         try:
@@ -121,7 +128,8 @@ class Limits:
 
     def _leave(self, _: Future[Any]) -> None:
         with self._lock:
-            self.waiting -= 1
+            self._waiting -= 1
+        self._told(-1)
 
 
 def _too_late() -> RequestError:

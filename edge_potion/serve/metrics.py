@@ -40,9 +40,9 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._at_work = Gauge(
-            "edge_potion_requests_at_work",
-            "Requests that have no answer yet.",
+        self._waiting = Gauge(
+            "edge_potion_requests_waiting",
+            "Long requests at work in threads, or waiting for one.",
             registry=registry,
             multiprocess_mode="livesum",
         )
@@ -55,13 +55,12 @@ class Metrics:
         self._counter_of = cache(self._requests.labels)  # labels() itself takes as long as all else
         self._histogram_of = cache(self._seconds.labels)
 
-    def begin(self) -> None:
-        """A request came."""
-        self._at_work.inc()
+    def wait(self, more: int) -> None:
+        """So many more requests are at work in threads, or wait for one."""
+        self._waiting.inc(more)
 
     def end(self, path: str, status: int, seconds: float) -> None:
-        """It was answered, on one of our paths."""
-        self._at_work.dec()
+        """A request was answered, on one of our paths."""
         self._counter_of(path, status).inc()
         self._histogram_of(path).observe(seconds)
 

@@ -6,6 +6,7 @@ Several share the pages of the models' tables, too: the native engine maps their
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import math
 import os
@@ -58,7 +59,7 @@ def run(settings: Settings, host: str, port: int, workers: int) -> signal.Signal
     _allow_connections()
     _keep_memory()
     if workers == 1:
-        app = create_app(settings)
+        app = _app(settings)
         with _listening(host, port) as listener:
             server = _Server(_config(app, settings, 1))
             server.run([listener])
@@ -131,7 +132,13 @@ def _in_worker(settings: Settings, supervisor: int) -> Starlette:
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=watch, daemon=True).start()
-    return create_app(settings)
+    return _app(settings)
+
+
+def _app(settings: Settings) -> Starlette:
+    app = create_app(settings)
+    gc.freeze()  # all that is there stays: looking through it again and again would only hold requests up
+    return app
 
 
 @contextmanager
