@@ -188,14 +188,18 @@ def decoded(vector: str) -> np.ndarray:
 
 
 def by(client: str, asked: dict[str, Any]) -> Any:
-    """What a script of clients/ answers, in the environment of all of them."""
+    """What a script of clients/ answers."""
+    return _answer([python_of_clients(), "-P", CLIENTS / f"{client}.py"], asked)
+
+
+def python_of_clients() -> Path:
+    """The interpreter of the environment that they share; skips the test where it is not built."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_POTION_CACHE", str(BUILT))
         try:
-            python = environments.python_of(str(CLIENTS))
+            return environments.python_of(str(CLIENTS))
         except environments.Missing as reason:
             pytest.skip(str(reason))
-    return _answer([python, "-P", CLIENTS / f"{client}.py"], asked)
 
 
 def by_node(asked: dict[str, Any], folder: Path) -> Any:
