@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("sentences", help="file of texts")
     parser.add_argument("--transformer", type=Path, help="all-MiniLM-L6-v2's folder; without it, infinity is left out")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=6, help="of each measure")
+    parser.add_argument("--seconds", type=int, default=5, help="of each measure")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if core_count() < 2:

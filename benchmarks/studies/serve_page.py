@@ -28,9 +28,9 @@ def serve_tables(report: Report) -> str:
     machine, packages = report["machine"], report["packages"]
     stack = ", ".join(f"{name} {version}" for name, version in packages.items())
     parts = [
-        f"`edge-potion serve` by its defaults, asked over loopback by {markdown(report['wrk'])}, which sends the next "
-        f"request on a connection when the last is answered: {report['texts']:,} different sentences, one a request, "
-        f"or in lists of {report['list']:,}. Medians of {counted(report['rounds'], 'interleaved round')} of "
+        "`edge-potion serve` by its defaults, with a line in the access log for each request, asked over loopback by "
+        f"{markdown(report['wrk'])}, which sends the next request on a connection when the last is answered: "
+        f"{report['texts']:,} different sentences, one a request, or in lists of {report['list']:,}. Medians of {counted(report['rounds'], 'interleaved round')} of "
         f"{report['seconds']} s, each with a server of its own; the range in brackets. "
         f"{markdown(machine['cpu'])}, {machine['cores']} cores, {markdown(machine['system'])}, "
         f"Python {report['python']}, {stack}.",
