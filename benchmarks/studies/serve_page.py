@@ -30,8 +30,9 @@ def serve_tables(report: Report) -> str:
     parts = [
         "`edge-potion serve` by its defaults, with a line in the access log for each request, asked over loopback by "
         f"{markdown(report['wrk'])}, which sends the next request on a connection when the last is answered: "
-        f"{report['texts']:,} different sentences, one a request, or in lists of {report['list']:,}. Medians of {counted(report['rounds'], 'interleaved round')} of "
-        f"{report['seconds']} s, each with a server of its own; the range in brackets. "
+        f"{report['texts']:,} different sentences, one a request, or in lists of {report['list']:,}. Medians of "
+        f"{counted(report['rounds'], 'interleaved round')} of {report['seconds']} s, each with a server of its own; "
+        "the range in brackets. "
         f"{markdown(machine['cpu'])}, {machine['cores']} cores, {markdown(machine['system'])}, "
         f"Python {report['python']}, {stack}.",
         "The empty stack reads a body and sends back as many bytes as ours does, by the same server and framework. No "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 import struct
 from collections.abc import Mapping
@@ -52,6 +53,10 @@ class Connection:
             return Answer(status, headers, self._body(headers))
         except (ConnectionResetError, BrokenPipeError):
             return None
+
+    def has_answer(self) -> bool:
+        """Whether something has come that was not read yet, be it the end."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
