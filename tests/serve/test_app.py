@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from edge_potion import TextClassifier
+from edge_potion.serve.app import create_app
+from edge_potion.serve.settings import Settings
 
 from .conftest import LINES
 
@@ -213,6 +217,16 @@ def test_search_sees_what_was_added_since(client, index_folder):
     assert client.post("/search", json={"query": "unicorn"}).json()["hits"][0]["id"] == "new"
     Index.open(index_folder).delete(["new"])
     assert "new" not in [hit["id"] for hit in client.post("/search", json={"query": "unicorn"}).json()["hits"]]
+
+
+def test_an_index_that_is_gone_is_told_without_its_place(tmp_path):
+    from edge_potion.search.index import Index
+
+    Index.build(tmp_path / "gone", LINES)
+    client = TestClient(create_app(Settings(indexes=(str(tmp_path / "gone"),), access_log=False)))
+    shutil.rmtree(tmp_path / "gone")
+    error = refused(client, "/search", 503, query="bread")
+    assert error["code"] == "index_gone" and str(tmp_path) not in error["message"]
 
 
 @pytest.mark.parametrize("model", [None, "lines", "potion-256d-minilm"])
