@@ -54,12 +54,14 @@ def create_app(settings: Settings) -> Starlette:
     # Of type Any, as an Answer is no Response of starlette's, but what it does with one: an ASGI app.
     handlers: dict[Any, Any] = {RequestError: _tell, HTTPException: _tell_of_path, Exception: _tell_of_bug}
     guard = Middleware(Guard, settings.keys, {route.path for route in routes}, metrics, log)
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[*_cors(settings), guard],
         exception_handlers=handlers,
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # to a URL that is made of what the caller says of the host
+    return app
 
 
 def _route(operation: Operation, limits: Limits, deadline_s: float) -> Route:

@@ -56,7 +56,7 @@ class Endpoint:
             return self.work(read(body, self.asked), until)
 
         is_long = self.always_in_thread or len(body) > SMALL_BYTES
-        await (await self.limits.in_thread(answer, until) if is_long else answer())(scope, receive, send)
+        await (await self.limits.in_thread(answer, len(body), until) if is_long else answer())(scope, receive, send)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Page:
 
 
 async def _hang_up(answer: Answer, receive: Receive, send: Send) -> None:
-    """Answer, and drop what still comes for a moment: else who is busy sending sees a broken connection, and no answer."""
+    """Answer, and drop what still comes for a moment: else who is busy sending sees a broken connection alone."""
 
     async def send_unfinished(message: Message) -> None:
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion.errors import EdgePotionError
+
 from .answer import Answer, json_answer
 from .embeddings import listed, usage_of, vectors_of
+from .errors import RequestError
 from .schema import RerankRequest, SearchRequest
 from .served import Served, named
 
@@ -20,7 +23,11 @@ __all__ = ["rerank", "search"]
 def search(served: Served, asked: SearchRequest, until: float) -> Answer:
     """The best texts of an index, as it is now."""
     name, index = named(served.indexes, asked.index, "index", "index")
-    index.refresh()
+    try:
+        index.refresh()
+    except EdgePotionError:  # it was deleted, or made again with another model
+        gone = "was made again in another way, or is gone, since the server was started; start that again"
+        raise RequestError(503, f"the index {name!r} {gone}", code="index_gone") from None
     hits = index.search(asked.query, asked.top, mode=asked.mode, explain=asked.explain)
     return json_answer({"index": name, "hits": [_told(hit) for hit in hits]})
 

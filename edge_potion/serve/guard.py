@@ -13,7 +13,7 @@ from .errors import RequestError, error_answer
 from .metrics import Metrics
 from .settings import digest_of
 
-__all__ = ["Guard"]
+__all__ = ["OPEN", "Guard"]
 
 OPEN = frozenset({("GET", "/"), ("GET", "/health"), ("GET", "/openapi.json")})  # what needs no key
 OTHER = "other"  # the path of requests to none of ours, in counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -18,6 +18,7 @@ from .settings import Settings
 __all__ = ["Gone", "Limits", "Unread", "check_time"]
 
 RETRY = ((b"retry-after", b"1"),)
+TOO_MUCH = "too many long requests are here at once; try again soon"
 CLOSE = ((b"connection", b"close"),)  # as what is left of the body would be taken for the next request
 
 
@@ -91,24 +92,28 @@ class Limits:
                 part = message["body"]
                 parts.append(part)
                 size_bytes += len(part)
-                self._held_bytes += len(part)
+                self._hold(len(part))
                 if size_bytes > self._settings.max_body_bytes:
                     raise self._too_large()
                 if self._held_bytes > self._settings.max_held_bytes:
-                    raise Unread(429, "too many long requests come at once", RETRY)
+                    raise Unread(429, TOO_MUCH, RETRY)
                 if not message.get("more_body"):
                     return b"".join(parts)
                 message = await receive()
         finally:
-            self._held_bytes -= size_bytes
+            self._hold(-size_bytes)
         raise Gone
+
+    def _hold(self, size_bytes: int) -> None:
+        with self._lock:
+            self._held_bytes += size_bytes
 
     def _too_large(self) -> Unread:
         most = self._settings.max_body_bytes
         return Unread(413, f"the body is larger than {most:,} bytes; send fewer texts a call")
 
-    async def in_thread(self, work: Callable[[], Answer], until: float) -> Answer:
-        """What `work` gives, which runs in a thread as soon as one is free.
+    async def in_thread(self, work: Callable[[], Answer], size_bytes: int, until: float) -> Answer:
+        """What `work` gives, which runs in a thread as soon as one is free, and holds so many bytes of a body.
 
         Raises:
             RequestError: too much waits already, or it is not done in time.
@@ -116,19 +121,24 @@ class Limits:
         with self._lock:
             if self._waiting >= self._settings.max_waiting:
                 raise RequestError(429, f"{self._waiting} requests are waiting already; try again soon", headers=RETRY)
+            if self._held_bytes + size_bytes > self._settings.max_held_bytes:
+                raise RequestError(429, TOO_MUCH, headers=RETRY)
             self._waiting += 1
+            self._held_bytes += size_bytes
         self._told(1)
         job = self._threads.submit(work)
-        job.add_done_callback(self._leave)  # when the thread is free again, which may be after the answer
+        # When the thread is free again, which may be after the answer:
+        job.add_done_callback(lambda _: self._leave(size_bytes))
         try:
             async with asyncio.timeout(until - monotonic()):
                 return await asyncio.wrap_future(job)
         except TimeoutError:
             raise _too_late() from None
 
-    def _leave(self, _: Future[Any]) -> None:
+    def _leave(self, size_bytes: int) -> None:
         with self._lock:
             self._waiting -= 1
+            self._held_bytes -= size_bytes
         self._told(-1)
 
 

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from .answer import Answer, json_answer
 from .errors import TEI_PATHS
+from .guard import OPEN
 from .operations import Operation
 from .schema import Failure, TeiFailure
 
@@ -65,7 +66,7 @@ def _told(operation: Operation, has_keys: bool) -> dict[str, Any]:
     if "{" in operation.path:
         faults[404] = OF_POST[404]
         told["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
-    if has_keys and operation.path not in ("/", "/health"):
+    if has_keys and (operation.method, operation.path) not in OPEN:
         faults |= OF_EVERY_PATH
         told["security"] = [{"key": []}]
     shape = TeiFailure if operation.path in TEI_PATHS else Failure

@@ -147,8 +147,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
-    except (OSError, OverflowError) as failure:
-        reason = getattr(failure, "strerror", None) or failure
+    except OSError as failure:
+        reason = failure.strerror if isinstance(failure, socket.gaierror) else os.strerror(failure.errno or 0)
         raise InputError(f"cannot listen on {host} port {port}: {reason}; choose others by --host and --port") from None
     with listener:
         listener.set_inheritable(True)
