@@ -206,6 +206,11 @@ class EdgeModel(PeerNames):
         return open_tokenizer(self.bundle.folder / "tokenizer.json", self._opened.tokenizer_json)
 
     @property
+    def found_by(self) -> tuple[str | None, str | None]:
+        """The name and revision by which other processes find the model; None and None for the built-in one."""
+        return self._found_by
+
+    @property
     def fingerprint(self) -> str:
         """Of what makes the vectors: the graph and the tokenizer."""
         return self._opened.fingerprint
