@@ -24,7 +24,7 @@ from edge_potion import EdgeModel
 
 from ..models import CHECKOUT, DATA
 from .raw_http import EMBEDDINGS, Answer, Connection, ask, asked, request
-from .running import Running, running
+from .running import Running, about, running
 
 TEXTS = DATA.read_text(encoding="utf-8").splitlines()
 DEADLINE_S = 2  # of the server that slow clients meet
@@ -286,6 +286,28 @@ def test_requests_that_are_sent_at_once_are_answered_in_their_order(server, edge
             same(connection.answer(), edge_model.encode([text]))
 
 
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on_or_not_to(server, edge_model):
+    body = asked("a cat sleeps", encoding_format="base64")
+    with Connection(server.port) as connection:
+        connection.send(request(headers={"Expect": "100-continue", "Content-Length": str(len(body))}))
+        interim = connection.answer()
+        assert interim is not None and interim.status == 100
+        connection.send(body)
+        same(connection.answer(), edge_model.encode(["a cat sleeps"]))
+    answer = ask(server.port, request(headers={"Expect": "100-continue", "Content-Length": str(100 * MB)}))
+    assert answer is not None
+    is_error(answer, 413)
+
+
+def test_clients_of_http_1_0_are_answered_and_hung_up_on(server, edge_model):
+    body = asked("a cat sleeps", encoding_format="base64")
+    for version, more in ((b"1.0", {}), (b"1.1", {"Connection": "close"})):
+        with Connection(server.port) as connection:
+            connection.send(request(body, headers=more).replace(b"HTTP/1.1", b"HTTP/" + version))
+            same(connection.answer(), edge_model.encode(["a cat sleeps"]))
+            assert connection.answer() is None
+
+
 def test_unknown_paths_and_methods_are_told_so(server, edge_model):
     for path in ("/nothing", "/v1/", "/v1/embeddings/x", "//v1/embeddings", "/v1/models/", "/%00", "/" + "a" * 5000):
         answer = ask(server.port, request(asked("a"), path))
@@ -359,6 +381,30 @@ def test_requests_in_flight_are_answered_after_sigterm(tmp_path, edge_model):
         for some, answer in zip(texts, answers, strict=True):
             same(answer.result(), edge_model.encode(some))
         assert server.process.wait(SOON_S) == 0
+
+
+def test_clients_that_take_their_time_do_not_keep_it_from_ending(tmp_path):
+    with running(tmp_path / "log", "--deadline", DEADLINE_S) as server:
+        whole = request(asked("a"))
+        slow = [Connection(server.port) for _ in range(4)]
+        for connection, begin in zip(slow, (b"", whole[:9], whole[:-5], whole), strict=True):
+            connection.send(begin)
+        slow[-1].answer()
+        assert server.stop() == 0
+        for connection in slow:
+            connection.close()
+
+
+def test_no_worker_outlives_what_started_it(tmp_path):
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+        with running(tmp_path / "log", "--workers", 2) as server:
+            workers = until_there_are(2, server)
+            server.process.send_signal(signal_)
+            server.process.wait(SOON_S)
+            end = time.monotonic() + SOON_S
+            while any(about(pid, "cmdline") for pid in workers):
+                assert time.monotonic() < end, f"a worker goes on after {signal_.name}"
+                time.sleep(0.1)
 
 
 def test_a_worker_that_is_killed_is_replaced_while_others_go_on(tmp_path, edge_model):
