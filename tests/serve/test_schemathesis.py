@@ -15,7 +15,7 @@ from ..models import CHECKOUT, DATA
 from .running import Running, running
 from .test_clients import CLIENTS, python_of_clients
 
-EXAMPLES, MANY_EXAMPLES = 25, 3000  # an operation and phase
+EXAMPLES, MANY_EXAMPLES = 25, 1000  # an operation and phase
 RUN_S, LONG_RUN_S = 300, 3000  # far more than it takes: the machine may be busy
 KEY = "sk-of-schemathesis"
 CHECKS = ["--checks", "all"]
@@ -40,7 +40,7 @@ def test_every_answer_is_as_the_document_says(server, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.peers
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_answer_is_so_however_long_it_asks(server, tmp_path, seed):
     schemathesis(server, tmp_path, LONG_RUN_S, "--max-examples", MANY_EXAMPLES, "--seed", seed)
 
