@@ -22,7 +22,7 @@ from edge_potion.search.chunks import Chunk
 from edge_potion.search.segment import SegmentEntry
 from edge_potion.writing import file_written_whole
 
-__all__ = ["MANIFEST", "Manifest", "commit", "opened_for_writing", "read_manifest"]
+__all__ = ["DAMAGED", "MANIFEST", "Manifest", "commit", "no_index", "opened_for_writing", "read_manifest"]
 
 MANIFEST = "index.json"
 FORMAT = 1
@@ -80,9 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     file = folder / MANIFEST
     if not file.is_file():
-        raise InputError(
-            f"{folder} is no index: there is no {MANIFEST}; make one with: edge-potion index FILES --out {folder}"
-        )
+        raise no_index(folder)
     try:
         said = read_json(file)
     except ModelFormatError as failure:
@@ -97,6 +95,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{file} lists no segments: {DAMAGED}")
     entries = tuple(SegmentEntry(**_checked(SegmentEntry, entry, file)) for entry in segments)
     return Manifest(**_checked(Manifest, said, file, leave_out=("segments",)), segments=entries)
+
+
+def no_index(folder: Path) -> InputError:
+    """What to raise where an index was expected and none is."""
+    return InputError(f"{folder} is no index; make one with: edge-potion index FILES --out {folder}")
 
 
 def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from edge_potion.disk import sync
 from edge_potion.errors import AccessError, EdgePotionError, InputError
 from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
-from edge_potion.search.folder import MANIFEST, OURS, Manifest, commit, opened_for_writing, read_manifest
+from edge_potion.search.folder import DAMAGED, MANIFEST, OURS, Manifest, commit, opened_for_writing, read_manifest
 from edge_potion.search.fusion import fused
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
@@ -198,7 +198,7 @@ class Index:
 
     def add_documents(self, documents: Iterable[Document], *, show_progress: bool = False) -> int:
         """`add` from what `documents.read_documents` gives."""
-        with opened_for_writing(self.folder):
+        with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
             manifest, entries = written(
                 self.folder, self._state.manifest, documents, self.model, self._words, show_progress
@@ -223,7 +223,7 @@ class Index:
         """
         if isinstance(ids, str | bytes):
             raise InputError(f"ids is {type(ids).__name__}; an iterable of str was expected")
-        with opened_for_writing(self.folder):
+        with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
             manifest, gone = self._without(self._state.manifest, ids)
             if gone:
@@ -232,7 +232,7 @@ class Index:
 
     def compact(self) -> None:
         """Write all that is not deleted into one segment: smaller, and a little faster to search."""
-        with opened_for_writing(self.folder):
+        with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
             if len(self._state.segments) > 1 or self._state.live < self._state.rows:
                 self._commit(self._merged(self._state.manifest, self._state.segments))
@@ -248,7 +248,7 @@ class Index:
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
         manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
-        with opened_for_writing(goal):
+        with opened_for_writing(goal), _told_of_damage(self.folder):
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))
             manifest, entries = copied(goal, manifest, self._state.segments, self._words)
@@ -268,8 +268,12 @@ class Index:
             InputError: an argument is not usable.
         """
         _check(query, top, mode)
+        with _told_of_damage(self.folder):
+            return self._search(query, top, mode, explain)
+
+    def _search(self, query: str, top: int, mode: Mode, explain: bool) -> list[Hit]:
         state = self._state
-        vector = unit_length(self.model.encode(query)[None])[0]  # (D,)
+        vector = unit_length(self.model.encode_query(query)[None])[0]  # (D,)
         meaning = meaning_scores(vector, state) if mode != "words" else None
         weights = weights_of(self._words.stems(query), [segment.postings for segment in state.segments])
         words = word_scores(weights, state) if mode != "meaning" else None
@@ -302,8 +306,8 @@ class Index:
         _check(query, 1, mode)
         if isinstance(texts, str):
             raise InputError("texts is str; a list of str was expected")
-        vectors = unit_length(self.model.encode(list(texts)))
-        meaning = (vectors @ unit_length(self.model.encode(query)[None])[0]).astype(np.float32)  # (n,)
+        vectors = unit_length(self.model.encode_document(list(texts)))
+        meaning = (vectors @ unit_length(self.model.encode_query(query)[None])[0]).astype(np.float32)  # (n,)
         collected = Collected()
         for text in texts:
             collected.add(self._words.stems(text))
@@ -360,6 +364,15 @@ class Index:
         names = {segment.entry.name for segment in segments}
         kept = [entry for entry in manifest.segments if entry.name not in names]
         return replace(manifest, segments=(*kept, *entries))
+
+
+@contextmanager
+def _told_of_damage(folder: Path) -> Iterator[None]:
+    """InputError where a file says of something that it is where nothing is; opening looks at sizes alone."""
+    try:
+        yield
+    except IndexError as failure:
+        raise InputError(f"{folder}: {DAMAGED}") from failure
 
 
 def _usable(folder: Path) -> Path:

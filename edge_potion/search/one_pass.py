@@ -65,17 +65,19 @@ def search_in_one_pass(
     Raises:
         InputError: a text is none, or there is no such language.
     """
-    vector = unit_length(model.encode(query)[None])[0]  # (D,)
+    vector = unit_length(model.encode_query(query)[None])[0]  # (D,)
     words = Words(language)
     stems = list(dict.fromkeys(words.stems(query))) if mode != "meaning" else []
     pass_ = _Pass(stems)
-    unknown = 0
-    for window, vectors in model.stream(texts):
+    count = unknown = 0
+    for window, vectors in model.stream(texts, prompt_name="document"):
         lengths = np.linalg.norm(vectors, axis=1)  # (b,)
         unknown += int((lengths == 0).sum())
         # Row by row, so that equal texts have equal scores wherever they stand in a window.
         cosines = (vectors * vector).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
-        pass_.add(cosines, [words.stems(text) for text in window] if stems else None)
+        kept = [place for place, text in enumerate(window) if text.strip()]  # as in an index
+        pass_.add(count + 1, kept, cosines, [words.stems(window[place]) for place in kept] if stems else None)
+        count += len(window)
     meaning = np.frombuffer(pass_.meaning, np.float32) if pass_.meaning else np.empty(0, np.float32)
     postings = pass_.postings()
     weights = weights_of(words.stems(query), [postings])
@@ -84,7 +86,7 @@ def search_in_one_pass(
     scores = ordering_scores(meaning if mode != "words" else None, of_words if mode != "meaning" else None, weights)
     hits = [
         Found(
-            int(row) + 1,
+            pass_.numbers[row],
             float(scores[row]),
             float(np.clip(meaning[row], -1, 1)),
             float(of_words[row]),
@@ -92,22 +94,25 @@ def search_in_one_pass(
         )
         for row in highest(scores, top)
     ]
-    return Passed(hits, len(meaning), unknown)
+    return Passed(hits, count, unknown)
 
 
 class _Pass:
-    """What is kept of each text: its cosine, how many words it has, and how often each of the query's."""
+    """What is kept of each text: its number, its cosine, how many words it has, and how often each of the query's."""
 
     def __init__(self, stems: list[str]) -> None:
+        self.numbers = array("Q")
         self.meaning = array("f")
         self._stems = stems
         self._rows = [array("I") for _ in stems]
         self._counts = [array("B") for _ in stems]
         self._lengths = array("I")
 
-    def add(self, cosines: np.ndarray, stems: list[list[str]] | None) -> None:
+    def add(self, number: int, kept: list[int], cosines: np.ndarray, stems: list[list[str]] | None) -> None:
+        """Add some texts: the number of the first, which count, (b,) of all, and the words of those that count."""
         first = len(self.meaning)
-        self.meaning.frombytes(cosines.astype(np.float32).tobytes())
+        self.numbers.extend([number + place for place in kept])
+        self.meaning.frombytes(cosines[kept].astype(np.float32).tobytes())
         if stems is None:
             return
         self._lengths.extend(map(len, stems))

@@ -39,12 +39,15 @@ class Postings:
     lengths: np.ndarray
 
     def place_of(self, stem: str) -> slice:
-        """Where the rows of a stem are."""
+        """Where the rows of a stem are; IndexError where a damaged file says so of no place that there is."""
         number = hash_of(stem)
         place = int(np.searchsorted(self.terms, number))
         if place == len(self.terms) or self.terms[place] != number:
             return slice(0, 0)
-        return slice(int(self.starts[place]), int(self.starts[place + 1]))
+        begin, end = int(self.starts[place]), int(self.starts[place + 1])
+        if not 0 <= begin <= end <= len(self.rows) or end - begin > len(self.lengths):
+            raise IndexError(place)
+        return slice(begin, end)
 
     def add_scores(self, weights: Weights, scores: np.ndarray) -> None:
         """Add to (R,) float32 what a query's words are worth in each row."""

@@ -73,7 +73,7 @@ def written(
             while window is not None and not writer.is_full:
                 texts = [row.text for row in window]
                 strings = {"text": texts, "id": [row.id for row in window], "where": [row.where for row in window]}
-                writer.add(model.encode(texts), list(map(words.stems, texts)), strings)
+                writer.add(model.encode_document(texts), list(map(words.stems, texts)), strings)
                 window = next(rows, None)
             done.append(writer.close())
         finally:
@@ -160,7 +160,7 @@ def copied(
 
 def small_ones(segments: Sequence[Segment]) -> list[Segment]:
     """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum."""
-    rows, live = (sum(sizes) for sizes in zip(*((each.entry.rows, each.live) for each in segments), strict=True))
+    rows, live = (sum(segment.entry.rows for segment in segments), sum(segment.live for segment in segments))
     if 2 * live < rows:
         return list(segments)
     if len(segments) <= MOST_SEGMENTS:

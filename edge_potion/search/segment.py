@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edge_potion.codes import quantize
-from edge_potion.disk import synced
+from edge_potion.disk import remove, synced
 from edge_potion.errors import AccessError, InputError
 from edge_potion.search.postings import Collected, Postings, hash_of
 from edge_potion.unit_length import unit_length
@@ -147,6 +147,7 @@ class SegmentWriter:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder / name, name
+        remove(self._folder)  # of a writer that was killed
         self._folder.mkdir()
         self._words = Collected()
         self._starts = {kind: array("q", [0]) for kind in STRINGS}

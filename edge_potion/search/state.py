@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_potion.errors import InputError
-from edge_potion.search.folder import MANIFEST, Manifest, read_manifest
+from edge_potion.search.folder import MANIFEST, Manifest, no_index, read_manifest
 from edge_potion.search.segment import Segment
 
 __all__ = ["State", "read_state", "seen"]
@@ -74,7 +74,7 @@ def seen(folder: Path) -> tuple[int, int, int]:
     try:
         status = (folder / MANIFEST).stat()
     except OSError as failure:
-        raise InputError(f"{folder / MANIFEST} cannot be read ({failure.strerror}): the index is gone") from failure
+        raise no_index(folder) from failure
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

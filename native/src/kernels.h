@@ -19,6 +19,8 @@ struct Rows {
   const uint8_t* weights;
 };
 
+constexpr size_t ROWS_TOGETHER = 4;  // are scanned at once: what is loaded of the query serves them all
+
 struct Kernels {
   const char* name;
   // Token ids of a text into scratch.tokens[which], cut at `limit` (-1 for never); how many, -1 without memory, -2

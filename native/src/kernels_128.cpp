@@ -142,19 +142,26 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
   for (size_t k = 0; k < 4 * N; k++) store(sums + 4 * k, sum[k]);
 }
 
-// Of N rows that lie one behind another, each one's products with the query, summed: sixteen values at a time.
-template <size_t N>
-inline void dot_products(const int8_t* rows, size_t width, const int16_t* query, int32_t* sums) {
-  Ints sum[N];
+// Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
+inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  Ints sum[ROWS_TOGETHER];
   for (Ints& part : sum) part = zeros();
   size_t d = 0;
   for (; d + 16 <= width; d += 16)
-    for (size_t k = 0; k < N; k++) sum[k] = with_products(sum[k], bytes_at(rows + k * width + d), query + d);
-  for (size_t k = 0; k < N; k++) {
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) sum[k] = with_products(sum[k], bytes_at(row[k] + d), query + d);
+  if (const size_t rest = width - d) {
+    int16_t asked[16] = {};
+    memcpy(asked, query + d, rest * sizeof asked[0]);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      int8_t values[16] = {};
+      memcpy(values, row[k] + d, rest);
+      sum[k] = with_products(sum[k], bytes_at(values), asked);
+    }
+  }
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) {
     int32_t four[4];
     store(four, sum[k]);
     sums[k] = four[0] + four[1] + four[2] + four[3];
-    for (size_t rest = d; rest < width; rest++) sums[k] += rows[k * width + rest] * load<int16_t>(query, rest);
   }
 }
 

@@ -92,22 +92,28 @@ inline int32_t total(__m256i sum) {
   return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
 }
 
-// Of N rows that lie one behind another, each one's products with the query, summed: sixteen values at a time.
-template <size_t N>
-inline void dot_products(const int8_t* rows, size_t width, const int16_t* query, int32_t* sums) {
-  __m256i sum[N] = {};
+// Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
+inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  __m256i sum[ROWS_TOGETHER] = {};
+  const auto add = [&sum](size_t k, const int8_t* values, __m256i asked) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+    sum[k] = _mm256_add_epi32(sum[k], _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), asked));
+  };
   size_t d = 0;
   for (; d + 16 <= width; d += 16) {
     const __m256i asked = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + d));
-    for (size_t k = 0; k < N; k++) {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows + k * width + d));
-      sum[k] = _mm256_add_epi32(sum[k], _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), asked));
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) add(k, row[k] + d, asked);
+  }
+  if (const size_t rest = width - d) {
+    int16_t asked[16] = {};
+    memcpy(asked, query + d, rest * sizeof asked[0]);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      int8_t values[16] = {};
+      memcpy(values, row[k] + d, rest);
+      add(k, values, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(asked)));
     }
   }
-  for (size_t k = 0; k < N; k++) {
-    sums[k] = total(sum[k]);
-    for (size_t rest = d; rest < width; rest++) sums[k] += rows[k * width + rest] * load<int16_t>(query, rest);
-  }
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) sums[k] = total(sum[k]);
 }
 
 #include "columns.inl"

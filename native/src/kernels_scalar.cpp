@@ -55,12 +55,11 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
   memcpy(sums, sum, sizeof sum);
 }
 
-// Of N rows that lie one behind another, each one's products with the query, summed.
-template <size_t N>
-inline void dot_products(const int8_t* rows, size_t width, const int16_t* query, int32_t* sums) {
-  for (size_t k = 0; k < N; k++, rows += width) {
+// Of some rows, each one's products with the query, summed.
+inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) {
     int32_t sum = 0;
-    for (size_t d = 0; d < width; d++) sum += rows[d] * load<int16_t>(query, d);
+    for (size_t d = 0; d < width; d++) sum += row[k][d] * load<int16_t>(query, d);
     sums[k] = sum;
   }
 }

@@ -3,22 +3,15 @@
 
 void scan(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales, float query_scale,
           float* scores) {
-  constexpr size_t TOGETHER = 4, LINE = 64;
-  constexpr size_t AHEAD = 4096;  // bytes: a page, beyond which a processor fetches nothing of its own accord
-  int32_t sums[TOGETHER];
-  for (size_t begin = 0; begin < count;) {
-    const size_t some = count - begin < TOGETHER ? 1 : TOGETHER;
-    const int8_t* at = rows + begin * width;
-    const size_t size = some * width, rest = (count - begin) * width;
-    for (size_t byte = AHEAD; byte < AHEAD + size && byte < rest; byte += LINE) prefetch(at + byte);
-    if (some == TOGETHER)
-      dot_products<TOGETHER>(at, width, query, sums);
-    else
-      dot_products<1>(at, width, query, sums);
-    for (size_t k = 0; k < some; k++) {
+  for (size_t begin = 0; begin < count; begin += ROWS_TOGETHER) {
+    const size_t there = count - begin < ROWS_TOGETHER ? count - begin : ROWS_TOGETHER;
+    const int8_t* row[ROWS_TOGETHER];
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) row[k] = rows + (begin + (k < there ? k : 0)) * width;
+    int32_t sums[ROWS_TOGETHER];
+    dot_products(row, width, query, sums);
+    for (size_t k = 0; k < there; k++) {
       const float score = float(sums[k]) * load<float>(scales, begin + k) * query_scale;
       memcpy(scores + begin + k, &score, sizeof score);
     }
-    begin += some;
   }
 }

@@ -6,9 +6,10 @@ import ctypes
 from contextlib import ExitStack
 
 import numpy as np
-from guarded import guarded
 
 from edge_potion.engine import kernels, scan_function
+
+from .guarded import guarded
 
 WIDTHS = (*range(1, 70), 100, 127, 128, 255, 256, 257, 384, 1000, 4096)
 COUNTS = (1, 2, 3, 4, 5, 7, 8, 33)

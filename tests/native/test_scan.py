@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ..models import CHECKOUT
 from .built import run
 from .c_interface import BAD_ARGUMENT, library
 
-ORACLE = Path(__file__).with_name("scan_oracle.py")
+ORACLE = ("-m", "tests.native.scan_oracle")
 pytestmark = pytest.mark.usefixtures("installed_engine")
 
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("installed_engine")
 def test_scores_are_those_of_whole_numbers_at_every_width_and_alignment(kernels):
     if sys.platform == "win32":
         pytest.skip("pages are guarded by mprotect, which Windows lacks")
-    taken = run(sys.executable, ORACLE, env={**os.environ, "EDGE_POTION_KERNELS": kernels}).strip()
+    taken = run(sys.executable, *ORACLE, cwd=CHECKOUT, env={**os.environ, "EDGE_POTION_KERNELS": kernels}).strip()
     if taken != kernels:
         pytest.skip(f"this processor has no kernels {kernels}: {taken} were taken, and gave the bits")
 
