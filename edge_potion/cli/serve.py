@@ -9,6 +9,7 @@ import typer
 from edge_potion.errors import require
 from edge_potion.find import BUILT_IN
 
+from .layout import QUIET
 from .options import ThreadsOption
 
 __all__ = ["serve"]
@@ -17,6 +18,7 @@ MIB = 2**20
 
 
 def serve(
+    context: typer.Context,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,7 +90,7 @@ def serve(
         indexes=tuple(index or ()),
         keys=read_keys(api_key_file) if api_key_file else (),
         origins=tuple(cors or ()),
-        access_log=access_log == "stderr",
+        access_log=access_log == "stderr" and not context.meta.get(QUIET),
         max_body_bytes=max_body * MIB,
         max_held_bytes=max(16 * max_body, 256) * MIB,
         max_texts=max_texts,

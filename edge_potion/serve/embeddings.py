@@ -42,7 +42,7 @@ def embed(served: Served, most_texts: int, asked: EmbedRequest, until: float) ->
     _, model = named(served.models, None, "model", "model")
     texts = listed(asked.inputs, most_texts, "inputs")
     vectors = vectors_of(model, texts, asked.dimensions, until)
-    if asked.normalize and not model.says.normalize:
+    if asked.normalize is not False and not model.says.normalize:
         vectors = unit_length(vectors)
     return json_answer(list(vectors))
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -77,6 +78,22 @@ def test_ctrl_c_ends_it_with_130_and_nothing_is_logged_unless_asked_for():
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=SECONDS)
         assert (process.returncode, stderr) == (130, "")
+
+
+def test_quiet_workers_write_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [*COMMAND[:-1], port, "--workers", "2", "-q"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            try:
+                assert ask(f"http://127.0.0.1:{port}", input="bread")["data"]
+                break
+            except URLError:
+                time.sleep(0.1)
+        process.terminate()
+        assert process.communicate(timeout=SECONDS)[1] == "" and process.returncode == 0
 
 
 def test_what_is_at_work_is_answered_after_sigterm_and_nobody_else():
