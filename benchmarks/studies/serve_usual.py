@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import orjson
 import uvicorn
-from fastapi import FastAPI, Response  # type: ignore[import-not-found]
+from fastapi import FastAPI, Response
 from model2vec import StaticModel
 from pydantic import BaseModel
 
@@ -43,7 +43,7 @@ def main() -> None:
     model = StaticModel.from_pretrained(sys.argv[1])
     app = FastAPI()
 
-    @app.post("/v1/embeddings")  # type: ignore[untyped-decorator]
+    @app.post("/v1/embeddings")
     async def embeddings(question: Question) -> Response:
         texts = [question.input] if isinstance(question.input, str) else question.input
         rows: Iterable[Any] = model.encode(texts, use_multiprocessing=False)  # (N, D) f32
@@ -53,7 +53,7 @@ def main() -> None:
         answer = {"object": "list", "data": data, "model": question.model}
         return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
 
-    @app.get("/health")  # type: ignore[untyped-decorator]
+    @app.get("/health")
     async def health() -> str:
         return "ok"
 
