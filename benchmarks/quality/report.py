@@ -31,9 +31,12 @@ __all__ = [
 NONE = "–"
 COSTS = ("dims", "MB", "texts/s")
 ABOUT_RETRIEVAL = (
-    "Retrieval as MTEB scores it: nDCG@10, recall@100 and MRR@10, means over the queries that have a judgement. BM25 "
-    "counts words, stemmed as English; hybrid adds it to the cosines of vectors, as `edge-potion search` does. These "
+    "Retrieval as MTEB scores it: nDCG@10, recall@100 and MRR@10, means over the queries that have a judgement. These "
     "sets are in no mean of other categories."
+)
+ABOUT_WORDS = (
+    " BM25 counts words, stemmed as English, and knows no model; hybrid joins it with the vectors, as `edge-potion "
+    "search` does."
 )
 LONGEST_NAME = 40  # letters of a model's name in the terminal: its end tells models apart
 PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")  # that scores depend on
@@ -238,7 +241,7 @@ def _sets(report: Mapping[str, Any]) -> list[str]:
         "",
         *markdown_table(["set", "queries", *(each.name for each in found)], rows),
         "",
-        ABOUT_RETRIEVAL,
+        ABOUT_RETRIEVAL + (ABOUT_WORDS if report.get("words") else ""),
         "",
     ]
 

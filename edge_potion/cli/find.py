@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -59,7 +59,7 @@ def index(
         typer.Argument(
             metavar="FILE",
             help="Texts in UTF-8: one a line, or .jsonl, .csv, .tsv; also .gz, .bz2, .xz, .zst of these; or .parquet; "
-            "- for lines on stdin.",
+            "folders and globs of them; - for lines on stdin.",
             show_default=False,
         ),
     ] = None,
@@ -101,6 +101,7 @@ def index(
     """
     from edge_potion.language import CHARACTERS, TEXTS, is_foreign
     from edge_potion.search.documents import Document, read_documents
+    from edge_potion.search.folder import MANIFEST
     from edge_potion.search.index import Index
 
     if not (files or delete or compact):
@@ -109,7 +110,7 @@ def index(
         raise InputError("--chunk, --language and --model are said when an index is made, and hold for what is added")
 
     def documents(bundle: Bundle) -> Iterator[Document]:
-        read = read_documents(files or [], text_column, id_column)
+        read = read_documents(files or [], text_column, id_column, out)
         first = list(islice(read, TEXTS))
         is_foreign("".join(document.text for document in first)[:CHARACTERS], bundle)
         return chain(first, read)
@@ -127,6 +128,8 @@ def index(
     else:
         from edge_potion.runtime import EdgeModel
 
+        if (out.expanduser() / MANIFEST).is_file():
+            log.info("%s is an index, and is replaced when the new one is whole (--add adds to it)", out)
         runner = EdgeModel.from_pretrained(model)
         read = documents(runner.bundle)
         opened = Index.of_documents(out, read, model=runner, language=language, chunk=chunk, show_progress=True)
@@ -166,14 +169,17 @@ def search(
 ) -> None:
     """Find the texts of an index, or the lines of a file, that fit a query: by what they mean, and by their words.
 
-    Prints the score, where the text lies (the line, or the record's number in a .jsonl, .csv, .tsv or .parquet file),
-    the text, and the two parts of the score: the cosine of both meanings, and BM25 of the words. A file is embedded at
-    each call: make an index of what is searched often, or is large.
+    Prints five columns: the score, by which the texts of one query are ordered; where the text lies (the line, or the
+    record's number in a .jsonl, .csv, .tsv or .parquet file); the text; and the two parts of the score, how near its
+    meaning is (the cosine, -1 to 1), and what its words are worth (BM25). A file is embedded at each call: make an
+    index of what is searched often, or is large.
 
     Example: edge-potion search notes.txt "my bread did not rise" --top 5
     """
     refuse_closed_stdout()
     how = _How(mode, explain, as_json)
+    if not Path(place).expanduser().exists() and place != "-" and Path(query).expanduser().exists():
+        raise InputError(f"cannot read {place}; the index or file comes first: edge-potion search {query} {place!r}")
     if Path(place).expanduser().is_dir():
         of_files = {"--text-column": text_column != "text", "--language": language != "english"}
         of_files |= {"--provider": provider != "auto", "--precision": precision is not None}
@@ -224,6 +230,7 @@ def _in_index(place: str, query: str, top: int, model: str | None, how: _How) ->
     hits = index.search(query, top, mode=how.mode, explain=how.explain)
     if not hits and len(index):
         _say_that_nothing_fits(query, how.mode)
+    _say_where_no_word_is_found(hits, query, how.mode)
     for hit in hits:
         where = hit.where or hit.id
         _print_hit(hit, where, hit.text, {"id": hit.id, "where": where}, how)
@@ -239,15 +246,16 @@ def _in_file(texts: Readable, query: str, top: int, model: EdgeModel, language: 
     if not passed.hits and passed.texts:
         _say_that_nothing_fits(query, how.mode)
         return
+    _say_where_no_word_is_found(passed.hits, query, how.mode)
     text_of = texts.some({hit.number for hit in passed.hits})
     for hit in passed.hits:
         _print_hit(hit, str(hit.number), text_of[hit.number], {"number": hit.number}, how)
     if passed.unknown and how.mode != "words":
         log.warning(
-            "warning: %d of %d lines have no token that the model knows, and %s be found",
+            "warning: %d of %d lines have no token that the model knows, and %s",
             passed.unknown,
             passed.texts,
-            "cannot" if how.mode == "meaning" else "only by their words can",
+            "cannot be found" if how.mode == "meaning" else "are found by their words alone",
         )
 
 
@@ -260,3 +268,8 @@ def _say_that_nothing_fits(query: str, mode: Mode) -> None:
             query,
             "" if mode == "meaning" else ", and no text has a word of it",
         )
+
+
+def _say_where_no_word_is_found(hits: Sequence[Found | Hit], query: str, mode: Mode) -> None:
+    if mode == "hybrid" and hits and not any(hit.words for hit in hits):
+        log.info("no text has a word of the query %r that counts: these are near it by meaning alone", query)

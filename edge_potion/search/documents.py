@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 
 from edge_potion.columns import read_columns
 from edge_potion.errors import InputError
+from edge_potion.named_files import files_named, real_path
 from edge_potion.texts import kind_of, read_texts
 
 __all__ = ["Document", "read_documents"]
@@ -30,22 +31,24 @@ class Document(NamedTuple):
 
 
 def read_documents(
-    files: Sequence[str | Path], text_column: str = "text", id_column: str | None = None
+    files: Sequence[str | Path], text_column: str = "text", id_column: str | None = None, out: Path | None = None
 ) -> Iterator[Document]:
     """The documents of some files, in their order: bounded memory over any number of them.
 
     Args:
-        files: of any kind that `edge_potion.texts.read_texts` reads; "-" for lines on stdin.
+        files: of any kind that `edge_potion.texts.read_texts` reads; folders and globs of these; "-" for stdin.
         text_column: key or column of the texts.
         id_column: key or column of their names; None names each FILE:NUMBER.
+        out: a folder that is written meanwhile, which is passed over where it lies in one of these.
 
     Raises:
         InputError: a file cannot be read or is named twice, or a name is missing or no string or whole number.
         MissingExtraError: .parquet without pyarrow, .zst without zstandard.
     """
     named: dict[str, str] = {}
-    for file in map(str, files):
-        real = file if file == "-" else str(Path(file).expanduser().resolve())
+    goal = "" if out is None else real_path(str(out))
+    for file in (file for name in files for file in files_named(str(name), goal)):
+        real = real_path(file)
         if real in named:
             raise InputError(f"{file} is named twice, also as {named[real]}; name every file once")
         named[real] = file

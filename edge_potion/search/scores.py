@@ -46,15 +46,14 @@ def ordering_scores(
     """
     if meaning is None:
         assert words is not None
-        scores, is_nothing = words.copy(), words <= 0
+        scores, is_nothing = words, words <= 0
     elif words is None:
-        scores, is_nothing = meaning.copy(), meaning == 0  # the model knows no token of the row, or of the query
+        scores, is_nothing = meaning, meaning == 0  # the model knows no token of the row, or of the query
     else:
         scores, is_nothing = fused(meaning, words, weights, deleted), (meaning == 0) & (words <= 0)
-    scores[is_nothing] = NOTHING
     if deleted is not None:
-        scores[deleted] = NOTHING
-    return scores
+        is_nothing |= deleted
+    return np.where(is_nothing, NOTHING, scores)
 
 
 def best_rows(state: State, scores: np.ndarray, top: int) -> list[int]:

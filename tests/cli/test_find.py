@@ -83,7 +83,7 @@ def test_records_keep_their_names_and_are_added_replaced_and_deleted(tmp_path, d
     ("words", "said"),
     [
         (("index",), "there is nothing to index"),
-        (("index", "none.txt"), "cannot read none.txt"),
+        (("index", "none.txt"), "none.txt: there is no such file or folder"),
         (("index", "a.txt", "a.txt"), "is named twice"),
         (("index", "a.txt", "--id", "key"), "has no columns"),
         (("index", "a.txt", "--language", "klingon"), "no language 'klingon'"),

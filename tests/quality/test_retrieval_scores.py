@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, Index
+from edge_potion.benchmarks.quality import evaluate as evaluating
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
-from edge_potion.benchmarks.quality.retrieval_rows import METRICS, RETRIEVAL
+from edge_potion.benchmarks.quality.report import as_markdown, as_table
+from edge_potion.benchmarks.quality.retrieval_rows import METRICS, RETRIEVAL, searchers
 from edge_potion.benchmarks.quality.retrieval_score import bm25, cosines, scores_of
 from edge_potion.benchmarks.quality.retrieval_set import SAME_IDS_DROPPED, RetrievalSet, read_set, sets_there
 from edge_potion.benchmarks.quality.scoring import NoScore, places_of, retrieval_scores, rows_found
+from edge_potion.benchmarks.quality.suite import Rows, Task
 from edge_potion.search.scores import ordering_scores
 from edge_potion.unit_length import unit_length
+
+from .test_evaluate import mteb_task as sts_task
 
 IDS = ("a", "b", "B", "aa", "é", "10", "9", "z", "A1", "q2", "m", "n")
 
@@ -174,6 +179,21 @@ def test_documents_with_the_querys_id_are_left_out_where_mteb_leaves_them_out(ro
     arguana = replace(rows, name="ArguAna")
     assert arguana.drops_same_ids and not rows.drops_same_ids
     vectors_held_to_mteb(arguana, encoder, ignore_identical_ids=True)
+
+
+def test_mtebs_retrieval_stands_beside_the_means_of_its_other_tasks(rows, distilled_folder, tmp_path, monkeypatch):
+    sides = [{"sentence1": a, "sentence2": b} for a, b in zip(rows.documents[:90], rows.documents[90:180], strict=True)]
+    pairs = Rows([{**each, "score": float(number % 5)} for number, each in enumerate(sides)])
+    sts, sets = sts_task(Task("STS16", "STS", "report"), pairs), mteb_task(rows)
+    monkeypatch.setattr(evaluating, "english_tasks", lambda: [sts, sets])
+    monkeypatch.setattr(evaluating, "ENGLISH_TASKS", {"STS": (sts.metadata.name,), RETRIEVAL: (sets.metadata.name,)})
+    report = evaluating.evaluate(str(distilled_folder), "mteb", tmp_path / "out")
+    means = report["models"][0]["averages"]
+    assert means["mteb"] == {"STS": means["mteb"]["STS"], "CatAVG": means["mteb"]["STS"]}
+    assert [each.name for each in searchers(report)] == [f"{distilled_folder}, vectors"] and "words" not in report
+    assert searchers(report)[0].mean("ndcg_at_10") == pytest.approx(means["retrieval"]["Retrieval"])
+    assert "BM25" not in as_markdown(report) + as_table(report) and "## Retrieval sets, nDCG@10" in as_markdown(report)
+    assert evaluating.evaluate(str(distilled_folder), "mteb", tmp_path / "out")["models"] == report["models"]
 
 
 def test_sets_that_drop_the_querys_id_are_those_that_mteb_drops_it_of():
