@@ -93,12 +93,24 @@ def test_the_official_client_raises_the_classes_that_it_has_for_errors(asked):
         "no dimensions": "BadRequestError",
         "format": "BadRequestError",
         "model": "NotFoundError",
+        "too large": "APIStatusError",
         "path": "NotFoundError",
     }
     for error in errors.values():
         assert error["type"] and error["body"]["message"], error  # OpenAI's shape, or the client had read no type
     assert FLAG in errors["token ids"]["message"] and FLAG in errors["lists of token ids"]["message"]
     assert errors["dimensions"]["param"] == "dimensions"
+    assert errors["too large"]["status"] == 413
+
+
+@pytest.mark.peers
+def test_the_official_client_comes_again_where_the_queue_is_full(tmp_path):
+    with running(tmp_path / "log", "--max-waiting", "1") as server:
+        (model,) = server.get("/v1/models")["data"]
+        calls = {"flood": 20, "texts": SENTENCES * 3}
+        answer = by("by_openai", {"url": server.url, "key": "none", "model": model["id"], **calls})
+    assert set(answer["once"]) == {"answered", "RateLimitError"}
+    assert answer["again"] == {"answered": 20}
 
 
 @pytest.mark.browser
@@ -113,9 +125,11 @@ def test_the_official_client_in_node_gets_the_bits_of_encode_and_its_classes_of_
         "wrong key": "AuthenticationError",
         "token ids": "BadRequestError",
         "dimensions": "BadRequestError",
+        "too large": "APIError",
         "path": "NotFoundError",
     }
     assert FLAG in answer["errors"]["token ids"]["message"]
+    assert answer["errors"]["too large"]["status"] == 413
 
 
 @pytest.mark.peers
@@ -164,15 +178,26 @@ def test_the_client_of_tei_gets_the_bits_of_encode(asked, edge_model):
 
 
 def test_curl_gets_the_bits_of_encode(asked, edge_model, tmp_path):
-    if not shutil.which("curl"):
-        pytest.skip("curl is not installed")
     (tmp_path / "body").write_text(json.dumps({"model": asked["model"], "input": TEXTS}), encoding="utf-8")
-    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", str(CLIENT_S)]
-    command += ["--header", f"Authorization: Bearer {KEY}", "--header", "Content-Type: application/json"]
-    command += ["--data-binary", f"@{tmp_path / 'body'}", f"{asked['url']}/v1/embeddings"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = curl(tmp_path / "body", f"{asked['url']}/v1/embeddings")
     assert done.returncode == 0, done.stdout + done.stderr
     same([one["embedding"] for one in json.loads(done.stdout)["data"]], edge_model.encode(TEXTS))
+
+
+def test_curl_is_told_that_a_body_is_too_large(asked, tmp_path):
+    """It sends such a body after a moment or after it was told to go on, whichever is first."""
+    (tmp_path / "body").write_text(json.dumps({"input": "word " * 20_000_000}), encoding="utf-8")
+    done = curl(tmp_path / "body", f"{asked['url']}/v1/embeddings")
+    assert "error: 413" in done.stderr and "larger than" in json.loads(done.stdout)["error"]["message"]
+
+
+def curl(body: Path, url: str) -> subprocess.CompletedProcess[str]:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", str(CLIENT_S)]
+    command += ["--header", f"Authorization: Bearer {KEY}", "--header", "Content-Type: application/json"]
+    command += ["--data-binary", f"@{body}", url]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def same(vectors: Sequence[Sequence[float]], expected: np.ndarray) -> None:

@@ -35,6 +35,7 @@ const answer = {
     "wrong key": await errorOf(stranger.embeddings.create({ input: "a", model })),
     "token ids": await errorOf(embedded([1, 2, 3])),
     dimensions: await errorOf(embedded("a", { dimensions: 10 ** 6 })),
+    "too large": await errorOf(embedded("word ".repeat(5_000_000))),
     path: await errorOf(client.chat.completions.create({ messages: [], model })),
   },
 };

@@ -4,12 +4,14 @@
 # ///
 """The official client of OpenAI: {url, key, model, texts} as JSON on stdin -> what it made of the answers, as JSON.
 
-Errors are told by the names of the classes that they were raised as.
+Errors are told by the names of the classes that they were raised as. Asked for a `flood`, it asks for all texts so many
+times at once instead, by a client that does not try again, and by one that does.
 """
 
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,11 @@ import openai
 def main() -> None:
     """Ask in each way that the client has."""
     asked = json.load(sys.stdin)
+    if "flood" in asked:
+        json.dump(
+            {way: asyncio.run(flood(asked, retries)) for way, retries in (("once", 0), ("again", 50))}, sys.stdout
+        )
+        return
     client = openai.OpenAI(base_url=f"{asked['url']}/v1", api_key=asked["key"], max_retries=0, timeout=60)
     texts, model = asked["texts"], asked["model"]
 
@@ -51,6 +58,7 @@ def main() -> None:
             "no dimensions": error_of(lambda: embedded("a", dimensions=0)),
             "format": error_of(lambda: embedded("a", encoding_format="int8")),
             "model": error_of(lambda: client.embeddings.create(input="a", model="nobody/has-this")),
+            "too large": error_of(lambda: embedded("word " * 5_000_000)),
             "path": error_of(lambda: client.chat.completions.create(messages=[], model=model)),
         },
     }
@@ -68,6 +76,21 @@ async def at_the_same_time(asked: dict[str, Any]) -> list[list[float]]:
     async with openai.AsyncOpenAI(base_url=f"{asked['url']}/v1", api_key=asked["key"], max_retries=0) as client:
         calls = (client.embeddings.create(input=text, model=asked["model"]) for text in asked["texts"])
         return [vector for response in await asyncio.gather(*calls) for vector in vectors(response)]
+
+
+async def flood(asked: dict[str, Any], retries: int) -> dict[str, int]:
+    """How many calls at once were answered, and how many raised which class."""
+
+    async def call() -> str:
+        try:
+            await client.embeddings.create(input=asked["texts"], model=asked["model"])
+        except openai.OpenAIError as error:
+            return type(error).__name__
+        return "answered"
+
+    url = f"{asked['url']}/v1"
+    async with openai.AsyncOpenAI(base_url=url, api_key=asked["key"], max_retries=retries) as client:
+        return dict(Counter(await asyncio.gather(*(call() for _ in range(asked["flood"])))))
 
 
 def error_of(call: Callable[[], Any]) -> dict[str, Any]:
