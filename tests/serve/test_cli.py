@@ -139,9 +139,11 @@ def test_what_is_at_work_is_answered_after_sigterm_and_nobody_else():
 def test_workers_share_the_table_count_together_and_are_replaced():
     with served("--workers", "3", "--access-log", "none") as (process, url):
         end = time.monotonic() + SECONDS
-        while [_mapped_kb(pid, TABLE) for pid in (workers := workers_of(process))] != [(0, True)] * 3:  # each is open
+        workers = workers_of(process)
+        while [_mapped_kb(pid, TABLE) for pid in workers] != [(0, True)] * 3:  # until each has opened the model
             assert time.monotonic() < end
             time.sleep(0.1)
+            workers = workers_of(process)
         threads = [threading.Thread(target=ask, args=(url,), kwargs={"input": "bread"}) for _ in range(30)]
         for thread in threads:
             thread.start()
