@@ -23,7 +23,7 @@ class Answer(NamedTuple):
         headers: beside its type and length.
     """
 
-    body: bytes
+    body: bytes | memoryview
     status: int = 200
     kind: bytes = JSON
     headers: Headers = ()

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .errors import RequestError, error_answer
+
 __all__ = ["PATIENCE_S", "Connection"]
 
 PATIENCE_S = 30.0  # for the head of a request, and for an answer to be taken
@@ -14,7 +16,10 @@ LARGEST_HEAD = 65_536  # bytes
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's own would wait for ever for the rest of a head, and keep an answer that nobody reads."""
+    """uvicorn's own would wait for ever for the rest of a head, and keep an answer that nobody reads.
+
+    What is no HTTP is told in the shape of other errors.
+    """
 
     _timer: asyncio.TimerHandle | None = None
     _has_head = False
@@ -42,6 +47,12 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._has_head = True
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        answer = error_answer("", RequestError(400, msg, code="invalid_http"))
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (answer.kind, len(answer.body)) + answer.body)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

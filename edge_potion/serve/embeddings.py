@@ -22,7 +22,7 @@ __all__ = ["embed", "embeddings", "listed", "usage_of", "vectors_of"]
 
 TEXTS_AT_ONCE = 1024  # between two looks at the clock
 MANY_TEXTS = 16  # from which on a table is faster than a loop
-AFTER = b'"},'
+BEGIN, AFTER = b'{"object":"list","data":[', b'"},'
 CHARACTERS_A_TOKEN = 4  # OpenAI's rule of thumb: counting them would double the work
 
 
@@ -85,34 +85,40 @@ def vectors_of(model: EdgeModel, texts: list[str], dimensions: int | None, until
 def _in_base64(vectors: np.ndarray, name: str, usage: dict[str, int]) -> Answer:
     """As `json_answer` would give it, in a tenth of the time."""
     rows = np.ascontiguousarray(vectors, "<f4")
-    few = len(rows) < MANY_TEXTS
-    items = b",".join(map(_item, range(len(rows)), rows)) if few else _items(rows)
-    rest = orjson.dumps({"model": name, "usage": usage})
-    return Answer(b'{"object":"list","data":[%s],%s' % (items, rest[1:]))
+    end = b"]," + orjson.dumps({"model": name, "usage": usage})[1:]
+    if len(rows) < MANY_TEXTS:
+        return Answer(BEGIN + b",".join(map(_item, range(len(rows)), rows)) + end)
+    return Answer(_by_columns(rows, end))
 
 
 def _item(place: int, row: np.ndarray) -> bytes:
     return b'{"object":"embedding","index":%d,"embedding":"%s"}' % (place, b64encode(row.data))
 
 
-def _items(rows: np.ndarray) -> memoryview:
-    """The same of many, as a table of letters that is filled by columns: every item is as long as the others."""
+def _by_columns(rows: np.ndarray, end: bytes) -> memoryview:
+    """The same of many: items are as long as each other, so that they are a table of letters."""
     size_bytes = rows.shape[1] * rows.itemsize
     padding = -size_bytes % 3
-    padded = np.zeros((len(rows), size_bytes + padding), np.uint8)
+    padded = np.empty((len(rows), size_bytes + padding), np.uint8)
     padded[:, :size_bytes] = rows.view(np.uint8)
+    padded[:, size_bytes:] = 0
     letters = np.frombuffer(b64encode(padded.data), np.uint8).reshape(len(rows), -1)
     before = _before(-(-len(rows) // MANY_TEXTS) * MANY_TEXTS)[: len(rows)]
-    begin, end = before.shape[1], before.shape[1] + letters.shape[1]
-    table = np.empty((len(rows), end + len(AFTER)), np.uint8)
-    table[:, :begin] = before
-    table[:, begin:end] = letters
-    table[:, end - padding : end] = ord("=")
-    table[:, end:] = np.frombuffer(AFTER, np.uint8)
-    return table.data.cast("B")[:-1]  # no comma after the last
+    first, last = before.shape[1], before.shape[1] + letters.shape[1]
+    shape = len(rows), last + len(AFTER)
+    size = shape[0] * shape[1]
+    whole = np.empty(len(BEGIN) + size - 1 + len(end), np.uint8)
+    whole[: len(BEGIN)] = np.frombuffer(BEGIN, np.uint8)
+    table = whole[len(BEGIN) : len(BEGIN) + size].reshape(shape)
+    table[:, :first] = before
+    table[:, first:last] = letters
+    table[:, last - padding : last] = ord("=")
+    table[:, last:] = np.frombuffer(AFTER, np.uint8)
+    whole[-len(end) :] = np.frombuffer(end, np.uint8)  # over the comma after the last item
+    return whole.data
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _before(count: int) -> np.ndarray:
     """(count, W) uint8: what stands before each vector, its number set in to be as wide as the others."""
     width = len(str(count))

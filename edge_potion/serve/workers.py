@@ -39,6 +39,7 @@ __all__ = ["run"]
 SECONDS_TO_START = 60  # of a worker, on a machine that is busy: it is killed after that
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 MIB = 2**20
+SECONDS_IDLE = 65  # of a connection, longer than clients and proxies keep one: theirs is the choice when to close
 WAITING_CONNECTIONS = 2048  # that the system holds until they are accepted
 
 
@@ -87,6 +88,7 @@ def _config(app: object, settings: Settings, workers: int) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         backlog=WAITING_CONNECTIONS,
+        timeout_keep_alive=SECONDS_IDLE,
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,
         timeout_worker_healthcheck=SECONDS_TO_START,
     )

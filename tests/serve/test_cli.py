@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 SECONDS = 60  # far more than anything here takes
+TABLE = "text_quantized.onnx"
 TABLE_KB = 6000  # less than the built-in model's table
 COMMAND = [sys.executable, "-m", "edge_potion", "serve", "--port", "0"]
 Process = subprocess.Popen[str]
@@ -80,6 +81,21 @@ def test_ctrl_c_ends_it_with_130_and_nothing_is_logged_unless_asked_for():
         assert (process.returncode, stderr) == (130, "")
 
 
+def test_what_is_no_http_is_refused_in_the_shape_of_other_errors():
+    with served("--access-log", "none") as (_, url):
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), SECONDS) as line:
+            line.sendall(b"HELLO\r\n\r\n")
+            head, _, body = b"".join(iter(lambda: line.recv(65536), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and json.loads(body)["error"]["code"] == "invalid_http"
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), SECONDS) as line:
+            with suppress(OSError):
+                line.sendall(b"GET / HTTP/1.1\r\n")
+                for _ in range(10_000):
+                    line.sendall(b"x: %s\r\n" % (b"y" * 1000))
+            with suppress(ConnectionResetError):
+                assert line.recv(1) == b""
+
+
 def test_quiet_workers_write_nothing():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -123,10 +139,11 @@ def test_what_is_at_work_is_answered_after_sigterm_and_nobody_else():
 def test_workers_share_the_table_count_together_and_are_replaced():
     with served("--workers", "3", "--access-log", "none") as (process, url):
         end = time.monotonic() + SECONDS
-        while len(workers := workers_of(process)) < 3 and time.monotonic() < end:
-            time.sleep(0.1)
-        while "edge_potion_info" not in urlopen(url + "/metrics", timeout=SECONDS).read().decode():
+        workers = workers_of(process)
+        while [_mapped_kb(pid, TABLE) for pid in workers] != [(0, True)] * 3:  # until each has opened the model
             assert time.monotonic() < end
+            time.sleep(0.1)
+            workers = workers_of(process)
         threads = [threading.Thread(target=ask, args=(url,), kwargs={"input": "bread"}) for _ in range(30)]
         for thread in threads:
             thread.start()
@@ -134,8 +151,7 @@ def test_workers_share_the_table_count_together_and_are_replaced():
             thread.join()
         found = re.search(r'requests_total\{path="/v1/embeddings",status="200"\} (\d+)', _metrics(url))
         assert found and int(found[1]) == 30
-        for pid in workers:
-            assert _mapped_kb(pid, "text_quantized.onnx") == (0, True)
+        assert [_mapped_kb(pid, TABLE)[0] for pid in workers] == [0] * 3  # after they have read it, too
 
         os.kill(workers[0], signal.SIGKILL)
         while workers[0] in workers_of(process) or len(workers_of(process)) < 3:
