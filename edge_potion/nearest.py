@@ -143,7 +143,7 @@ def _of_texts(model: EdgeModel, texts: Any, asked: np.ndarray) -> Iterator[_Part
     if not isinstance(texts, Iterable):
         raise InputError(f"{type(texts).__name__} cannot be searched; {TAKEN}")
     _check_width(model.dim, asked)
-    return (_Part(_cosines(vectors, asked), window) for window, vectors in model.stream(texts))
+    return (_Part(_cosines(vectors, asked), window) for window, vectors in model.stream(texts, prompt_name="document"))
 
 
 def _of_vectors(array: np.ndarray, asked: np.ndarray) -> Iterator[_Part]:
@@ -192,7 +192,7 @@ def _cosines(vectors: np.ndarray, asked: np.ndarray) -> np.ndarray:
 def _asked(model: EdgeModel, query: Any) -> np.ndarray:
     """(D,) float64 of length 1 of a text or vector; zeros where there is nothing to look for."""
     if isinstance(query, str):
-        return _direction(model.encode(query))
+        return _direction(model.encode_query(query))
     vector = checked_vectors(query)
     if vector.ndim != 1:
         raise InputError(f"the query is vectors of shape {vector.shape}; a str, or one vector (D,), was expected")

@@ -273,7 +273,7 @@ class Index:
 
     def _search(self, query: str, top: int, mode: Mode, explain: bool) -> list[Hit]:
         state = self._state
-        vector = unit_length(self.model.encode(query)[None])[0]  # (D,)
+        vector = unit_length(self.model.encode_query(query)[None])[0]  # (D,)
         meaning = meaning_scores(vector, state) if mode != "words" else None
         weights = weights_of(self._words.stems(query), [segment.postings for segment in state.segments])
         words = word_scores(weights, state) if mode != "meaning" else None
@@ -306,8 +306,8 @@ class Index:
         _check(query, 1, mode)
         if isinstance(texts, str):
             raise InputError("texts is str; a list of str was expected")
-        vectors = unit_length(self.model.encode(list(texts)))
-        meaning = (vectors @ unit_length(self.model.encode(query)[None])[0]).astype(np.float32)  # (n,)
+        vectors = unit_length(self.model.encode_document(list(texts)))
+        meaning = (vectors @ unit_length(self.model.encode_query(query)[None])[0]).astype(np.float32)  # (n,)
         collected = Collected()
         for text in texts:
             collected.add(self._words.stems(text))

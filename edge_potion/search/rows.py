@@ -73,7 +73,7 @@ def written(
             while window is not None and not writer.is_full:
                 texts = [row.text for row in window]
                 strings = {"text": texts, "id": [row.id for row in window], "where": [row.where for row in window]}
-                writer.add(model.encode(texts), list(map(words.stems, texts)), strings)
+                writer.add(model.encode_document(texts), list(map(words.stems, texts)), strings)
                 window = next(rows, None)
             done.append(writer.close())
         finally:

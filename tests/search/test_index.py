@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import EdgeModel, Index, InputError, quantize
+from edge_potion import EdgeModel, Index, InputError, StaticModel, export, quantize
 from edge_potion.search import rows as rows_module
 from edge_potion.search.folder import MANIFEST, read_manifest
 from edge_potion.search.fusion import WORDS_WEIGHT
 from edge_potion.search.postings import Collected, weights_of
 from edge_potion.search.words import Words
+from edge_potion.static_model import Card
 
 TEXTS = (Path(__file__).parents[1] / "data" / "sentences.txt").read_text(encoding="utf-8").splitlines()
 SOME = [
@@ -446,3 +447,17 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_state(some, monkeypatch):
         some.add(["new"])
     monkeypatch.undo()
     assert len(Index.open(some.folder, model=some.model)) == 6
+
+
+def test_queries_and_texts_have_the_prompts_of_the_model(hand_table, hand_tokenizer, tmp_path):
+    prompts = {"query": "cat ", "document": "dog "}
+    oracle = StaticModel(hand_table, hand_tokenizer, Card("hand", normalize=False, prompts=prompts))
+    export(oracle, tmp_path / "bundle", quantize="float32", graphs="text")
+    model = EdgeModel.from_pretrained(tmp_path / "bundle")
+    index = Index.build(tmp_path / "i", ["ran", "sat on a mat"], model=model, language="none")
+    expected = model.similarity(model.encode_query("sat"), model.encode_document(["ran", "sat on a mat"]))
+    assert not np.allclose(expected, model.similarity("sat", ["ran", "sat on a mat"]))
+    found = {hit.text: hit.meaning for hit in index.search("sat", mode="meaning")}
+    np.testing.assert_allclose([found["ran"], found["sat on a mat"]], expected, atol=2e-2)
+    nearest = model.search("sat", ["ran", "sat on a mat"])
+    np.testing.assert_allclose([hit.score for hit in nearest], np.sort(expected)[::-1], atol=1e-5)
