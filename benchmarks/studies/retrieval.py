@@ -4,7 +4,7 @@
 
 The built-in model, model2vec's distillation of the same teacher, and the teacher search DATA/retrieval, alone and with
 words beside; BM25 and bm25s by words. Beside the rule of hybrid search stand two others. Pairs of DATA/pairs are sets
-on which nothing was chosen. Then an index of the sets' documents, and one of sentences of DATA, are searched in each
+on which one number was chosen. Then an index of the sets' documents, and one of sentences of DATA, are searched in each
 mode by the clock: on a quiet machine, one core. What lies in SCRATCH is not made again. model2vec and bm25s run in
 environments of their own. Six minutes the first time, half of them the teacher's.
 """

@@ -9,6 +9,8 @@ import numpy as np
 import orjson
 from pybase64 import b64encode
 
+from edge_potion.errors import InputError
+from edge_potion.peer_words import prompt_named
 from edge_potion.runtime import EdgeModel
 from edge_potion.unit_length import unit_length
 
@@ -41,7 +43,7 @@ def embed(served: Served, most_texts: int, asked: EmbedRequest, until: float) ->
     """What TEI's clients ask for."""
     _, model = named(served.models, None, "model", "model")
     texts = listed(asked.inputs, most_texts, "inputs")
-    vectors = vectors_of(model, texts, asked.dimensions, until)
+    vectors = vectors_of(model, texts, asked.dimensions, until, asked.prompt_name)
     if asked.normalize is not False and not model.says.normalize:
         vectors = unit_length(vectors)
     return json_answer(list(vectors))
@@ -63,22 +65,28 @@ def usage_of(texts: Sequence[str]) -> dict[str, int]:
     return {"prompt_tokens": tokens, "total_tokens": tokens}
 
 
-def vectors_of(model: EdgeModel, texts: list[str], dimensions: int | None, until: float) -> np.ndarray:
-    """(B, D) float32: the bits of `EdgeModel.encode`.
+def vectors_of(
+    model: EdgeModel, texts: list[str], dimensions: int | None, until: float, prompt_name: str | None = None
+) -> np.ndarray:
+    """(B, D) float32: the bits of `EdgeModel.encode`; with the model's default prompt unless one is named.
 
     Raises:
-        RequestError: the model has fewer dimensions, or it took too long.
+        RequestError: the model has fewer dimensions or no such prompt, or it took too long.
     """
     if dimensions is not None and dimensions > model.dim:
         raise RequestError(
             400, f"dimensions is {dimensions}; the model has {model.dim}", param="dimensions", code="invalid_value"
         )
-    if len(texts) == 1 and dimensions is None:
+    try:
+        prompt = None if prompt_name is None else prompt_named(model, prompt_name)
+    except InputError as failure:
+        raise RequestError(400, str(failure)[:500], param="prompt_name", code="invalid_value") from None
+    if len(texts) == 1 and dimensions is None and prompt is None:
         return model.encode(texts[0])[np.newaxis]
     parts = []
     for begin in range(0, len(texts), TEXTS_AT_ONCE):
         check_time(until)
-        parts.append(model.encode(texts[begin : begin + TEXTS_AT_ONCE], truncate_dim=dimensions))
+        parts.append(model.encode(texts[begin : begin + TEXTS_AT_ONCE], truncate_dim=dimensions, prompt=prompt))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

@@ -45,8 +45,8 @@ def rerank(served: Served, most_texts: int, asked: RerankRequest, until: float) 
         ranked = [(hit.number, hit.score) for hit in index.rerank(asked.query, texts)]
     else:
         name, model = named(served.models, asked.model, "model", "model")
-        query = vectors_of(model, [asked.query], None, until)[0]
-        scores = model.similarity(vectors_of(model, texts, None, until), query)  # (N,) f32
+        query = vectors_of(model, [asked.query], None, until, "query")[0]
+        scores = model.similarity(vectors_of(model, texts, None, until, "document"), query)  # (N,) f32
         ranked = [(int(place), float(scores[place])) for place in np.argsort(-scores, kind="stable")]
     results: list[dict[str, Any]] = [
         {"index": place, "relevance_score": score} for place, score in ranked[: asked.top_n]

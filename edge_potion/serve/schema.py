@@ -97,6 +97,8 @@ class EmbedRequest(_Told):
     """Texts are always cut at the model's limit."""
     dimensions: Count | None = None
     """Keep the first values of each vector."""
+    prompt_name: str | None = None
+    """Of the model's prompts, which stands before each text; its default one where it is left out."""
 
 
 class ClassifyRequest(_Told):

@@ -24,7 +24,7 @@ from threading import Thread
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from edge_potion.errors import EdgePotionError, InputError
 
@@ -36,7 +36,6 @@ from .settings import Settings
 
 __all__ = ["run"]
 
-SECONDS_TO_START = 60  # of a worker, on a machine that is busy: it is killed after that
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 MIB = 2**20
 SECONDS_IDLE = 65  # of a connection, longer than clients and proxies keep one: theirs is the choice when to close
@@ -90,7 +89,6 @@ def _config(app: object, settings: Settings, workers: int) -> uvicorn.Config:
         backlog=WAITING_CONNECTIONS,
         timeout_keep_alive=SECONDS_IDLE,
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,
-        timeout_worker_healthcheck=SECONDS_TO_START,
     )
 
 
@@ -109,9 +107,21 @@ class _Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """Starts workers, and starts one again that dies."""
+    """Starts workers, and another one for each that dies."""
 
     stopped_by: signal.Signals | None = None
+
+    def keep_subprocess_alive(self) -> None:
+        """uvicorn's own asks each whether it is there, and waits long for one that was killed on being asked."""
+        for place, worker in enumerate(self.processes):
+            if worker.process.is_alive():
+                continue
+            worker.join()
+            if worker.exitcode == STARTUP_FAILURE:
+                self.should_exit.set()
+            if not self.should_exit.is_set():
+                self.processes[place] = Process(self.config, self.sockets)
+                self.processes[place].start()
 
     def handle_int(self) -> None:
         self.stopped_by = signal.SIGINT

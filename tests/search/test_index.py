@@ -461,3 +461,17 @@ def test_queries_and_texts_have_the_prompts_of_the_model(hand_table, hand_tokeni
     np.testing.assert_allclose([found["ran"], found["sat on a mat"]], expected, atol=2e-2)
     nearest = model.search("sat", ["ran", "sat on a mat"])
     np.testing.assert_allclose([hit.score for hit in nearest], np.sort(expected)[::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_HELD_BYTES"])
+def test_a_change_of_a_large_index_never_writes_all_of_it_anew(tmp_path, model, monkeypatch, bound):
+    monkeypatch.setattr(f"edge_potion.search.segment.{bound}", 20 if bound == "MOST_ROWS" else 100)
+    monkeypatch.setattr(rows_module, "ROWS_AT_ONCE", 20)
+    index = Index.build(tmp_path / "i", [f"line {number}" for number in range(240)], model=model)
+    large = {entry.name for entry in read_manifest(index.folder).segments}
+    assert len(large) > rows_module.MOST_SEGMENTS
+    index.delete(["1"])
+    for number in range(3):
+        index.add([f"added {number}"])
+    assert large <= {entry.name for entry in read_manifest(index.folder).segments}
+    assert len(index) == 242 and index.search("added 2", 1)[0].text == "added 2"

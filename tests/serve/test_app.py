@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from edge_potion import TextClassifier
+from edge_potion import EdgeModel, TextClassifier, export
 from edge_potion.serve.app import create_app
 from edge_potion.serve.settings import Settings
 
@@ -178,6 +179,20 @@ def test_tei_is_answered_in_its_own_shapes(client, edge_model):
     info = client.get("/info").json()
     assert info["model_id"] == "potion-256d-minilm" and info["max_input_length"] == 512 and info["dimensions"] == 256
     assert info["classifiers"] == ["router"] and info["indexes"] == ["lines"]
+
+
+def test_prompts_of_a_model_are_named_as_tei_names_them(hand_model, tmp_path):
+    prompts = {"query": "cat ", "passage": "sat "}
+    export(replace(hand_model, card=replace(hand_model.card, prompts=prompts)), tmp_path / "hand")
+    client = TestClient(create_app(Settings(models=(str(tmp_path / "hand"),), access_log=False)))
+    model = EdgeModel.from_pretrained(tmp_path / "hand")
+    for name, prompt in (*prompts.items(), ("document", "")):
+        told = client.post("/embed", json={"inputs": ["mat", "cat"], "prompt_name": name}).json()
+        assert np.array_equal(np.array(told, np.float32), model.encode(["mat", "cat"], prompt=prompt))
+    answer = client.post("/embed", json={"inputs": "mat", "prompt_name": "nothing"})
+    assert answer.status_code == 400 and "query, document, passage" in answer.json()["error"]
+    told = client.post("/v1/rerank", json={"query": "mat", "documents": ["sat", "cat mat"]}).json()
+    assert [each["index"] for each in told["results"]] == [1, 0]
 
 
 def test_health_is_told(client):
