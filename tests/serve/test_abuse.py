@@ -439,22 +439,21 @@ def test_a_full_queue_is_told_when_to_come_again(tmp_path, edge_model):
 def test_whoever_has_no_key_gets_nothing(tmp_path, edge_model):
     (tmp_path / "keys").write_text("\n".join(KEYS) + "\n")
     with running(tmp_path / "log", "--api-key-file", tmp_path / "keys") as server:
-        first = KEYS[0]
-        said = ["", "Bearer", "Bearer ", f"Bearer {first[:-1]}", f"Bearer {first}x", f"Bearer {first.upper()}", first]
-        said += [f"Basic {base64.b64encode(first.encode()).decode()}", "Bearer \xff\xfe", f"Bearer {KEYS[0]} {KEYS[1]}"]
-        said += ["Bearer " + "x" * 10_000, f"Bearer {first}\0", "Bearer #", "Bearer\n"]
+        first, second = KEYS
+        keys = ["", first[:-1], f"{first}x", first.upper(), f"{first} {second}", f"{first},{second}", "\xff\xfe", "#"]
+        said = [f"Bearer {key}" for key in [*keys, "x" * 10_000]]
+        said += ["", "Bearer", first, f"Basic {base64.b64encode(first.encode()).decode()}", f"Token {first}"]
         for header in said:
-            for path in (EMBEDDINGS, "/embed", "/v1/rerank", "/search", "/v1/classify"):
-                headers = {"Authorization": header} if "\n" not in header else {}
-                answer = ask(server.port, request(asked("a"), path, headers=headers))
-                assert answer is not None and answer.status in ((401,) if "\0" not in header else (400, 401)), header
-                assert b"embedding" not in answer.body and first.encode() not in answer.body
+            for path in (EMBEDDINGS, "/embed", "/", "/v1/rerank", "/search", "/v1/classify"):
+                answer = ask(server.port, request(asked("a"), path, headers={"Authorization": header}))
+                assert answer is not None and answer.status == 401, (path, header)
+                assert first.encode() not in answer.body
         for path in ("/v1/models", "/metrics", "/info"):
             answer = ask(server.port, request(b"", path, "GET"))
             assert answer is not None and answer.status == 401, path
         for key in KEYS:
             well(server, edge_model, key)
-        assert first not in server.log.read_text()
+        assert not any(key in server.log.read_text() for key in KEYS)
 
 
 def test_clients_at_the_same_time_each_get_their_own_vectors(tmp_path, edge_model):
@@ -518,14 +517,14 @@ def by_wrk(port: int, bodies: Path, requests: int) -> int:
 
 def wrong_vectors(port: int, edge_model: EdgeModel, number: int, calls: int) -> int:
     """How many of the vectors that one client gets for its own texts are not those of encode."""
-    mine = TEXTS[number::16]
-    expected = edge_model.encode(mine)
     chance = np.random.default_rng(number)
+    mine = [TEXTS[place] for place in chance.permutation(len(TEXTS))]
+    expected = edge_model.encode(mine)
     wrong = 0
     with Connection(port) as connection:
         for _ in range(calls):
             begin = int(chance.integers(len(mine)))
-            some = slice(begin, begin + int(chance.integers(1, 9)))
+            some = slice(begin, begin + int(chance.choice([1, 2, 9, 100])))  # of short bodies and of long ones
             connection.send(request(asked(mine[some], encoding_format="base64")))
             wrong += not np.array_equal(vectors_of(connection.answer()).view(np.uint32), expected[some].view(np.uint32))
     return wrong
