@@ -31,7 +31,10 @@ def test_the_page_tells_what_part_of_the_empty_stack_and_of_encode_is_served():
 def test_the_study_runs(built, tmp_path):  # noqa: F811
     if not shutil.which("wrk"):
         pytest.skip("wrk is not installed: `make load`")
-    asked = argparse.Namespace(sentences=str(DATA), transformer=None, rounds=1, seconds=1)
+    sentences = tmp_path / "sentences.txt"
+    lines = DATA.read_text(encoding="utf-8").splitlines()
+    sentences.write_text("".join(f"{line} {number}\n" for number in range(5) for line in lines), encoding="utf-8")
+    asked = argparse.Namespace(sentences=str(sentences), transformer=None, rounds=1, seconds=1)
     try:
         found = serve.measured(tmp_path, asked)
     except Missing as reason:
