@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from .answer import Answer
+from .answer import Answer, answer_early
 from .errors import error_answer
 from .limits import Gone, Limits, Unread, check_time
 from .schema import read
 
 __all__ = ["Endpoint", "Page"]
 
-SECONDS_READ_ON = 2  # of a body that is too large
 SMALL_BYTES = 4096  # of a body that is worked on at once: a thread would take longer to begin
 
 
@@ -48,7 +45,7 @@ class Endpoint:
         except Gone:
             return
         except Unread as error:
-            await _hang_up(error_answer(scope["path"], error), receive, send)
+            await answer_early(error_answer(scope["path"], error), receive, send)
             return
 
         def answer() -> Answer:
@@ -67,17 +64,3 @@ class Page:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.work(**scope["path_params"])(scope, receive, send)
-
-
-async def _hang_up(answer: Answer, receive: Receive, send: Send) -> None:
-    """Answer, and drop what still comes for a moment: else who is busy sending sees a broken connection alone."""
-
-    async def send_unfinished(message: Message) -> None:
-        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
-
-    await answer({}, receive, send_unfinished)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SECONDS_READ_ON):
-            while (await receive()).get("more_body"):
-                pass
-    await send({"type": "http.response.body", "body": b""})

@@ -9,6 +9,7 @@ from time import monotonic
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access_log import AccessLog
+from .answer import answer_early
 from .errors import RequestError, error_answer
 from .metrics import Metrics
 from .settings import digest_of
@@ -53,7 +54,7 @@ class Guard:
 
         try:
             if self._keys and not self._is_known(scope):
-                await error_answer(scope["path"], _unknown())(scope, receive, counted)
+                await answer_early(error_answer(scope["path"], _unknown()), receive, counted)
             else:
                 await self._app(scope, receive, counted)
         except BaseException:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -94,6 +94,15 @@ def test_what_is_no_http_is_refused_in_the_shape_of_other_errors():
                     line.sendall(b"x: %s\r\n" % (b"y" * 1000))
             with suppress(ConnectionResetError):
                 assert line.recv(1) == b""
+
+
+def test_who_has_no_key_reads_so_after_a_long_body(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("sk-one", encoding="utf-8")
+    with served("--access-log", "none", "--api-key-file", str(keys)) as (_, url):
+        request = Request(url + "/v1/embeddings", b"x" * 5_000_000)
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(request, timeout=SECONDS)
 
 
 def test_quiet_workers_write_nothing():
