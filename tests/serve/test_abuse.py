@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -93,6 +95,23 @@ def test_clients_that_take_their_time_are_closed(strict, edge_model):
     finally:
         for connection in connections.values():
             connection.vanish()
+
+
+def test_a_client_that_takes_an_answer_slowly_but_takes_it_gets_all_of_it(server, edge_model):
+    many = (TEXTS * 7)[:4096]
+    with Connection(server.port) as slow:
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # little waits on the way
+        slow.send(request(asked(many, encoding_format="float")))
+        parts = [slow.socket.recv(65_536)]
+        size = int(re.search(rb"content-length: (\d+)", parts[0], re.IGNORECASE)[1])
+        assert size > 10 * MB
+        while sum(map(len, parts)) < size:
+            time.sleep(0.06)  # a megabyte a second
+            parts.append(slow.socket.recv(65_536))
+            assert parts[-1], f"hung up on after {sum(map(len, parts)):,} bytes"
+    vectors = [one["embedding"] for one in json.loads(b"".join(parts).partition(b"\r\n\r\n")[2])["data"]]
+    found = np.array(vectors, np.float64).astype(np.float32)
+    assert np.array_equal(found.view(np.uint32), edge_model.encode(many).view(np.uint32))
 
 
 def test_a_body_of_which_half_comes_is_answered_or_closed_by_the_deadline(strict, edge_model):
