@@ -18,7 +18,8 @@ from .test_clients import CLIENTS, python_of_clients
 EXAMPLES, MANY_EXAMPLES = 25, 1000  # an operation and phase
 RUN_S, LONG_RUN_S = 300, 3000  # far more than it takes: the machine may be busy
 KEY = "sk-of-schemathesis"
-CHECKS = ["--checks", "all"]
+# Which dimensions and prompts are right is up to the model that is named, which no document can say.
+CHECKS = ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
 
 
 @pytest.fixture(scope="module")
