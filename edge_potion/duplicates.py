@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion.calls import cores
 from edge_potion.checked_texts import TextError, check_texts, refuse_surrogates
 from edge_potion.errors import InputError
 from edge_potion.leaders import Leaders, Placed
@@ -57,7 +58,12 @@ class Duplicates:
 
 
 def find_duplicates(
-    model: EdgeModel, texts: Iterable[str], threshold: float = THRESHOLD, *, show_progress: bool = False
+    model: EdgeModel,
+    texts: Iterable[str],
+    threshold: float = THRESHOLD,
+    *,
+    threads: int | None = None,
+    show_progress: bool = False,
 ) -> Duplicates:
     """The duplicates among any number of texts, of which none is held.
 
@@ -73,10 +79,12 @@ def find_duplicates(
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
     different = DifferentTexts(texts)
-    leaders = Leaders(threshold)
     parts = [Placed(np.empty(0, np.int64), np.empty(0))]
     total = len(texts) if isinstance(texts, Sized) else None
-    with progress_bar(show_progress, desc="dedupe", unit="texts", total=total) as progress:
+    with (
+        progress_bar(show_progress, desc="dedupe", unit="texts", total=total) as progress,
+        Leaders(threshold, threads or cores()) as leaders,
+    ):
         for vectors in _gathered(batch.vectors for batch in model.stream(different)):
             parts.append(leaders.place(vectors))
             progress.update(different.first[leaders.count - 1] + 1 - progress.n)

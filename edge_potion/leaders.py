@@ -11,13 +11,16 @@ machine gives the same bits, equal vectors have the cosine 1, and it is within 1
 
 Of a million vectors there are 5e11 pairs, and most are ruled out by a cheaper product. Vectors of length 1 are turned
 so that their first values hold most of them. Then the product of the first values of two, and of the lengths of what
-is left of each, cannot be less than their cosine (Cauchy-Schwarz): one product of short float32 vectors, for which
-matrices are multiplied as fast as the machine can.
+is left of each, cannot be less than their cosine (Cauchy-Schwarz): one product of short float32 vectors, which is what
+processors do fastest. Matrices are multiplied in tiles so small that OpenBLAS leaves each to the thread that asks: its
+own threads wait for each other at every product, and here each has its share of the kept vectors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,12 +31,14 @@ __all__ = ["Leaders", "Placed"]
 
 LARGEST_CODE = 32_767
 BLOCK_ROWS, CHUNK_ROWS = 512, 2048  # new and kept rows that are compared at once: 4 MB of products, which a cache holds
+TILE_ROWS = 64
+TILE_PRODUCTS = 2**18  # from which on OpenBLAS takes threads of its own for a product of matrices
 PAIRS_AT_ONCE = 8192  # of whole vectors, 4 MB a side at 256 dimensions
 SAMPLE_ROWS = 1024  # of the first vectors, which tell how many values a bound needs
-WIDTHS = (8, 16, 24, 32, 40, 48, 64, 96, 128, 192, 256)  # of these
+WIDTHS = (16, 24, 32, 40, 48, 64, 96, 128, 256)  # of these; the last is the length of the rest
 # Share of the pairs that a bound may fail to rule out: a pair of whole vectors takes some hundred times as long.
 SURVIVORS = 1e-4
-# More than float32 can take from a bound, which is 1.6e-5: 2^-24 for each of 256 + 1 products, and for both factors.
+# More than float32 can take from a bound, which is 1.6e-5: 2^-24 for each of 256 products, and for both factors.
 MARGIN = 1e-4
 
 
@@ -50,13 +55,13 @@ class Placed(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Vectors to compare.
+    """Vectors to compare; where these are in tiles, with zeros behind them, which are near nothing.
 
     Attributes:
         numbers: (n,) int64: which of all vectors they are.
         codes: (n, D) int16: the vectors as whole numbers.
-        squares: (n,) float64: the dot product of each with itself, a whole number.
-        bounds: (n, K + 1) float32: of the turned vector of length 1, K values and the length of the rest.
+        squares: (n,) float64: the dot product of each with itself, a whole number; 1 of zeros.
+        bounds: (n, W) float32: of the turned vector of length 1, W - 1 values and the length of the rest.
     """
 
     numbers: np.ndarray
@@ -69,7 +74,7 @@ class Rows(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Which rows are near which others; ascending by row, then by the other.
+    """Which rows are near which others.
 
     Attributes:
         rows: (P,) int64.
@@ -83,21 +88,26 @@ class Pairs(NamedTuple):
 
 
 class Leaders:
-    """The vectors that were kept, to which the next are compared.
+    """The vectors that were kept, to which the next are compared. To be used in a `with` block, which ends its threads.
 
     Attributes:
         count: of the vectors that came, kept or not.
     """
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, threads: int) -> None:
         self.count = 0
         self._threshold = float(threshold)
-        self._turn: np.ndarray | None = None  # (D, K) float64
+        self._turn: np.ndarray | None = None  # (D, W - 1) float64
         self._chunks: list[Rows] = []  # of CHUNK_ROWS rows each
         self._room = 0  # rows of the last chunk that are not taken
-        # Made once: fresh memory would take as long as the products.
-        self._products = np.empty(BLOCK_ROWS * CHUNK_ROWS, np.float32)
-        self._is_possible = np.empty(BLOCK_ROWS * CHUNK_ROWS, bool)
+        self._comparers = [Comparer(self._threshold) for _ in range(threads)]
+        self._pool = ThreadPoolExecutor(threads)
+
+    def __enter__(self) -> Leaders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
     def place(self, vectors: np.ndarray) -> Placed:
         """Where the next vectors (b, D) float32 go; by the first that come, all are turned.
@@ -111,62 +121,86 @@ class Leaders:
         codes = whole_numbers(vectors[known])
         if self._turn is None:
             self._turn = _turn_for(codes, self._threshold)
+        rows = _rows_of(leaders[known], codes, self._turn)
         for begin in range(0, len(known), BLOCK_ROWS):
-            some = slice(begin, begin + BLOCK_ROWS)
-            where = known[some]
-            leaders[where], cosines[where] = self._place(_rows_of(leaders[where], codes[some], self._turn))
+            block = rows.some(slice(begin, begin + BLOCK_ROWS))
+            leaders[known[begin : begin + BLOCK_ROWS]], cosines[known[begin : begin + BLOCK_ROWS]] = self._place(block)
         return Placed(leaders, cosines)
 
-    def _place(self, rows: Rows) -> Placed:
-        leaders, cosines = rows.numbers.copy(), np.zeros(len(rows.numbers))  # 0: no leader was found
-        for chunk in self._kept():
-            best = _nearest(self._pairs(rows, chunk))
-            best = Pairs(*(part[best.cosines > cosines[best.rows]] for part in best))
-            leaders[best.rows], cosines[best.rows] = chunk.numbers[best.others], best.cosines
-        pairs = self._pairs(rows, rows)
-        near = np.zeros((len(leaders), len(leaders)))
+    def _place(self, given: Rows) -> Placed:
+        """The same of BLOCK_ROWS rows at most."""
+        count = len(given.numbers)
+        rows = _padded(given, -(-count // TILE_ROWS) * TILE_ROWS)
+        shares = [self._chunks[begin :: len(self._comparers)] for begin in range(len(self._comparers))]
+        found = self._pool.map(lambda comparer, share: comparer.nearest(rows, share), self._comparers, shares)
+        leaders, cosines = (part[:count] for part in reduce(_nearer, found))
+        pairs = self._comparers[0].pairs(rows, rows)
+        near = np.zeros((count, count))
         near[pairs.rows, pairs.others] = pairs.cosines
         for row in np.unique(pairs.rows[pairs.others < pairs.rows]):
             to_kept = np.where(cosines[:row] == 0, near[row, :row], 0)  # (row,): those before it in this block
             nearest = to_kept.argmax()
             if to_kept[nearest] > cosines[row]:
-                leaders[row], cosines[row] = rows.numbers[nearest], to_kept[nearest]
+                leaders[row], cosines[row] = given.numbers[nearest], to_kept[nearest]
         is_kept = cosines == 0
-        self._keep(rows.some(is_kept))
-        return Placed(leaders, np.where(is_kept, 1, cosines))
-
-    def _pairs(self, rows: Rows, others: Rows) -> Pairs:
-        """All whose cosine is at least the threshold."""
-        shape = len(rows.numbers), len(others.numbers)
-        products = self._products[: shape[0] * shape[1]].reshape(shape)
-        is_possible = self._is_possible[: shape[0] * shape[1]].reshape(shape)
-        np.matmul(rows.bounds, others.bounds.T, out=products)
-        np.greater_equal(products, np.float32(self._threshold - MARGIN), out=is_possible)
-        row, other = np.divmod(np.flatnonzero(is_possible), shape[1])
-        cosines = np.empty(len(row))
-        for begin in range(0, len(row), PAIRS_AT_ONCE):
-            some = slice(begin, begin + PAIRS_AT_ONCE)
-            dots = _dots(rows.codes[row[some]], others.codes[other[some]])
-            cosines[some] = dots / np.sqrt(rows.squares[row[some]] * others.squares[other[some]])
-        is_near = cosines >= self._threshold
-        return Pairs(row[is_near], other[is_near], cosines[is_near])
-
-    def _kept(self) -> Iterator[Rows]:
-        yield from self._chunks[:-1]
-        if self._chunks:
-            yield self._chunks[-1].some(slice(CHUNK_ROWS - self._room))
+        self._keep(given.some(is_kept))
+        return Placed(np.where(is_kept, given.numbers, leaders), np.where(is_kept, 1, cosines))
 
     def _keep(self, rows: Rows) -> None:
         while len(rows.numbers):
             if not self._room:
-                self._chunks.append(Rows(*(np.empty((CHUNK_ROWS, *part.shape[1:]), part.dtype) for part in rows)))
+                self._chunks.append(_padded(rows.some(slice(0)), CHUNK_ROWS))
                 self._room = CHUNK_ROWS
             taken = rows.some(slice(self._room))
-            begin = CHUNK_ROWS - self._room
+            begin, end = CHUNK_ROWS - self._room, CHUNK_ROWS - self._room + len(taken.numbers)
             for part, goal in zip(taken, self._chunks[-1], strict=True):
-                goal[begin : begin + len(part)] = part
+                goal[begin:end] = part
             self._room -= len(taken.numbers)
             rows = rows.some(slice(len(taken.numbers), None))
+
+
+class Comparer:
+    """Compares rows in one thread, in memory of its own: to get fresh one takes as long as the products."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._products = np.empty(BLOCK_ROWS * CHUNK_ROWS, np.float32)
+        self._is_possible = np.empty(BLOCK_ROWS * CHUNK_ROWS, bool)
+
+    def nearest(self, rows: Rows, chunks: Iterable[Rows]) -> Placed:
+        """Of each row the nearest in the chunks, of equally near ones the first; a cosine of 0 where there is none."""
+        nearest = Placed(np.zeros(len(rows.numbers), np.int64), np.zeros(len(rows.numbers)))
+        for chunk in chunks:
+            pairs = self.pairs(rows, chunk)
+            order = np.lexsort((pairs.others, -pairs.cosines, pairs.rows))
+            best = order[np.diff(pairs.rows[order], prepend=-1) > 0]
+            best = best[pairs.cosines[best] > nearest.cosines[pairs.rows[best]]]
+            nearest.leaders[pairs.rows[best]] = chunk.numbers[pairs.others[best]]
+            nearest.cosines[pairs.rows[best]] = pairs.cosines[best]
+        return nearest
+
+    def pairs(self, rows: Rows, others: Rows) -> Pairs:
+        """All whose cosine is at least the threshold, in any order."""
+        width = rows.bounds.shape[1]
+        columns = 2 ** int(np.log2(TILE_PRODUCTS / TILE_ROWS / width))
+        left = rows.bounds.reshape(-1, 1, TILE_ROWS, width)
+        right = others.bounds.reshape(1, -1, columns, width)
+        shape = (len(left), right.shape[1], TILE_ROWS, columns)
+        size = len(rows.numbers) * len(others.numbers)
+        products = self._products[:size].reshape(shape)
+        is_possible = self._is_possible[:size].reshape(shape)
+        np.matmul(left, right.swapaxes(2, 3), out=products)
+        np.greater_equal(products, np.float32(self._threshold - MARGIN), out=is_possible)
+        tile, tile_column, row, column = np.unravel_index(np.flatnonzero(is_possible), shape)
+        row += tile * TILE_ROWS
+        column += tile_column * columns
+        cosines = np.empty(len(row))
+        for begin in range(0, len(row), PAIRS_AT_ONCE):
+            some = slice(begin, begin + PAIRS_AT_ONCE)
+            dots = _dots(rows.codes[row[some]], others.codes[column[some]])
+            cosines[some] = dots / np.sqrt(rows.squares[row[some]] * others.squares[column[some]])
+        is_near = cosines >= self._threshold
+        return Pairs(row[is_near], column[is_near], cosines[is_near])
 
 
 def whole_numbers(vectors: np.ndarray) -> np.ndarray:
@@ -176,37 +210,44 @@ def whole_numbers(vectors: np.ndarray) -> np.ndarray:
     return np.rint(wide * (LARGEST_CODE / largest)).astype(np.int16)
 
 
-def _nearest(pairs: Pairs) -> Pairs:
-    """Of each row the one with the highest cosine; of equal ones the first."""
-    order = np.lexsort((pairs.others, -pairs.cosines, pairs.rows))
-    is_first = np.diff(pairs.rows[order], prepend=-1) > 0
-    return Pairs(*(part[order[is_first]] for part in pairs))
+def _nearer(one: Placed, other: Placed) -> Placed:
+    """Of each row the nearer of two; of equally near ones the first."""
+    is_other = (other.cosines > one.cosines) | ((other.cosines == one.cosines) & (other.leaders < one.leaders))
+    return Placed(*(np.where(is_other, theirs, ours) for ours, theirs in zip(one, other, strict=True)))
 
 
 def _rows_of(numbers: np.ndarray, codes: np.ndarray, turn: np.ndarray) -> Rows:
     squares = _dots(codes, codes)
-    turned = (codes / np.sqrt(squares)[:, None]) @ turn  # (n, K)
+    turned = (codes / np.sqrt(squares)[:, None]) @ turn  # (n, W - 1)
     return Rows(numbers, codes, squares, _with_rests(turned).astype(np.float32))
 
 
-def _turn_for(codes: np.ndarray, threshold: float) -> np.ndarray:
-    """(D, K) float64, orthonormal columns: the directions that hold most of vectors like these, the foremost first.
+def _padded(rows: Rows, length: int) -> Rows:
+    padded = Rows(*(np.zeros((length, *part.shape[1:]), part.dtype) for part in rows))
+    padded.squares[:] = 1  # which can be divided by
+    for part, goal in zip(rows, padded, strict=True):
+        goal[: len(part)] = part
+    return padded
 
-    K is the least of WIDTHS that rules out enough of the pairs that are below the threshold.
+
+def _turn_for(codes: np.ndarray, threshold: float) -> np.ndarray:
+    """(D, W - 1) float64, orthonormal columns: the directions that hold most of vectors like these, the foremost first.
+
+    W is the least of WIDTHS that rules out enough of the pairs that are below the threshold.
     """
     units = codes / np.sqrt(_dots(codes, codes))[:, None]  # (n, D)
     turn = np.linalg.eigh(units.T @ units).eigenvectors[:, ::-1]  # (D, D)
     sample = units[:SAMPLE_ROWS] @ turn
     is_below = sample @ sample.T < threshold
     for width in WIDTHS:
-        bounds = _with_rests(sample[:, :width])
+        bounds = _with_rests(sample[:, : width - 1])
         if np.count_nonzero(is_below & (bounds @ bounds.T >= threshold)) <= SURVIVORS * is_below.size:
             break
-    return turn[:, :width]
+    return turn[:, : width - 1]
 
 
 def _with_rests(turned: np.ndarray) -> np.ndarray:
-    """(n, K + 1) of the first K values of vectors of length 1: behind them, the length of the rest."""
+    """(n, W) of the first W - 1 values of vectors of length 1: behind them, the length of the rest."""
     rests = np.sqrt(np.maximum(1 - (turned * turned).sum(axis=1, keepdims=True), 0))
     return np.concatenate([turned, rests], axis=1)
 

@@ -336,7 +336,7 @@ class EdgeModel(PeerNames):
         """
         from edge_potion.duplicates import find_duplicates
 
-        return find_duplicates(self, texts, threshold, show_progress=show_progress)
+        return find_duplicates(self, texts, threshold, threads=self._opened.asked.threads, show_progress=show_progress)
 
     @staticmethod
     def quantize(vectors: Any, dtype: DType = "int8", rotation: Rotation | None = None) -> Codes:
