@@ -7,7 +7,7 @@ magnitude as 32,767, and the cosine of two is
     dot(a, b) / sqrt(dot(a, a) * dot(b, b))
 
 in float64. Each of these dot products is a whole number below 2^53, so nothing depends on the order of a sum: every
-machine gives the same bits, equal vectors have the cosine 1, and it is within 1e-5 of the cosine of the floats.
+machine gives the same bits, equal vectors have the cosine 1, and it is about 1e-5 from that of the floats.
 
 Of a million vectors there are 5e11 pairs, and most are ruled out by a cheaper product. Vectors of length 1 are turned
 so that their first values hold most of them. Then the product of the first values of two, and of the lengths of what
@@ -30,7 +30,7 @@ from edge_potion.nearest import without_tokens
 __all__ = ["Leaders", "Placed"]
 
 LARGEST_CODE = 32_767
-BLOCK_ROWS, CHUNK_ROWS = 512, 2048  # new and kept rows that are compared at once: 4 MB of products, which a cache holds
+BLOCK_ROWS, CHUNK_ROWS = 512, 1024  # new and kept rows that are compared at once: 2 MB of products, which a cache holds
 TILE_ROWS = 64
 TILE_PRODUCTS = 2**18  # from which on OpenBLAS takes threads of its own for a product of matrices
 PAIRS_AT_ONCE = 8192  # of whole vectors, 4 MB a side at 256 dimensions
@@ -182,7 +182,7 @@ class Comparer:
     def pairs(self, rows: Rows, others: Rows) -> Pairs:
         """All whose cosine is at least the threshold, in any order."""
         width = rows.bounds.shape[1]
-        columns = 2 ** int(np.log2(TILE_PRODUCTS / TILE_ROWS / width))
+        columns = min(TILE_ROWS, 2 ** int(np.log2(TILE_PRODUCTS / TILE_ROWS / width)))
         left = rows.bounds.reshape(-1, 1, TILE_ROWS, width)
         right = others.bounds.reshape(1, -1, columns, width)
         shape = (len(left), right.shape[1], TILE_ROWS, columns)

@@ -18,6 +18,7 @@ from edge_potion.errors import EdgePotionError
 from edge_potion.progress import Unfailing
 
 from .classify import classify
+from .dedupe import dedupe
 from .encode import encode
 from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
@@ -28,7 +29,22 @@ from .use import info, search, verify
 __all__ = ["app", "help_pages", "main"]
 
 NAME = "edge-potion"
-VERBS = (distill, train, featurize, recipe, classify, export, push, encode, search, evaluate, benchmark, verify, info)
+VERBS = (
+    distill,
+    train,
+    featurize,
+    recipe,
+    classify,
+    export,
+    push,
+    encode,
+    search,
+    dedupe,
+    evaluate,
+    benchmark,
+    verify,
+    info,
+)
 # Bars of the libraries that we call, which fill a log with carriage returns: each reads its own when it is imported.
 NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
