@@ -49,13 +49,12 @@ class Records:
 
         def lines() -> Iterator[str]:
             for line in read_lines(self._file):
-                if line or taken:  # empty lines between records belong to none
-                    taken.append(line)
+                taken.append(line)
                 yield line
 
         for text in RECORDS[self._kind](lines(), name_of(self._file), self._column, None):
             self._take_header(taken)
-            yield Record(text, "\n".join(taken))
+            yield Record(text, "\n".join(taken).lstrip("\n"))  # empty lines before a record are none of it
             taken.clear()
         self._take_header(taken)
 

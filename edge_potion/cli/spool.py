@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edge_potion.errors import AccessError
@@ -19,7 +20,8 @@ class Spool:
     """To be used in a `with` block, which ends the file."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the block
+        with _failures_told():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the block
         self._ends = array(
             "q", [0]
         )  # of the text and the source of each record; a source that is the text has no bytes
@@ -28,17 +30,18 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk, once more
+            self._file.close()
 
     def texts_of(self, records: Iterable[Record]) -> Iterator[str]:
         """The texts of records, which are written as they pass."""
         for text, source in records:
-            try:
+            with _failures_told():
                 for part in (text, "" if source == text else source):
                     self._ends.append(self._ends[-1] + self._file.write(part.encode()))
-            except OSError as failure:
-                raise AccessError(f"cannot hold the texts in {tempfile.gettempdir()}: {failure.strerror}") from failure
             yield text
+        with _failures_told():
+            self._file.flush()
 
     def text(self, place: int) -> str:
         return self._part(2 * place)
@@ -50,3 +53,11 @@ class Spool:
         begin, end = self._ends[number], self._ends[number + 1]
         self._file.seek(begin)
         return self._file.read(end - begin).decode()
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as failure:
+        raise AccessError(f"cannot hold the texts in {tempfile.gettempdir()}: {failure.strerror}") from failure
