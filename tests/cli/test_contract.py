@@ -87,7 +87,7 @@ MISTYPED = {
     "search": "Missing argument",
     "search texts.txt cat --top 0": "--top",
     "dedupe": "Missing argument",
-    "dedupe texts.txt --threshold near": "'near' is not a valid float",
+    "dedupe texts.txt --threshold near": "--threshold",
     "distill teacher": "Missing option '--out'",
     "train": "Missing option '--out'",
     "featurize": "Missing option '--out'",
