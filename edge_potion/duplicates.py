@@ -88,6 +88,7 @@ def find_duplicates(
         for vectors in _gathered(batch.vectors for batch in model.stream(different)):
             parts.append(leaders.place(vectors))
             progress.update(different.first[leaders.count - 1] + 1 - progress.n)
+        progress.update(len(different.number) - progress.n)
     leading, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))  # (U,), of the different texts
     first = np.asarray(different.first, np.int64)  # (U,)
     number = np.asarray(different.number, np.int64)  # (N,)

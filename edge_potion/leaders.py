@@ -123,8 +123,8 @@ class Leaders:
             self._turn = _turn_for(codes, self._threshold)
         rows = _rows_of(leaders[known], codes, self._turn)
         for begin in range(0, len(known), BLOCK_ROWS):
-            block = rows.some(slice(begin, begin + BLOCK_ROWS))
-            leaders[known[begin : begin + BLOCK_ROWS]], cosines[known[begin : begin + BLOCK_ROWS]] = self._place(block)
+            some = slice(begin, begin + BLOCK_ROWS)
+            leaders[known[some]], cosines[known[some]] = self._place(rows.some(some))
         return Placed(leaders, cosines)
 
     def _place(self, given: Rows) -> Placed:
@@ -135,7 +135,7 @@ class Leaders:
         found = self._pool.map(lambda comparer, share: comparer.nearest(rows, share), self._comparers, shares)
         leaders, cosines = (part[:count] for part in reduce(_nearer, found))
         pairs = self._comparers[0].pairs(rows, rows)
-        near = np.zeros((count, count))
+        near = np.zeros((count, count))  # cosines; 0 below the threshold
         near[pairs.rows, pairs.others] = pairs.cosines
         for row in np.unique(pairs.rows[pairs.others < pairs.rows]):
             to_kept = np.where(cosines[:row] == 0, near[row, :row], 0)  # (row,): those before it in this block
@@ -183,8 +183,8 @@ class Comparer:
         """All whose cosine is at least the threshold, in any order."""
         width = rows.bounds.shape[1]
         columns = min(TILE_ROWS, 2 ** int(np.log2(TILE_PRODUCTS / TILE_ROWS / width)))
-        left = rows.bounds.reshape(-1, 1, TILE_ROWS, width)
-        right = others.bounds.reshape(1, -1, columns, width)
+        left = rows.bounds.reshape(-1, 1, TILE_ROWS, width)  # tiles of rows
+        right = others.bounds.reshape(1, -1, columns, width)  # tiles of others
         shape = (len(left), right.shape[1], TILE_ROWS, columns)
         size = len(rows.numbers) * len(others.numbers)
         products = self._products[:size].reshape(shape)
