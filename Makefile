@@ -22,6 +22,7 @@ export EDGE_POTION_CACHE ?= $(CURDIR)/.venvs/cache
 ENVIRONMENT := $(BIN)/python -m edge_potion.benchmarks.speed.environments
 DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
+BM25S := benchmarks/studies/retrieval_bm25s.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 
 .PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
@@ -108,7 +109,7 @@ wheel:
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) all $(DISTILL) $(OLDEST) examples/adapters tests/js/package.json
+	$(ENVIRONMENT) all $(DISTILL) $(BM25S) $(OLDEST) examples/adapters examples/stores/for_chroma.py tests/js/package.json
 
 lint: setup
 	$(BIN)/ruff check .

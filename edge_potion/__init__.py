@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     )
     from edge_potion.rotation import Rotation
     from edge_potion.runtime import EdgeModel
+    from edge_potion.search.hit import Hit
+    from edge_potion.search.index import Index
     from edge_potion.static_model import StaticModel
     from edge_potion.tokens import TokenIds
     from edge_potion.verbs import benchmark, distill, evaluate, export, train, verify
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "EdgeModel": "edge_potion.runtime",
+    "Hit": "edge_potion.search.hit",
+    "Index": "edge_potion.search.index",
     "Rotation": "edge_potion.rotation",
     "StaticModel": "edge_potion.static_model",
     "TokenIds": "edge_potion.tokens",
@@ -61,6 +65,8 @@ __all__ = [
     "EdgePotionError",
     "EngineError",
     "FallBackError",
+    "Hit",
+    "Index",
     "InputError",
     "MissingExtraError",
     "ModelFormatError",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from edge_potion.checked_texts import refuse_surrogates
 from edge_potion.errors import EngineError, InputError, ModelFormatError
 from edge_potion.tokens import TokenIds
 
-__all__ = ["Engine", "absent", "kernels"]
+__all__ = ["Engine", "absent", "kernels", "scan_function"]
 
 SWITCH = "EDGE_POTION_NATIVE"  # "0" leaves the engine out
 FOLDER = "native"  # inside the package
@@ -30,6 +30,7 @@ BYTES_AT_ONCE = 1 << 20
 SECONDS_BETWEEN_LOOKS = 0.02
 
 handle, text, size, int32, int64 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_int64
+float32 = ctypes.c_float
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_kernels": (text, []),
     "ep_last_error": (text, []),
@@ -46,6 +47,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
     "ep_label_count": (int32, [handle]),
     "ep_classify": (int64, [handle, text, size, handle, handle, size, int32, int32]),
+    "ep_scan": (int32, [handle, size, size, handle, handle, float32, handle]),
     "ep_stop": (None, [handle]),
 }
 # The cheapest way to an array's address.
@@ -69,6 +71,13 @@ def kernels() -> str:
     library = _library()
     assert library is not None
     return str(library.ep_kernels().decode())
+
+
+def scan_function() -> Callable[..., int]:
+    """ep_scan(), whose arguments are addresses and sizes; only where the engine is not `absent`."""
+    library = _library()
+    assert library is not None
+    return cast("Callable[..., int]", library.ep_scan)
 
 
 def _files() -> list[Path]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_potion.engine import Engine
     from edge_potion.from_ids import FromIds
     from edge_potion.from_text import FromText
+    from edge_potion.nearest import Hit
     from edge_potion.open_on_provider import OnProvider
     from edge_potion.rotation import Rotation
 
@@ -206,6 +207,11 @@ class EdgeModel(PeerNames):
         return open_tokenizer(self.bundle.folder / "tokenizer.json", self._opened.tokenizer_json)
 
     @property
+    def found_by(self) -> tuple[str | None, str | None]:
+        """The name and revision by which other processes find the model; None and None for the built-in one."""
+        return self._found_by
+
+    @property
     def fingerprint(self) -> str:
         """Of what makes the vectors: the graph and the tokenizer."""
         return self._opened.fingerprint
@@ -320,6 +326,25 @@ class EdgeModel(PeerNames):
         if left.shape[-1] != right.shape[-1]:
             raise InputError(f"vectors of {left.shape[-1]} and of {right.shape[-1]} dimensions cannot be compared")
         return np.clip(left @ right.T, -1, 1)
+
+    def search(self, query: Any, texts_or_vectors: Any, k: int = 10) -> list[Hit]:
+        """What is nearest to `query` by cosine, the best first: of equal ones, the one that comes first.
+
+        Args:
+            query: a text, or a vector (D,) of floats.
+            texts_or_vectors: any iterable of texts, which is read once, in bounded memory; or vectors (N, D) of floats;
+                or int8 `Codes` of them, which are searched fastest.
+            k: how many to give at most. A zero vector, as of a text without a known token, is never found, and finds
+                nothing.
+
+        Example: `[hit.text for hit in model.search("rain", open("lines.txt"), k=3)]`
+
+        Raises:
+            InputError: it is none of these, vectors hold NaN or inf, widths differ, or k is below 1.
+        """
+        from edge_potion.nearest import nearest
+
+        return nearest(self, query, texts_or_vectors, k)
 
     def duplicates(self, texts: Iterable[str], threshold: float = 0.9, *, show_progress: bool = False) -> Duplicates:
         """Which of `texts` to keep, so that no two of them are alike, and which of these stands for each other one.

@@ -3,8 +3,8 @@
     python native/everywhere.py [--only NAME] [--texts 100000] [--model CLASSIFIER.onnx]
 
 Each target is built by its file in toolchains/, runs the tests in C++, and prints digests of the vectors of the golden
-texts and of real sentences; of a classifier, of vectors and logits. Ends with 1 where a digest differs, a test fails, a
-library is larger than it may be, or a target could not be run. Needs no package of Python's.
+texts and of real sentences, of a scan of these, and of a classifier's logits. Ends with 1 where a digest differs, a
+test fails, a library is larger than it may be, or a target could not be run. Needs no package of Python's.
 """
 
 from __future__ import annotations

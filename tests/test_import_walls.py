@@ -25,8 +25,8 @@ FORBIDDEN = {
     "benchmarks/quality": ("benchmarks.speed", "benchmarks.studies", "edge_potion.benchmarks"),
     "benchmarks/speed": ("benchmarks.quality", "benchmarks.studies", "edge_potion.benchmarks"),
 }
-# They run in the environments of tokenlearn_train.py, and of run_model2vec.py beside our own.
-BORROWED = {"tokenlearn_step.py", "classify_label.py"}
+# They run in the environments of tokenlearn_train.py, and of run_model2vec.py and for_chroma.py beside our own.
+BORROWED = {"tokenlearn_step.py", "classify_label.py", "zero_vectors.py"}
 # What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
 EXTRAS = {
     "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark"),

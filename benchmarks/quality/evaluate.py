@@ -26,6 +26,9 @@ from .own_labels import LabelQuestion
 from .own_pairs import PairQuestion
 from .own_split import split_of
 from .report import versions, write_numbers, write_report
+from .retrieval_rows import HALF, RETRIEVAL, WORDS
+from .retrieval_score import SearchedSet
+from .retrieval_set import read_set, sets_digest, sets_there
 from .scoring import EXPERIMENTS, SEED, NoScore
 from .suite import SUITE, Task, load_rows, suite_digest, tasks_there
 from .task_score import TaskScore, averages, encoded, rows_digest, score_task
@@ -37,6 +40,8 @@ HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so 
 SEEDS = 5  # of a regression on own rows
 MTEB = "mteb"  # in the place of a suite's folder
 NOT_YET = "the run was stopped before its turn"
+# What comes of a report that somebody edited.
+EDITED = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +77,9 @@ def evaluate(
 
     Args:
         models: name as `open_encoder` takes it, or some.
-        suite: folder with a folder for each task; "mteb" runs MTEB's English tasks through the `mteb` package.
+        suite: folder with a folder for each task or retrieval set, or one retrieval set; "mteb" runs MTEB's English
+            tasks through the `mteb` package. Sets of a folder are searched by each model's vectors, by words (BM25),
+            and by both; they stand beside the means over tasks, not in them.
         out: folder of the report, made when it is not there.
         data: .csv, .tsv, .jsonl or .parquet file of texts and labels, or a folder with train.jsonl and test.jsonl: a
             logistic regression learns the labels.
@@ -116,28 +123,41 @@ def evaluate(
 def _evaluate_suite(
     models: Sequence[str], suite: Path | None, out: Path, tasks: Sequence[Task], show_progress: bool
 ) -> dict[str, Any]:
-    there = tasks_there(suite, tasks) if suite else []
+    sets = sets_there(suite) if suite else []
+    there = tasks_there(suite, tasks, beside=sets) if suite else []
     make_folder(out)
     rows = [_Model(opened) for opened in open_models(models)]  # a name that is wrong is told before the work
-    asked = list(_local(suite, there) if suite else _mtebs())
+    asked = [*_local(suite, there), *map(_of_set, sets)] if suite else list(_mtebs())
+    of_sets = [task for task in asked if task.by_words]
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "versions": versions(),
         "protocol": {"seed": SEED, "experiments": EXPERIMENTS},
         "suite": suite_digest(suite, there) if suite else "mteb",
-        "missing": [task.title for task in tasks if suite and task not in there],
+        "missing": [task.title for task in tasks if suite and (there or not sets) and task not in there],
         "complete": False,
     }
+    if sets:
+        report["sets"] = sets_digest(sets)
     before = _scored_before(report, out)
     for row in rows:
         row.begin(asked, before)
+    words = _words_before(of_sets, before)
 
     def write(writer: Callable[[Mapping[str, Any], Path], None]) -> None:
         report["models"] = [row.as_json() for row in rows]
+        if sets:
+            report["words"] = [asdict(score) for score in words]
         writer(report, out)
 
-    with progress_bar(show_progress, total=len(rows) * len(asked), desc="evaluate", unit=" tasks") as bar:
+    total = len(rows) * len(asked) + len(of_sets)
+    with progress_bar(show_progress, total=total, desc="evaluate", unit=" tasks") as bar:
         try:
+            for place, task in enumerate(of_sets):
+                bar.set_postfix_str(terminal(f"{WORDS}: {task.blank.task}"))
+                if task.by_words and words[place].reason == NOT_YET:
+                    words[place] = _scored(WORDS, task.blank, task.by_words)
+                bar.update()
             for row in rows:
                 for place, task in enumerate(asked):
                     bar.set_postfix_str(terminal(f"{row.name}: {task.blank.task}"))
@@ -160,10 +180,12 @@ class _Asked:
     Attributes:
         blank: all but the scores. Where its rows cannot be scored, with the reason.
         score: what gives them.
+        by_words: what gives those of words alone, which know no model; of retrieval sets.
     """
 
     blank: TaskScore
     score: Callable[[Encoder], TaskScore]
+    by_words: Callable[[], TaskScore] | None = None
 
 
 def _local(suite: Path, tasks: Sequence[Task]) -> Iterator[_Asked]:
@@ -183,12 +205,30 @@ def _local(suite: Path, tasks: Sequence[Task]) -> Iterator[_Asked]:
         yield _Asked(blank, score)
 
 
+def _of_set(path: Path) -> _Asked:
+    """A retrieval set. Its rows are read here to be checked before the work, and again when they are searched."""
+    blank = TaskScore(path.absolute().name, RETRIEVAL, HALF, 0, "", {}, "", NOT_YET)
+    try:
+        rows = read_set(path)
+        blank = replace(blank, rows=len(rows.queries), sha256=rows.digest)
+    except InputError as fault:
+        blank = replace(blank, reason=str(fault))
+        log.warning("warning: %s cannot be scored: %s", terminal(blank.task), terminal(fault))
+    searched = SearchedSet(path)
+    return _Asked(
+        blank,
+        lambda encoder: replace(blank, scores=searched.by_vectors(encoder.encode), reason=None),
+        lambda: replace(blank, scores=searched.by_words(), reason=None),
+    )
+
+
 def _mtebs() -> Iterator[_Asked]:
     """The English tasks of the mteb package."""
     kind_of = {name: kind for kind, names in ENGLISH_TASKS.items() for name in names}
     for task in english_tasks():
         name = task.metadata.name
-        blank = TaskScore(name, kind_of[name], "mteb", 0, task.metadata.revision, {}, "", NOT_YET)
+        half = HALF if kind_of[name] == RETRIEVAL else MTEB
+        blank = TaskScore(name, kind_of[name], half, 0, task.metadata.revision, {}, "", NOT_YET)
 
         def score(encoder: Encoder, task: Any = task, blank: TaskScore = blank) -> TaskScore:
             encode = partial(encoded, encode=encoder.encode)
@@ -199,14 +239,23 @@ def _mtebs() -> Iterator[_Asked]:
 
 
 def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The models of an earlier report in `out` with the same HEAD, by name and digest."""
+    """The models of an earlier report in `out` with the same HEAD, by name and digest; beside them, words."""
     try:
         found = read_json(out / "report.json")
         if any(found[key] != report[key] for key in HEAD):
             return {}
-        return {(model["name"], model["digest"]): model for model in found["models"]}
+        models = {(model["name"], model["digest"]): model for model in found["models"]}
+        return {**models, (WORDS, ""): {"tasks": found.get("words", ())}}
     except (ModelFormatError, KeyError, TypeError):  # none, or not ours
         return {}
+
+
+def _words_before(asked: Sequence[_Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[TaskScore]:
+    """What an earlier report has of words alone."""
+    try:
+        return [_kept(task.blank, before.get((WORDS, ""), {}).get("tasks", ())) for task in asked]
+    except EDITED:
+        return [task.blank for task in asked]
 
 
 @dataclass
@@ -232,7 +281,7 @@ class _Model:
         try:
             opened.texts, opened.seconds = int(found.get("texts") or 0), float(found.get("seconds") or 0)
             self.scores = [_kept(task.blank, found.get("tasks", ())) for task in asked]
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):  # somebody edited it
+        except EDITED:
             opened.texts, opened.seconds, self.scores = 0, 0.0, [task.blank for task in asked]
 
     def score(self, place: int, task: _Asked) -> bool:
@@ -240,14 +289,8 @@ class _Model:
         encoder = self.opened.encoder
         if encoder is None or self.scores[place].reason != NOT_YET:
             return False
-        try:
-            self.scores[place] = task.score(replace(encoder, encode=self.opened.encode))
-        except (NoScore, EdgePotionError) as failure:
-            self.scores[place] = replace(task.blank, reason=str(failure))
-        except MemoryError:
-            self.scores[place] = replace(task.blank, reason="there is not enough memory for it")
-        if reason := self.scores[place].reason:
-            log.warning("warning: %s has no score on %s: %s", *map(terminal, (self.name, task.blank.task, reason)))
+        counted = replace(encoder, encode=self.opened.encode)
+        self.scores[place] = _scored(self.name, task.blank, partial(task.score, counted))
         return True
 
     def as_json(self) -> dict[str, Any]:
@@ -259,6 +302,18 @@ class _Model:
             "reason": str(self.opened.failure) if self.opened.failure else None,
             "tasks": [asdict(score) for score in self.scores] if self.opened.encoder else [],
         }
+
+
+def _scored(name: str, blank: TaskScore, score: Callable[[], TaskScore]) -> TaskScore:
+    """The score of a task, or the blank with the reason why there is none."""
+    try:
+        return score()
+    except (NoScore, EdgePotionError) as failure:
+        reason = str(failure)
+    except MemoryError:
+        reason = "there is not enough memory for it"
+    log.warning("warning: %s has no score on %s: %s", *map(terminal, (name, blank.task, reason)))
+    return replace(blank, reason=reason)
 
 
 def _kept(blank: TaskScore, tasks: Sequence[Mapping[str, Any]]) -> TaskScore:

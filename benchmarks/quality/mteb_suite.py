@@ -1,4 +1,4 @@
-"""The real tasks through the `mteb` package, for people with a network: English STS, classification, pairs.
+"""The real tasks through the `mteb` package, for people with a network: English STS, classification, pairs, NanoBEIR.
 
 The adapter is mteb's current encoder protocol (2.26): a class over `AbsEncoder` whose `encode` takes batches of texts,
 and a ModelMeta.
@@ -22,11 +22,13 @@ import numpy as np
 from edge_potion.errors import require
 
 from .encoders import Encoder
+from .retrieval_rows import METRICS, RETRIEVAL
 from .scoring import NoScore
 
 __all__ = ["ENGLISH_TASKS", "english_tasks", "run_mteb"]
 
-# The English tasks of these three categories that MTEB's first version has, by category.
+# The English tasks of three categories that MTEB's first version has, by category; and NanoBEIR: BEIR's sets with 50
+# queries and some thousand documents each.
 ENGLISH_TASKS = {
     "STS": ("BIOSSES", "SICK-R", "STS12", "STS13", "STS14", "STS15", "STS16", "STS17", "STS22", "STSBenchmark"),
     "Classification": (
@@ -44,7 +46,23 @@ ENGLISH_TASKS = {
         "TweetSentimentExtractionClassification",
     ),
     "PairClassification": ("SprintDuplicateQuestions", "TwitterSemEval2015", "TwitterURLCorpus"),
+    RETRIEVAL: (
+        "NanoArguAnaRetrieval",
+        "NanoClimateFeverRetrieval",
+        "NanoDBPediaRetrieval",
+        "NanoFEVERRetrieval",
+        "NanoFiQA2018Retrieval",
+        "NanoHotpotQARetrieval",
+        "NanoMSMARCORetrieval",
+        "NanoNFCorpusRetrieval",
+        "NanoNQRetrieval",
+        "NanoQuoraRetrieval",
+        "NanoSCIDOCSRetrieval",
+        "NanoSciFactRetrieval",
+        "NanoTouche2020Retrieval",
+    ),
 }
+SPLIT = {RETRIEVAL: "train"}  # NanoBEIR has no other; else "test"
 BATCH = 1024
 LONGEST_NAME = 100  # letters
 
@@ -75,7 +93,7 @@ def _model(encoder: Encoder, revision: str = "local") -> Any:
 
 
 def run_mteb(encoder: Encoder, tasks: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """The scores of `tasks`, mteb's task objects, by task name: `main`, and all that mteb gives.
+    """The scores of `tasks`, mteb's task objects, by task name: `main`, of retrieval METRICS, and all that mteb gives.
 
     Nothing is read from or written to mteb's own cache of results.
 
@@ -106,7 +124,9 @@ def run_mteb(encoder: Encoder, tasks: Sequence[Any]) -> dict[str, dict[str, Any]
         finite = [float(main) for main in mains if isinstance(main, int | float) and math.isfinite(main)]
         if not mains or len(finite) < len(mains):
             raise NoScore(f"mteb gives {', '.join(map(str, mains)) or 'nothing'} as main score of {task.task_name}")
-        scores[task.task_name] = {"main": float(np.mean(finite)), "mteb": _without_nan(entries)}
+        told = {name: [entry[name] for entry in entries] for name in METRICS if all(name in each for each in entries)}
+        means = {name: float(np.mean(numbers)) for name, numbers in told.items()}
+        scores[task.task_name] = {"main": float(np.mean(finite)), **means, "mteb": _without_nan(entries)}
     if missing := [task.metadata.name for task in tasks if task.metadata.name not in scores]:
         raise NoScore(f"mteb gives no score of {', '.join(missing)}")
     return scores
@@ -130,12 +150,15 @@ def _without_nan(value: Any) -> Any:
 
 
 def english_tasks() -> list[Any]:
-    """mteb's task objects of ENGLISH_TASKS, test splits."""
+    """mteb's task objects of ENGLISH_TASKS."""
     _prepare()
     import mteb
 
-    names = [name for names in ENGLISH_TASKS.values() for name in names]
-    return list(mteb.get_tasks(tasks=names, languages=["eng"], eval_splits=["test"], exclusive_language_filter=True))
+    tasks: list[Any] = []
+    for kind, names in ENGLISH_TASKS.items():
+        splits = [SPLIT.get(kind, "test")]
+        tasks += mteb.get_tasks(tasks=names, languages=["eng"], eval_splits=splits, exclusive_language_filter=True)
+    return tasks
 
 
 def _prepare() -> None:

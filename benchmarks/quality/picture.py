@@ -12,6 +12,8 @@ from typing import Any
 
 from edge_potion.escaping import terminal
 
+from .retrieval_rows import HALF, METRICS, RETRIEVAL, Searcher, searchers
+
 __all__ = ["INCOMPLETE", "Panel", "costs", "distinct_names", "drawn", "panels_drawn"]
 
 INCOMPLETE = "*"  # after a mean that a task is missing in
@@ -42,16 +44,42 @@ class Panel:
 
 
 def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
-    """The picture of the last half that is in the report, as PNG; models without a score there stand last."""
-    half = next(reversed([half for model in report["models"] for half in model["averages"]]), "report")
+    """The picture of the last half that is in the report, as PNG; models without a score there stand last.
+
+    Retrieval sets are a panel beside, or the picture where the report has nothing else.
+    """
+    halves = [half for model in report["models"] for half in model["averages"]]
+    found = searchers(report)
+    if found and set(halves) <= {HALF}:
+        return _retrieval(report, found, dark)
+    half = next((half for half in reversed(halves) if half != HALF), "report")
     models = sorted(report["models"], key=lambda model: -model["averages"].get(half, {}).get("CatAVG", -1.0))
     scores = []
     for model in models:
         score = model["averages"].get(half, {}).get("CatAVG")
         mark = INCOMPLETE if half in model["incomplete"] else ""
         scores.append((score, "not scored" if score is None else f"{score:.2f}{mark}"))
-    mean = Panel("mean score, points of 100", scores, dots=True)
-    return panels_drawn([model["name"] for model in models], _title(report, half), [mean, *costs(models)], dark)
+    panels = [Panel("mean score, points of 100", scores, dots=True)]
+    if found:
+        of_sets = [model["averages"].get(HALF, {}).get(RETRIEVAL) for model in models]
+        values = [(mean, "not scored" if mean is None else f"{mean:.2f}") for mean in of_sets]
+        panels.append(Panel("retrieval by vectors, nDCG@10", values, dots=True))
+    return panels_drawn([model["name"] for model in models], _title(report, half), [*panels, *costs(models)], dark)
+
+
+def _retrieval(report: Mapping[str, Any], found: Sequence[Searcher], dark: bool) -> bytes:
+    """The picture of retrieval sets, a row a search."""
+    main, *_ = METRICS
+    ranked = sorted(found, key=lambda each: -(each.mean(main) or 0.0))
+    panels = []
+    for metric, title in METRICS.items():
+        means = [(each.mean(metric), INCOMPLETE if each.incomplete else "") for each in ranked]
+        values = [(mean, "not scored" if mean is None else f"{mean:.2f}{mark}") for mean, mark in means]
+        panels.append(Panel(title, values, dots=True))
+    title = "Retrieval" + ("" if report["complete"] else ", partial: the run was stopped")
+    if any(each.incomplete for each in found):
+        title += f"\n{INCOMPLETE} a set is missing in this mean"
+    return panels_drawn([each.name for each in ranked], title, panels, dark)
 
 
 def costs(models: Sequence[Mapping[str, Any]]) -> list[Panel]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edge_potion.escaping import markdown, terminal
 from edge_potion.writing import file_written_whole, make_folder
 
 from .picture import INCOMPLETE, drawn
+from .retrieval_rows import HALF, METRICS, WORDS, searchers
 
 __all__ = [
     "as_markdown",
@@ -27,6 +29,15 @@ __all__ = [
 ]
 
 NONE = "–"
+COSTS = ("dims", "MB", "texts/s")
+ABOUT_RETRIEVAL = (
+    "Retrieval as MTEB scores it: nDCG@10, recall@100 and MRR@10, means over the queries that have a judgement. These "
+    "sets are in no mean of other categories."
+)
+ABOUT_WORDS = (
+    " BM25 counts words, stemmed as English, and knows no model; hybrid joins it with the vectors, as `edge-potion "
+    "search` does."
+)
 LONGEST_NAME = 40  # letters of a model's name in the terminal: its end tells models apart
 PACKAGES = ("edge-potion", "numpy", "scikit-learn", "scipy", "tokenizers")  # that scores depend on
 PICTURES = {"report.png": False, "report-dark.png": True}
@@ -78,11 +89,12 @@ def write_report(
 
 
 def as_table(report: Mapping[str, Any]) -> str:
-    """Lines for a terminal: a row a model, a column a category, for each half of the suite; then what has no score."""
+    """Lines for a terminal: a row a model, a column a category, for each half of the suite; of retrieval sets a row a
+    search, a column a metric; then what has no score."""
     lines = []
-    for half, heads, rows in _by_half(report):
-        lines += ["", f"{half} half", "  ".join([f"{'model':{LONGEST_NAME}}", *(f"{head:>10}" for head in heads)])]
-        for name, *cells in rows:
+    for means in _means(report):
+        lines += ["", means.title]
+        for name, *cells in (means.heads, *means.rows):
             shown = terminal(name)[-LONGEST_NAME:]
             lines.append("  ".join([f"{shown:{LONGEST_NAME}}", *(f"{cell:>10}" for cell in cells)]))
     if missing := unscored(report):
@@ -99,6 +111,9 @@ def unscored(report: Mapping[str, Any]) -> list[str]:
         for task in model["tasks"]:
             if task["reason"] is not None:
                 by_task.setdefault((task["task"], task["reason"]), []).append(model["name"])
+    for task in report.get("words", ()):
+        if task["reason"] is not None:  # that of a set is at fault for all models too
+            by_task.setdefault((task["task"], task["reason"]), [WORDS])
     tasks: dict[tuple[str, str], list[str]] = {}  # by reason and models
     for (title, reason), names in by_task.items():
         of = "" if names == loaded else f" ({', '.join(names)})"  # rows are at fault for all models alike
@@ -130,7 +145,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     named = [model for model in report["models"] if model["tasks"]]
     tasks = {task["task"]: task for model in named for task in model["tasks"]}
     scores = [{task["task"]: task["scores"].get("main") for task in model["tasks"]} for model in named]
-    for half in dict.fromkeys(task["half"] for task in tasks.values()):
+    for half in dict.fromkeys(task["half"] for task in tasks.values() if task["half"] != HALF):
         lines += [f"## Tasks, {half} half", ""]
         here = [task for task in tasks.values() if task["half"] == half]
         rows = [
@@ -139,12 +154,17 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         ]
         lines += [*markdown_table(["task", "kind", "rows", *(model["name"] for model in named)], rows), ""]
         lines += [*(f"* {markdown(task['task'])}: {markdown(task['note'])}." for task in here if task["note"]), ""]
+    lines += _sets(report)
     packages = ", ".join(f"{package} {number}" for package, number in report["versions"].items())
     protocol = report["protocol"]
-    lines += [
+    others = any(task["half"] != HALF for task in tasks.values())
+    about = (
         f"MTEB's protocols: Spearman of cosines; the best average precision of four similarities; mean accuracy of a "
         f"logistic regression over {protocol['experiments']} draws (seed {protocol['seed']}). CatAVG is the mean of "
-        f"the three categories. {markdown(packages)}.",
+        "the three categories. "
+    )
+    lines += [
+        f"{about if others or not tasks else ''}{markdown(packages)}.",
         "",
         *(f"* {markdown(model['name'])}: {markdown(model['what'])}." for model in named),
     ]
@@ -156,8 +176,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 def _averages(report: Mapping[str, Any]) -> list[str]:
     """The averages, a table for each half."""
     lines = []
-    for half, heads, rows in _by_half(report):
-        lines += [f"## Averages, {half} half", "", *markdown_table(["model", *heads], rows), ""]
+    for means in _means(report):
+        lines += [f"## Averages, {means.title}", "", *markdown_table(means.heads, means.rows), ""]
     if any(model["averages"] and model["incomplete"] for model in report["models"]):
         lines += [markdown(_about_incomplete()), ""]
     return lines
@@ -167,27 +187,63 @@ def _about_incomplete() -> str:
     return f"{INCOMPLETE} over the tasks that have a score alone: not comparable with means over all of them."
 
 
-def _by_half(report: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """For each half: its name, the heads of its columns, and a row of cells a model that was loaded."""
-    tables = []
+@dataclass(frozen=True)
+class _Means:
+    """A table of means: its title, the heads of its columns, and rows of as many cells."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def _means(report: Mapping[str, Any]) -> Iterator[_Means]:
+    """For each half a row a model that was loaded; then for retrieval sets a row for words, and some for each model."""
     named = [model for model in report["models"] if model["reason"] is None]
-    for half in dict.fromkeys(half for model in named for half in (*model["averages"], *model["incomplete"])):
+    halves = dict.fromkeys(half for model in named for half in (*model["averages"], *model["incomplete"]))
+    for half in halves:
+        if half == HALF:
+            continue
         of_half = [model["averages"].get(half, {}) for model in named]
         means = [*dict.fromkeys(mean for each in of_half for mean in each if mean != "CatAVG"), "CatAVG"]
         rows = []
         for model, averages in zip(named, of_half, strict=True):
             mark = INCOMPLETE if half in model["incomplete"] else ""
-            rows.append(
-                [
-                    model["name"],
-                    *(f"{averages[mean]:.2f}{mark}" if mean in averages else NONE for mean in means),
-                    f"{model['dims']}",
-                    f"{model['size_mb']:.1f}",
-                    NONE if model["texts_per_s"] is None else f"{model['texts_per_s']:,}",
-                ]
-            )
-        tables.append((half, [*means, "dims", "MB", "texts/s"], rows))
-    return tables
+            shown = [f"{averages[mean]:.2f}{mark}" if mean in averages else NONE for mean in means]
+            rows.append([model["name"], *shown, *_costs(model)])
+        yield _Means(f"{half} half", ["model", *means, *COSTS], rows)
+    if found := searchers(report):
+        rows = []
+        for each in found:
+            mark = INCOMPLETE if each.incomplete else ""
+            shown = [NONE if (mean := each.mean(metric)) is None else f"{mean:.2f}{mark}" for metric in METRICS]
+            rows.append([each.name, *shown, *(_costs(each.model) if each.model else [NONE] * len(COSTS))])
+        yield _Means("retrieval sets", ["search", *METRICS.values(), *COSTS], rows)
+
+
+def _costs(model: Mapping[str, Any]) -> list[str]:
+    rate = model["texts_per_s"]
+    return [f"{model['dims']}", f"{model['size_mb']:.1f}", NONE if rate is None else f"{rate:,}"]
+
+
+def _sets(report: Mapping[str, Any]) -> list[str]:
+    """Every retrieval set, a row each."""
+    found = searchers(report)
+    if not found:
+        return []
+    tasks = {task["task"]: task for model in report["models"] for task in model["tasks"] if task["half"] == HALF}
+    main, heads = next(iter(METRICS.items()))
+    rows = [
+        [name, f"{task['rows']:,}", *(_points(each.scores.get(name, {}).get(main)) for each in found)]
+        for name, task in tasks.items()
+    ]
+    return [
+        f"## Retrieval sets, {heads}",
+        "",
+        *markdown_table(["set", "queries", *(each.name for each in found)], rows),
+        "",
+        ABOUT_RETRIEVAL + (ABOUT_WORDS if report.get("words") else ""),
+        "",
+    ]
 
 
 def _points(share: float | None) -> str:

@@ -23,12 +23,16 @@ __all__ = [
     "draws",
     "of_others",
     "pair_scores",
+    "places_of",
+    "retrieval_scores",
+    "rows_found",
     "sts_scores",
 ]
 
 EXPERIMENTS = 10  # draws of training examples, mteb's n_experiments
 SEED = 42  # mteb's
 MAX_ITER = 100  # of the logistic regression, mteb's
+FIRST, FOUND = 10, 100  # documents that nDCG and MRR look at, and recall
 
 
 class NoScore(Exception):
@@ -116,6 +120,49 @@ def classification_scores(
     main = float(np.mean(accuracies))
     _numbers({"main": main})
     return {"main": main, "accuracy": main, "experiments": accuracies}
+
+
+def retrieval_scores(found: Sequence[Sequence[str]], judged: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """nDCG@10, which is `main`, recall@100 and MRR@10: means over queries, by the definitions of trec_eval.
+
+    Args:
+        found: of each query the ids of documents, the best first.
+        judged: of each query grades of documents by their id. Those above 0 answer it; a grade is its own gain.
+    """
+    if not judged:
+        raise NoScore("no query has a judgement")
+    discounts = 1 / np.log2(np.arange(2, FIRST + 2))  # (10,)
+    gains, recalls, reciprocals = [], [], []
+    for ids, grades in zip(found, judged, strict=True):
+        answers = {document for document, grade in grades.items() if grade > 0}
+        first = [max(grades.get(document, 0), 0) for document in ids[:FIRST]]
+        best = sorted((grades[document] for document in answers), reverse=True)[:FIRST]
+        ideal = float(discounts[: len(best)] @ best)
+        gains.append(float(discounts[: len(first)] @ first) / ideal if ideal else 0.0)
+        recalls.append(len(answers.intersection(ids[:FOUND])) / max(len(answers), 1))
+        reciprocals.append(next((1 / rank for rank, grade in enumerate(first, 1) if grade), 0.0))
+    main = float(np.mean(gains))
+    means = {"recall_at_100": float(np.mean(recalls)), "mrr_at_10": float(np.mean(reciprocals))}
+    return _numbers({"main": main, "ndcg_at_10": main, **means})
+
+
+def places_of(ids: Sequence[str]) -> np.ndarray:
+    """(N,) int64: where each id stands among all of them in order."""
+    places = np.empty(len(ids), np.int64)
+    places[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return places
+
+
+def rows_found(scores: np.ndarray, places: np.ndarray, count: int = FOUND) -> np.ndarray:
+    """(count,) int64 or fewer: the rows of the highest scores (N,), the best first; -inf is not found.
+
+    Of equal scores the later id stands first, as trec_eval has it; `places` are those of the ids (N,).
+    """
+    rows = np.flatnonzero(scores > -np.inf)
+    if len(rows) > count:
+        lowest = np.partition(scores[rows], -count)[-count]
+        rows = rows[scores[rows] >= lowest]
+    return rows[np.lexsort((places[rows], scores[rows]))[::-1][:count]]
 
 
 def _numbers(scores: Mapping[str, float]) -> dict[str, float]:

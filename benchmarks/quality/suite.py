@@ -19,13 +19,32 @@ from typing import Any, Literal
 from edge_potion.errors import InputError
 from edge_potion.texts import PACKINGS, read_lines
 
-__all__ = ["LAYOUT", "SUITE", "Half", "Kind", "Rows", "Task", "load_rows", "suite_digest", "tasks_there"]
+__all__ = [
+    "LAYOUT",
+    "SUITE",
+    "TEXT",
+    "Field",
+    "Half",
+    "Kind",
+    "Rows",
+    "Task",
+    "is_label",
+    "load_rows",
+    "name_of",
+    "read_file",
+    "read_rows",
+    "sha256_of",
+    "shown",
+    "suite_digest",
+    "tasks_there",
+]
 
 LAYOUT = (
     "Its layout is DIR/TASK/SPLIT.jsonl.gz, such as DIR/STS16/test.jsonl.gz (or .bz2, .xz, .zst, or unpacked), with a "
     "JSON object a line: "
     '{"sentence1", "sentence2", "score"} for STS, {"sentence1", "sentence2", "label": 0 or 1} for pairs, '
-    '{"text", "label"} in test and train for classification'
+    '{"text", "label"} in test and train for classification; or DIR/SET/corpus.jsonl.gz, queries.jsonl.gz and '
+    "qrels.jsonl.gz for retrieval"
 )
 # Of a file that is read: far beyond any task that is scored here, and within the memory of any machine.
 LONGEST_LINE = 2**20  # bytes
@@ -102,8 +121,11 @@ SUITE = (
 )
 
 
-def tasks_there(folder: Path, tasks: Sequence[Task]) -> list[Task]:
+def tasks_there(folder: Path, tasks: Sequence[Task], beside: Sequence[object] = ()) -> list[Task]:
     """Those of `tasks` that the suite in `folder` holds: its folder is there; of the splits of one folder, the file.
+
+    Args:
+        beside: what else there is to score in it, with which it may hold none of them.
 
     Raises:
         InputError: there is no such folder, it cannot be read, or it holds none of them.
@@ -118,7 +140,7 @@ def tasks_there(folder: Path, tasks: Sequence[Task]) -> list[Task]:
         raise
     except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
         raise InputError(f"{folder} cannot be read ({_why(failure)}); the folder of a suite was expected") from failure
-    if not held:
+    if not held and not beside:
         names = ", ".join(dict.fromkeys(task.name for task in tasks))
         raise InputError(f"{folder} holds none of the suite's tasks ({names}). {LAYOUT}")
     halved = {task.name for task in with_file}
@@ -147,11 +169,12 @@ def suite_digest(folder: Path, tasks: Sequence[Task]) -> str:
     digest = hashlib.sha256()
     for name in sorted({task.name for task in tasks}):
         for file in sorted((folder / name).glob("*.jsonl*")):
-            digest.update(f"{name}/{file.name} {_sha256(file)}\n".encode("utf-8", "surrogateescape"))
+            digest.update(f"{name}/{file.name} {sha256_of(file)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Of its content; "" of what cannot be read."""
     try:
         if stat.S_ISREG(file.stat().st_mode) and file.stat().st_size <= MOST_BYTES:
             with file.open("rb") as stream:
@@ -161,10 +184,14 @@ def _sha256(file: Path) -> str:
     return ""
 
 
-def _file(folder: Path, task: Task, split: str) -> str:
+def name_of(folder: Path, name: str) -> str:
     """Its path in the suite's folder, however packed: a report tells no folder of the machine."""
-    paths = [f"{task.name}/{split}.jsonl{packing}" for packing in PACKINGS_IN_ORDER]
+    paths = [f"{name}{packing}" for packing in PACKINGS_IN_ORDER]
     return next((path for path in paths if (folder / path).exists()), paths[0])
+
+
+def _file(folder: Path, task: Task, split: str) -> str:
+    return name_of(folder, f"{task.name}/{split}.jsonl")
 
 
 def _pair(row: dict[str, Any]) -> tuple[str, str]:
@@ -173,26 +200,47 @@ def _pair(row: dict[str, Any]) -> tuple[str, str]:
 
 def _read(folder: Path, task: Task, split: str) -> list[dict[str, Any]]:
     """The rows of a file; their labels are of one type."""
-    where = _file(folder, task, split)
     rows: list[dict[str, Any]] = []
+    for at, row in read_rows(folder, _file(folder, task, split), FIELDS[task.kind]):
+        rows.append(row)
+        types = {type(each.get("label")) for each in (rows[0], row)}
+        if len(types) > 1:
+            both = " and ".join(shown(each["label"]) for each in (rows[0], row))
+            raise InputError(f"{at}: labels are {both}; either strings or whole numbers were expected")
+    return rows
+
+
+def read_rows(folder: Path, name: str, fields: Mapping[str, Field]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file of JSON lines in a suite's folder, each with where it stands.
+
+    Raises:
+        InputError: it is not there, damaged or too large; a row is not what `fields` say.
+    """
+    for at, line in read_file(folder, name):
+        yield at, _parsed(line, fields, at)
+
+
+def read_file(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file in a suite's folder that hold anything, each with where it stands.
+
+    Raises:
+        InputError: it is not there, damaged or too large.
+    """
+    rows = 0
     try:
-        for number, line in enumerate(_lines(folder / where, where), 1):
-            at = f"{where}, line {number}"
-            if len(rows) == MOST_ROWS:
+        for number, line in enumerate(_lines(folder / name, name), 1):
+            at = f"{name}, line {number}"
+            if rows == MOST_ROWS:
                 raise InputError(f"{at}: a file may have {MOST_ROWS:,} rows, and this has more; leave some out")
             if line.strip():
-                rows.append(_parsed(line, FIELDS[task.kind], at))
-                types = {type(row.get("label")) for row in (rows[0], rows[-1])}
-                if len(types) > 1:
-                    both = " and ".join(_shown(row["label"]) for row in (rows[0], rows[-1]))
-                    raise InputError(f"{at}: labels are {both}; either strings or whole numbers were expected")
+                rows += 1
+                yield at, line
     except InputError:
         raise
     except FileNotFoundError as failure:
-        raise InputError(f"{where} is not there") from failure
+        raise InputError(f"{name} is not there") from failure
     except OSError as failure:
-        raise InputError(f"{where} cannot be read as JSON lines ({_why(failure)})") from failure
-    return rows
+        raise InputError(f"{name} cannot be read as lines of text ({_why(failure)})") from failure
 
 
 def _lines(file: Path, where: str) -> Iterator[str]:
@@ -220,13 +268,15 @@ def _parsed(line: str, fields: Mapping[str, Field], at: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as failure:
         raise InputError(f"{at} is not JSON ({failure})") from failure
     if not isinstance(row, dict):
-        raise InputError(f"{at} is {_shown(row)}; an object with {', '.join(fields)} was expected")
+        raise InputError(f"{at} is {shown(row)}; an object with {', '.join(fields)} was expected")
     for name, field in fields.items():
+        if name not in row and not field.needed:
+            continue
         if name not in row:
             raise InputError(f"{at} has no {name}; an object with {', '.join(fields)} was expected")
         if not field.fits(row[name]):
-            raise InputError(f"{at}: {name} is {_shown(row[name])}; {field.expected} was expected")
-    return {name: row[name] for name in fields}
+            raise InputError(f"{at}: {name} is {shown(row[name])}; {field.expected} was expected")
+    return {name: row[name] for name in fields if name in row}
 
 
 def _unscorable(rows: Rows, task: Task) -> str:
@@ -235,7 +285,7 @@ def _unscorable(rows: Rows, task: Task) -> str:
         return f"no row is left without those of {task.without}" if task.without else "it holds no row"
     field = "score" if task.kind == "STS" else "label"
     told = {row[field] for row in rows.test}
-    some = _shown(next(iter(told)))
+    some = shown(next(iter(told)))
     if task.kind != "Classification":
         return f"{field} is {some} in every row; a score comes of rows that differ" if len(told) == 1 else ""
     known = {row["label"] for row in rows.train}
@@ -250,7 +300,8 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not SURROGATE.search(value)
 
 
-def _is_label(value: Any) -> bool:
+def is_label(value: Any) -> bool:
+    """Whether it may stand for something: a string, or a whole number."""
     return _is_text(value) or (type(value) is int and abs(value) < LARGEST_LABEL)
 
 
@@ -261,7 +312,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value from a file, in few letters and in ASCII."""
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode("ascii")
 
@@ -273,10 +324,17 @@ def _why(failure: Exception) -> str:
 
 @dataclass(frozen=True)
 class Field:
-    """What a row holds under a name."""
+    """What a row holds under a name.
+
+    Attributes:
+        fits: whether a value may stand there.
+        expected: which may.
+        needed: whether it must be there.
+    """
 
     fits: Callable[[Any], bool]
     expected: str
+    needed: bool = True
 
 
 TEXT = Field(_is_text, "a string without lone surrogates")
@@ -288,5 +346,5 @@ FIELDS: Mapping[Kind, Mapping[str, Field]] = {
         "sentence2": TEXT,
         "label": Field(lambda value: type(value) is int and value in (0, 1), "0 or 1"),
     },
-    "Classification": {"text": TEXT, "label": Field(_is_label, "a string or a whole number")},
+    "Classification": {"text": TEXT, "label": Field(is_label, "a string or a whole number")},
 }

@@ -15,9 +15,9 @@ from edge_potion.errors import ModelFormatError
 from .scoring import NoScore, classification_scores, draws, pair_scores, sts_scores
 from .suite import Rows, Task
 
-__all__ = ["KINDS", "TaskScore", "averages", "encoded", "refuse_alike", "rows_digest", "score_task"]
+__all__ = ["KINDS", "TaskScore", "averages", "encoded", "refuse_alike", "rows_digest", "score_task", "vectors_of"]
 
-KINDS = ("STS", "Classification", "PairClassification")
+KINDS = ("STS", "Classification", "PairClassification", "Retrieval")
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -56,13 +56,13 @@ def score_task(task: Task, rows: Rows, encode: Encode) -> TaskScore:
         chosen = draws([row["label"] for row in rows.train], task.examples)
         union = sorted(set().union(*chosen))
         place_of = {row: place for place, row in enumerate(union)}
-        train = _vectors([rows.train[row]["text"] for row in union], encode)
-        test = _vectors([row["text"] for row in rows.test], encode)
+        train = vectors_of([rows.train[row]["text"] for row in union], encode)
+        test = vectors_of([row["text"] for row in rows.test], encode)
         refuse_alike(train, test)
         sets = [(train[[place_of[row] for row in draw]], [rows.train[row]["label"] for row in draw]) for draw in chosen]
         scores = classification_scores(sets, test, [row["label"] for row in rows.test])
     else:
-        first, second = (_vectors([row[side] for row in rows.test], encode) for side in ("sentence1", "sentence2"))
+        first, second = (vectors_of([row[side] for row in rows.test], encode) for side in ("sentence1", "sentence2"))
         refuse_alike(first, second)
         if task.kind == "STS":
             scores = sts_scores(first, second, [row["score"] for row in rows.test])
@@ -97,8 +97,12 @@ def rows_digest(task: Task, rows: Rows) -> str:
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _vectors(texts: Sequence[str], encode: Encode) -> np.ndarray:
-    """(N, D) float32; a text that comes twice is encoded once."""
+def vectors_of(texts: Sequence[str], encode: Encode) -> np.ndarray:
+    """(N, D) float32; a text that comes twice is encoded once.
+
+    Raises:
+        ModelFormatError: a vector holds NaN or inf.
+    """
     place_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return encoded(list(place_of), encode)[[place_of[text] for text in texts]]
 

@@ -23,6 +23,7 @@ from .engine_page import engine_page
 from .help_page import help_page
 from .page_parts import Report
 from .quality_page import quality_page
+from .retrieval_page import retrieval_page
 from .runtimes_page import runtimes_page
 from .scale_page import scale_page
 from .speed_page import speed_page
@@ -57,6 +58,7 @@ def generated(results: Path) -> dict[str, str]:
         **_if_measured(engine_page, results, "engine"),
         **_if_measured(codes_page, results, "codes"),
         **_if_measured(classify_page, results, "classify"),
+        **_if_measured(retrieval_page, results, "retrieval"),
         **_if_measured(bulk_page, results, "bulk"),
         **_if_measured(scale_page, results, "bulk"),
         **help_page(),

@@ -33,7 +33,7 @@ from ..quality.report import as_table, refuse_unscored
 from ..speed.environments import Missing, script_command
 from .ablation import PUBLISHED, train_variants
 
-__all__ = ["points_by_task"]
+__all__ = ["made", "points_by_task", "without_padding"]
 
 STAGES = dict(zip(("distill", "contrast", "born-again", "power", "PCA"), MODEL_STAGES, strict=True))
 CUTS = (128, 64)
@@ -99,12 +99,12 @@ def _peers(arguments: argparse.Namespace) -> dict[str, Path | str]:
         )
     except Missing as reason:
         sys.exit(f"error: {reason}")
-    unpadded = _made(scratch / "teacher", lambda part: _without_padding(arguments.teacher, part))
+    unpadded = made(scratch / "teacher", lambda part: without_padding(arguments.teacher, part))
     peers: dict[str, Path | str] = {TEACHER: f"st:{arguments.teacher}"}
-    peers[MODEL2VEC] = _made(scratch / "model2vec-256d", partial(_run, distill, unpadded))
-    given = _made(scratch / "tokenlearn-features", lambda part: _as_tokenlearn(arguments.features, part))
+    peers[MODEL2VEC] = made(scratch / "model2vec-256d", partial(_run, distill, unpadded))
+    given = made(scratch / "tokenlearn-features", lambda part: _as_tokenlearn(arguments.features, part))
     for loss, name in TOKENLEARN.items():
-        peers[name] = _made(_tokenlearn(scratch, loss), partial(_run, train, unpadded, given, arguments.minutes, loss))
+        peers[name] = made(_tokenlearn(scratch, loss), partial(_run, train, unpadded, given, arguments.minutes, loss))
     return peers
 
 
@@ -112,7 +112,7 @@ def _tokenlearn(scratch: Path, loss: str) -> Path:
     return scratch / f"tokenlearn-{loss}-256d"
 
 
-def _made(folder: Path, make: Callable[[Path], object]) -> Path:
+def made(folder: Path, make: Callable[[Path], object]) -> Path:
     """`folder`, made by `make` under a temporary name when it is not there."""
     if not folder.exists():
         part = folder.with_name(f"{folder.name}.part")
@@ -125,7 +125,7 @@ def _run(command: Sequence[str], *arguments: object) -> None:
     subprocess.run([*command, *map(str, arguments)], check=True)
 
 
-def _without_padding(teacher: Path, out: Path) -> None:
+def without_padding(teacher: Path, out: Path) -> None:
     """The teacher with a tokenizer that does not pad to a fixed length, over which model2vec would average."""
     out.mkdir(exist_ok=True)
     for file in teacher.iterdir():

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_potion.errors import InputError
-from edge_potion.texts import KINDS, kind_of
+from edge_potion.named_files import files_named, is_in, real_path
+from edge_potion.texts import kind_of
 
 __all__ = ["Input", "find_inputs"]
-
-GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -71,69 +69,16 @@ def find_inputs(named: Sequence[str], out: Path) -> list[Input]:
     inputs: list[Input] = []
     paths: dict[str, str] = {}  # by what they are in the end
     goal = os.path.realpath(out.expanduser())
-    for path in (path for name in named for path in _files_of(str(name), goal)):
-        real = _real(path)
+    for path in (path for name in named for path in files_named(str(name), goal)):
+        real = real_path(path)
         if real in paths:
             also = f", also as {paths[real]}" if paths[real] != path else ""
             raise InputError(f"{path} is named twice{also}; name every input once")
-        if _is_in(real, goal):
+        if is_in(real, goal):
             raise InputError(f"{path} lies in the folder that is written ({out}); write to another")
         paths[real] = path
         inputs.append(_looked_at(len(inputs), path))
     return inputs
-
-
-def _real(path: str) -> str:
-    return path if path == "-" else os.path.realpath(Path(path).expanduser())
-
-
-def _is_in(real: str, folder: str) -> bool:
-    return real == folder or real.startswith(folder + os.sep)
-
-
-def _files_of(name: str, out: str) -> Iterator[str]:
-    if name == "-":
-        yield name
-        return
-    try:
-        path = Path(name).expanduser()
-        is_folder, is_file = path.is_dir(), os.path.lexists(path)
-    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a home of nobody, NUL in a name
-        raise InputError(f"cannot read {name}: {getattr(failure, 'strerror', None) or failure}") from failure
-    if is_folder:
-        files = sorted(_below(path, out))
-        if not files:
-            raise InputError(f"{name} holds no file of texts: {', '.join(KINDS)}, compressed or not, were looked for")
-        yield from files
-    elif is_file:
-        yield name
-    elif GLOB & set(name):
-        # Of the glob module, as Path.glob takes no absolute pattern.
-        found = glob.glob(str(path), recursive=True)  # noqa: PTH207
-        files = sorted(file for file in found if not (Path(file).is_dir() or _is_in(_real(file), out)))
-        if not files:
-            raise InputError(f"no file matches {name}")
-        yield from files
-    else:
-        raise InputError(f"{name}: there is no such file or folder")
-
-
-def _below(folder: Path, out: str) -> Iterator[str]:
-    def refuse(failure: OSError) -> None:
-        raise InputError(f"cannot read {failure.filename}: {failure.strerror}") from failure
-
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] not in "._" and _real(str(Path(place, name))) != out]
-        for name in names:
-            if name[0] not in "._" and _is_known(name):
-                yield str(Path(place, name))
-
-
-def _is_known(name: str) -> bool:
-    try:
-        return kind_of(name) is not None
-    except InputError:
-        return False
 
 
 def _looked_at(number: int, path: str) -> Input:

@@ -20,11 +20,12 @@ from edge_potion.progress import Unfailing
 from .classify import classify
 from .dedupe import dedupe
 from .encode import encode
+from .find import index, search
 from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
 from .options import CONTROL
-from .use import info, search, verify
+from .use import info, verify
 
 __all__ = ["app", "help_pages", "main"]
 
@@ -38,6 +39,7 @@ VERBS = (
     export,
     push,
     encode,
+    index,
     search,
     dedupe,
     evaluate,

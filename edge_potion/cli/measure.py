@@ -53,7 +53,9 @@ def evaluate(
     passage: Annotated[str, typer.Option(metavar="NAME", help="Column of the passages in --pairs.")] = "passage",
     suite: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Of a local suite, as above; or mteb for MTEB's English tasks."),
+        typer.Option(
+            metavar="FOLDER", help="Of a local suite, or a retrieval set, as above; or mteb for MTEB's English tasks."
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="For report.json, report.md, report.png and report-dark.png.")
@@ -61,7 +63,8 @@ def evaluate(
 ) -> None:
     """Score models on your own rows, or on MTEB's tasks; several stand in one table. Name one of --data (texts and
     labels: accuracy and macro F1 of a logistic regression), --pairs (queries and passages that answer them: recall@1,
-    recall@5, recall@10, MRR@10 and nDCG@10) and --suite (STS, classification and pair classification, as MTEB does).
+    recall@5, recall@10, MRR@10 and nDCG@10) and --suite (STS, classification, pair classification, retrieval, as MTEB
+    does).
 
     On your own rows each model's difference to the first has an interval (paired bootstrap, 95 %). Texts that stand in
     both the rows to learn from and those to score are named, and not scored. --data may be a folder with train.jsonl
@@ -77,6 +80,17 @@ def evaluate(
     Tasks that are not there are left out. STSBenchmark, SICK-R and QQP have a validation.jsonl.gz too. The same command
     goes on where a stopped one was.
 
+    A retrieval set is a folder of any name, in the suite or named itself; BEIR's folders, with titles and
+    qrels/test.tsv, are read too:
+
+      suite/Pets/corpus.jsonl.gz             _id, text
+      suite/Pets/queries.jsonl.gz            _id, text
+      suite/Pets/qrels.jsonl.gz              query, doc, score (a whole number: above 0, the document answers it)
+
+    It is searched by words (BM25, once), and by each model's vectors, alone and with words (hybrid, as `edge-potion
+    search` does): nDCG@10, recall@100 and MRR@10, a row each. Retrieval is in no mean of the other categories. MTEB's
+    own sets (--suite mteb: NanoBEIR) are searched by vectors.
+
     Exit codes: 0 where every model has a score for everything; 1 where one has none, and the report, which has all
     others, says why; 2 a command line that is wrong; 130 stopped by Ctrl-C.
 
@@ -85,6 +99,8 @@ def evaluate(
     Example: edge-potion evaluate potion-256d-minilm my-bundle@int8 --pairs faq.csv --query question --passage answer
 
     Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
+
+    Example: edge-potion evaluate potion-256d-minilm --suite scifact
     """
     _refuse_strays(context, {"data": data, "pairs": pairs, "suite": suite})
 

@@ -8,7 +8,6 @@ import sys
 import lancedb
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 from shards import open_shards
 
 from edge_potion import dequantize
@@ -26,8 +25,8 @@ if shards.dtype == "int8":
         table.add(pa.table({"id": ids, "vector": vectors}))
 else:
     query = asked.values
-    batches = shards.dataset.scanner(filter=ds.field("vector").is_valid()).to_reader()
-    table = connection.create_table("notes", batches)
+    rows = pa.RecordBatchReader.from_batches(shards.dataset.schema, shards.rows())
+    table = connection.create_table("notes", rows)
 search = table.search(query, vector_column_name="vector")
 found = search.distance_type("hamming" if shards.dtype == "binary" else "cosine").limit(10).to_arrow()
 print(*found["id"].to_pylist())

@@ -1,10 +1,13 @@
 """A folder of Parquet shards, for any store: ids and codes, batch by batch; and a question, coded as they are."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from edge_potion import Codes, EdgeModel, Rotation, quantize
@@ -18,17 +21,41 @@ class Shards:
     rotation: Rotation | None  # of binary codes that are rotated
 
     def batches(self) -> Iterator[tuple[np.ndarray, Codes]]:
-        """Of the rows that have a vector, and not one of zeros: `id` (n,), a column that was kept, and codes."""
-        columns = ["id", "vector", *(["scale"] if self.dtype == "int8" else [])]
+        """Of the rows that can be found: `id` (n,), a column that was kept, and codes."""
+        for batch in self.rows(["id", "vector", *(["scale"] if self.dtype == "int8" else [])]):
+            scales = batch["scale"].to_numpy() if self.dtype == "int8" else None
+            yield batch["id"].to_numpy(), Codes(self.dtype, values_of(batch), scales, self.dim)
+
+    def rows(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All that have a vector, but zero vectors: these are of texts without a known token, and have no direction."""
+        zeros = 0
         for batch in self.dataset.to_batches(columns=columns, filter=ds.field("vector").is_valid()):
-            values = batch["vector"].flatten().to_numpy().reshape(batch.num_rows, -1)
-            keep = values.any(axis=1) | (self.dtype == "binary")
-            scales = batch["scale"].to_numpy()[keep] if self.dtype == "int8" else None
-            yield batch["id"].to_numpy()[keep], Codes(self.dtype, values[keep], scales, self.dim)
+            known = (values_of(batch) != self.zero).any(axis=1)  # (n,) bool
+            zeros += int((~known).sum())
+            yield batch.filter(pa.array(known))
+        say_left_out(zeros)
+
+    @cached_property
+    def zero(self) -> np.ndarray:
+        """What a zero vector is coded as: (D,) zeros, but for bits that are rotated."""
+        return quantize(np.zeros(self.dim, np.float32), self.dtype, self.rotation).values
 
     def code(self, question: str) -> Codes:
         """Of one vector, as the shards are coded; by the built-in model: another one is named."""
-        return quantize(EdgeModel.from_pretrained().encode(question), self.dtype, self.rotation)
+        vector = EdgeModel.from_pretrained().encode(question)
+        if not vector.any():
+            sys.exit("error: the model knows no token of the question: there is nothing to look for")
+        return quantize(vector, self.dtype, self.rotation)
+
+
+def values_of(batch: pa.RecordBatch) -> np.ndarray:
+    """(n, D), or of bits (n, D / 8)."""
+    return batch["vector"].flatten().to_numpy().reshape(batch.num_rows, -1)
+
+
+def say_left_out(zeros: int) -> None:
+    if zeros:
+        print(f"left out, as the model knows no token of their texts: {zeros} rows", file=sys.stderr)
 
 
 def open_shards(folder: str) -> Shards:

@@ -133,6 +133,13 @@ EP_API int64_t ep_probabilities(const ep_model* model, const float* logits, size
 EP_API int64_t ep_token_ids(ep_model* model, const char* text, size_t bytes, int32_t max_tokens, int32_t* ids,
                             size_t most);
 
+/* How near rows are to a query: scores[r] = dot * scales[r] * query_scale, where dot is the inner product of the row's `width`
+ * values with the query's, a whole number, and each other step is rounded to float: the same bits on every processor. The
+ * `count` rows lie one behind another, at any alignment. The magnitudes of the query's values may add up to 16,777,215 at
+ * most, so that every sum fits int32. No model takes part. Returns EP_OK or EP_BAD_ARGUMENT. */
+EP_API int32_t ep_scan(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales,
+                       float query_scale, float* scores);
+
 /* Have calls that are at work on this model, in other threads, return EP_STOPPED soon (within milliseconds). */
 EP_API void ep_stop(ep_model* model);
 

@@ -203,6 +203,18 @@ int64_t ep_probabilities(const ep_model* model, const float* logits, size_t coun
   return int64_t(count);
 }
 
+int32_t ep_scan(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales, float query_scale,
+                float* scores) {
+  if (!query || (count && (!rows || !scales || !scores))) return int32_t(fail(EP_BAD_ARGUMENT, "an argument is NULL"));
+  if (!width) return int32_t(fail(EP_BAD_ARGUMENT, "the width is 0"));
+  constexpr int32_t MOST = INT32_MAX / 128;  // a value of a row is -128 at the farthest
+  int32_t sum = 0;
+  for (size_t d = 0; d < width && sum <= MOST; d++) sum += abs(int32_t(load<int16_t>(query, d)));
+  if (sum > MOST) return int32_t(fail(EP_BAD_ARGUMENT, "the query's values are so large that their sums may not fit int32"));
+  kernels().scan(rows, count, width, query, scales, query_scale, scores);
+  return EP_OK;
+}
+
 void ep_stop(ep_model* model) {
   if (model) model->workers.stop();
 }

@@ -19,6 +19,8 @@ struct Rows {
   const uint8_t* weights;
 };
 
+constexpr size_t ROWS_TOGETHER = 4;  // are scanned at once: what is loaded of the query serves them all
+
 struct Kernels {
   const char* name;
   // Token ids of a text into scratch.tokens[which], cut at `limit` (-1 for never); how many, -1 without memory, -2
@@ -32,6 +34,9 @@ struct Kernels {
   // that is not null. What it returns is as with `pool`.
   int64_t (*classify)(const Model&, Scratch&, const int32_t* tokens, int64_t count, const int32_t* rows, int64_t found,
                       float* vector, float* logits);
+  // As ep_scan() says, of arguments that were checked.
+  void (*scan)(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales, float query_scale,
+               float* scores);
 };
 
 const Kernels& scalar_kernels();

@@ -37,6 +37,13 @@ inline Ints with_pairs(Ints sum, const int16_t* pairs, int16_t first, int16_t se
   const int16x4x2_t apart = vld2_s16(pairs);
   return vmlal_n_s16(vmlal_n_s16(sum, apart.val[0], first), apart.val[1], second);
 }
+// Adds to four numbers the products of sixteen values with as many of a query.
+inline Ints with_products(Ints sum, Bytes values, const int16_t* query) {
+  const int16x8_t first = vreinterpretq_s16_u8(bytes_at(query)), second = vreinterpretq_s16_u8(bytes_at(query + 8));
+  const int16x8_t low = vmovl_s8(vget_low_s8(vreinterpretq_s8_u8(values))), high = vmovl_high_s8(vreinterpretq_s8_u8(values));
+  sum = vmlal_high_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(first)), low, first);
+  return vmlal_high_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(second)), high, second);
+}
 inline Ints zeros() { return vdupq_n_s32(0); }
 inline void store(int32_t* to, Ints sum) { vst1q_s32(to, sum); }
 }  // namespace
@@ -74,6 +81,11 @@ inline void add_products(Ints* sum, Bytes one, Bytes two, int8_t first, int8_t s
 inline Ints with_pairs(Ints sum, const int16_t* pairs, int16_t first, int16_t second) {
   const v128_t two = wasm_i32x4_splat(int32_t(uint32_t(uint16_t(second)) << 16 | uint16_t(first)));
   return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load(pairs), two));
+}
+// Adds to four numbers the products of sixteen values with as many of a query.
+inline Ints with_products(Ints sum, Bytes values, const int16_t* query) {
+  sum = wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(values), wasm_v128_load(query)));
+  return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(values), wasm_v128_load(query + 8)));
 }
 inline Ints zeros() { return wasm_i32x4_splat(0); }
 inline void store(int32_t* to, Ints sum) { wasm_v128_store(to, sum); }
@@ -130,6 +142,29 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
   for (size_t k = 0; k < 4 * N; k++) store(sums + 4 * k, sum[k]);
 }
 
+// Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  Ints sum[ROWS_TOGETHER];
+  for (Ints& part : sum) part = zeros();
+  size_t d = 0;
+  for (; d + 16 <= width; d += 16)
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) sum[k] = with_products(sum[k], bytes_at(row[k] + d), query + d);
+  if (const size_t rest = width - d) {
+    int16_t asked[16] = {};
+    memcpy(asked, query + d, rest * sizeof asked[0]);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      int8_t values[16] = {};
+      memcpy(values, row[k] + d, rest);
+      sum[k] = with_products(sum[k], bytes_at(values), asked);
+    }
+  }
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+    int32_t four[4];
+    store(four, sum[k]);
+    sums[k] = four[0] + four[1] + four[2] + four[3];
+  }
+}
+
 #include "columns.inl"
 
 #include "tokenize.inl"
@@ -138,7 +173,9 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 
 #include "head.inl"
 
-const Kernels BY_16_BYTES = {EP_128, tokenize, pool, grams, classify};
+#include "scan.inl"
+
+const Kernels BY_16_BYTES = {EP_128, tokenize, pool, grams, classify, scan};
 
 }  // namespace
 

@@ -86,6 +86,36 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums) + k, _mm256_add_epi32(sum[0][k], sum[1][k]));
 }
 
+inline int32_t total(__m256i sum) {
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
+}
+
+// Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  __m256i sum[ROWS_TOGETHER] = {};
+  const auto add = [&sum](size_t k, const int8_t* values, __m256i asked) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+    sum[k] = _mm256_add_epi32(sum[k], _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), asked));
+  };
+  size_t d = 0;
+  for (; d + 16 <= width; d += 16) {
+    const __m256i asked = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + d));
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) add(k, row[k] + d, asked);
+  }
+  if (const size_t rest = width - d) {
+    int16_t asked[16] = {};
+    memcpy(asked, query + d, rest * sizeof asked[0]);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      int8_t values[16] = {};
+      memcpy(values, row[k] + d, rest);
+      add(k, values, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(asked)));
+    }
+  }
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) sums[k] = total(sum[k]);
+}
+
 #include "columns.inl"
 
 #include "tokenize.inl"
@@ -94,7 +124,9 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 
 #include "head.inl"
 
-const Kernels AVX2 = {"avx2", tokenize, pool, grams, classify};
+#include "scan.inl"
+
+const Kernels AVX2 = {"avx2", tokenize, pool, grams, classify, scan};
 
 }  // namespace
 

@@ -68,6 +68,27 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
   for (size_t k = 0; k < N; k++) _mm512_storeu_si512(sums + 16 * k, _mm512_add_epi32(sum[0][k], sum[1][k]));
 }
 
+// Of some rows, each one's products with the query, summed: 32 values at a time; a mask leaves out those behind the last.
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  __m512i sum[ROWS_TOGETHER] = {};
+  size_t d = 0;
+  for (; d + 32 <= width; d += 32) {
+    const __m512i asked = _mm512_loadu_si512(query + d);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row[k] + d));
+      sum[k] = _mm512_dpwssd_epi32(sum[k], _mm512_cvtepi8_epi16(bytes), asked);
+    }
+  }
+  if (const __mmask32 rest = (1u << (width - d)) - 1) {
+    const __m512i asked = _mm512_maskz_loadu_epi16(rest, query + d);
+    for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+      const __m256i bytes = _mm256_maskz_loadu_epi8(rest, row[k] + d);
+      sum[k] = _mm512_dpwssd_epi32(sum[k], _mm512_cvtepi8_epi16(bytes), asked);
+    }
+  }
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) sums[k] = _mm512_reduce_add_epi32(sum[k]);
+}
+
 #include "columns.inl"
 
 #include "tokenize.inl"
@@ -76,7 +97,9 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 
 #include "head.inl"
 
-const Kernels AVX512 = {"avx512-vnni", tokenize, pool, grams, classify};
+#include "scan.inl"
+
+const Kernels AVX512 = {"avx512-vnni", tokenize, pool, grams, classify, scan};
 
 }  // namespace
 

@@ -55,13 +55,24 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
   memcpy(sums, sum, sizeof sum);
 }
 
+// Of some rows, each one's products with the query, summed.
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+  for (size_t k = 0; k < ROWS_TOGETHER; k++) {
+    int32_t sum = 0;
+    for (size_t d = 0; d < width; d++) sum += row[k][d] * load<int16_t>(query, d);
+    sums[k] = sum;
+  }
+}
+
 #include "tokenize.inl"
 
 #include "pool.inl"
 
 #include "head.inl"
 
-const Kernels SCALAR = {"scalar", tokenize, pool, grams, classify};
+#include "scan.inl"
+
+const Kernels SCALAR = {"scalar", tokenize, pool, grams, classify, scan};
 
 }  // namespace
 

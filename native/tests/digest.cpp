@@ -1,5 +1,6 @@
-// Embeds the texts of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors, and of a
-// classifier of their logits: the same on every machine.   digest MODEL.onnx TEXTS [THREADS]   Texts are joined by NUL; where there is none, they are lines.
+// Embeds the texts of a file and prints how many there were and a digest (FNV-1a) of the bits of their vectors, of a scan of
+// these, and of a classifier of their logits: the same on every machine.   digest MODEL.onnx TEXTS [THREADS]   Texts are joined
+// by NUL; where there is none, they are lines.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,7 +30,8 @@ int main(int count, char** words) {
     for (size_t i = 0; i < size * sizeof(float); i++) digest = (digest ^ bytes[i]) * 0x100000001b3;
   };
   const size_t dim = size_t(ep_dim(model)), labels = size_t(ep_label_count(model));
-  std::vector<float> vectors(1024 * dim), logits(1024 * labels);
+  std::vector<float> vectors(1024 * dim), logits(1024 * labels), scores(1024);
+  std::vector<int16_t> query(4 * dim);
   for (size_t begin = 0; begin <= text.size();) {  // 1,024 texts a call
     size_t end = begin, taken = 1;
     while (end < text.size() && (text[end] || taken++ < 1024)) end++;
@@ -41,6 +43,10 @@ int main(int count, char** words) {
     if (found < 0) return fprintf(stderr, "%s\n", ep_last_error()), 1;
     add(vectors, size_t(found) * dim);
     add(logits, size_t(found) * labels);
+    const int8_t* bytes = reinterpret_cast<const int8_t*>(vectors.data());  // as rows, and the first of them as the query
+    query.assign(bytes, bytes + query.size());
+    if (ep_scan(bytes, size_t(found), query.size(), query.data(), vectors.data(), 1, scores.data()) != EP_OK) return 1;
+    add(scores, size_t(found));
     texts += found;
     begin = end + 1;
   }

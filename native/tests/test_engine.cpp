@@ -170,6 +170,33 @@ void probabilities_are_shares_and_labels_have_names(ep_model* model) {
   CHECK(ep_label(model, -1) == nullptr && ep_label(model, int32_t(count)) == nullptr);
 }
 
+void a_scan_gives_the_bits_of_whole_numbers() {
+  constexpr size_t COUNT = 7;
+  constexpr float QUERY_SCALE = 0.3f;
+  uint64_t random = 88172645463325252;
+  const auto next = [&random] { return random ^= random << 13, random ^= random >> 7, random ^= random << 17, random >> 40; };
+  for (size_t width = 1; width < 300; width += width < 70 ? 1 : 29) {
+    std::vector<int8_t> rows(COUNT * width);
+    std::vector<int16_t> query(width);
+    std::vector<float> scales(COUNT), scores(COUNT);
+    for (int8_t& value : rows) value = int8_t(next() % 3 ? next() : 128);
+    for (int16_t& value : query) value = int16_t(next() % 3 ? next() : 32768);
+    for (float& scale : scales) scale = float(next()) / 1000;
+    CHECK(ep_scan(rows.data(), COUNT, width, query.data(), scales.data(), QUERY_SCALE, scores.data()) == EP_OK);
+    for (size_t r = 0; r < COUNT; r++) {
+      int64_t sum = 0;
+      for (size_t d = 0; d < width; d++) sum += int64_t(rows[r * width + d]) * query[d];
+      const float scaled = float(sum) * scales[r], expected = scaled * QUERY_SCALE;
+      CHECK(memcmp(&expected, &scores[r], sizeof expected) == 0);
+    }
+  }
+  const std::vector<int16_t> large(513, -32768);
+  CHECK(ep_scan(nullptr, 0, 511, large.data(), nullptr, 1, nullptr) == EP_OK);
+  CHECK(ep_scan(nullptr, 0, 512, large.data(), nullptr, 1, nullptr) == EP_BAD_ARGUMENT && strstr(ep_last_error(), "int32"));
+  CHECK(ep_scan(nullptr, 0, 0, large.data(), nullptr, 1, nullptr) == EP_BAD_ARGUMENT);
+  CHECK(ep_scan(nullptr, 1, 1, large.data(), nullptr, 1, nullptr) == EP_BAD_ARGUMENT);
+}
+
 void nul_inside_a_text_is_left_out(ep_model* model) {
   const char text[] = "ca\0t";
   const char* place = text;
@@ -254,6 +281,7 @@ int main(int count, char** words) {
   if (count != 2) return fprintf(stderr, "test_engine MODEL.onnx\n"), 2;
   digests_are_those_of_the_standard();
   a_message_is_never_read_beyond_its_end();
+  a_scan_gives_the_bits_of_whole_numbers();
   ep_model* model = ep_open(words[1]);
   if (!model) return fprintf(stderr, "%s\n", ep_last_error()), 1;
   bad_arguments_are_errors_with_a_sentence(model);

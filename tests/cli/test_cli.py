@@ -110,10 +110,10 @@ def test_a_long_file_streams_into_one_array(bundle, tmp_path):
 
 def test_search_finds_by_meaning(bundle):
     first, *rest = edge_potion(
-        "search", "--model", bundle.folder, SAMPLES, "my bread did not rise", "--top", 3
+        *("search", "--model", bundle.folder, SAMPLES, "my bread did not rise", "--top", 3)
     ).stdout.splitlines()
-    score, line, text = first.split("\t")
-    assert "dough" in text and float(score) > 0.4
+    score, line, text, meaning, words = first.split("\t")
+    assert "dough" in text and float(meaning) > 0.4 and float(words) == 0 and float(score) > 2
     assert Path(SAMPLES).read_text(encoding="utf-8").splitlines()[int(line) - 1] == text
     assert len(rest) == 2
 
@@ -309,7 +309,7 @@ def test_records_are_read_by_column_in_encode_search_and_distill(bundle, bert_te
     said = error_of("encode", "--model", bundle.folder, tmp_path / "a.csv")
     assert "no column 'text'; there are id, body: name one with --text-column" in said
     found = edge_potion("search", "--model", bundle.folder, tmp_path / "a.csv", "wet", "--text-column", "body").stdout
-    assert found.splitlines()[0].endswith("\t1\train, snow and wind") and len(found.splitlines()) == 2
+    assert "\t1\train, snow and wind\t" in found.splitlines()[0] and len(found.splitlines()) == 2
     rows = edge_potion("encode", "--model", bundle.folder, tmp_path / "b.jsonl", "--text-column", "body").stdout
     assert [json.loads(row)["text"] for row in rows.splitlines()] == ["cheese", "rain"]
     (tmp_path / "words.csv").write_text("text\ndogs\ncats\n")
@@ -356,7 +356,9 @@ def test_search_finds_what_all_vectors_at_once_would_find(bundle, tmp_path):
     model = EdgeModel.from_pretrained(bundle.folder)
     scores = model.similarity("the rain", texts).astype(np.float64).round(6)
     expected = np.argsort(-scores, kind="stable")[:300] + 1  # lines that are the same, in their order
-    found = edge_potion("search", "--model", bundle.folder, tmp_path / "lines.txt", "the rain", "--top", 300).stdout
+    found = edge_potion(
+        "search", "--model", bundle.folder, tmp_path / "lines.txt", "the rain", "--top", 300, "--mode", "meaning"
+    ).stdout
     assert [int(line.split("\t")[1]) for line in found.splitlines()] == expected.tolist()
 
 
@@ -428,10 +430,10 @@ def test_quiet_silences_what_other_commands_note(door, hand_folder, bert_teacher
 def test_search_prints_json_for_programs(tmp_path, door):
     (tmp_path / "a.csv").write_text('text\n"rain, snow\nand\twind 🙂"\ncheese\n')
     rows = [json.loads(line) for line in door("search", tmp_path / "a.csv", "wet", "--json").stdout.splitlines()]
-    assert [list(row) for row in rows] == [["score", "number", "text"]] * 2
+    assert [list(row) for row in rows] == [["score", "meaning", "words", "number", "text"]] * 2
     assert (rows[0]["number"], rows[0]["text"]) == (1, "rain, snow\nand\twind 🙂")
     model = EdgeModel.from_pretrained()
-    assert rows[0]["score"] == pytest.approx(float(model.similarity("wet", rows[0]["text"])), abs=1e-5)
+    assert rows[0]["meaning"] == pytest.approx(float(model.similarity("wet", rows[0]["text"])), abs=1e-5)
     assert door("search", tmp_path / "a.csv", "🙂", "--json").stdout == ""
 
 

@@ -38,7 +38,7 @@ SUCCEEDS = {
     "export {model} --out new --graphs bag": [FOLDER, rf"{SIZE}|opset 18, IR version 8; .*|edge_potion.*|version: .*"],
     "encode texts.txt --truncate-dim 2": [r'\{"text": "[^"]*", "vector": \[[-\d.e]+, [-\d.e]+\]\}'],
     "encode texts.txt --out v.npy --model {bundle}": [r"v\.npy: 3 x 8 float32"],
-    "search texts.txt cat --top 2": [r"-?\d\.\d{3}\t\d+\t\S.*"],
+    "search texts.txt cat --top 2": [r"-?\d+\.\d{3}\t\d+\t\S.*\t-?\d\.\d{3}\t\d+\.\d{3}"],
     "search texts.txt 🙂": [],
     "dedupe texts.txt": [r".*"],
     "dedupe texts.txt --json": [r'\{"number": \d+, "text": "[^"]*"\}'],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import pwd
 import re
@@ -9,22 +11,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from edge_potion import EdgeModel, Rotation, quantize
+from edge_potion.benchmarks.speed import environments
 from edge_potion.codes import DTYPES
 
-STORES = Path(__file__).parents[2] / "examples" / "stores"
-# What each needs to be imported, and whether it is told a place for its own files.
+from ..models import CHECKOUT
+from ..peers import BUILT
+
+STORES, PAGE = CHECKOUT / "examples" / "stores", CHECKOUT / "docs" / "stores.md"
+# What each needs to be imported, and whether it is told a place for its own files. Chroma brings ninety packages, so it
+# has an environment of its own.
 NEEDS = {
+    "for_chroma": ((), None),
     "for_duckdb": (("duckdb",), None),
     "for_faiss": (("faiss",), None),
     "for_lancedb": (("lancedb",), "notes.lance"),
@@ -35,6 +44,7 @@ NEEDS = {
     "for_usearch": (("usearch",), None),
 }
 PACKAGES = {  # as docs/stores.md calls them
+    "chromadb": "Chroma",
     "duckdb": "DuckDB",
     "faiss-cpu": "faiss",
     "lancedb": "LanceDB",
@@ -47,9 +57,26 @@ KINDS = {
     **{dtype: ("--dtype", dtype) for dtype in DTYPES},
     "rotated": ("--dtype", "binary", "--rotate"),
 }
+EVERY_STORE = [pytest.param(store, marks=pytest.mark.peers if store == "for_chroma" else ()) for store in NEEDS]
+# As zero_vectors.py calls them: what the page calls them, what the value is, which of NEEDS they take, and their place.
+ZERO_VECTORS = {
+    "sqlite_vec": ("sqlite-vec", "distance", "for_sqlite_vec", None),
+    "duckdb similarity": ("DuckDB, `array_cosine_similarity`", "cosine", "for_duckdb", None),
+    "duckdb distance": ("DuckDB, `array_cosine_distance`", "distance", "for_duckdb", None),
+    "pgvector": ("pgvector", "distance", "for_pgvector", "POSTGRES"),
+    "pgvector index": ("pgvector, by an `hnsw` index", "distance", "for_pgvector", "POSTGRES"),
+    "lancedb": ("LanceDB", "distance", "for_lancedb", "notes.lance"),
+    "usearch": ("usearch", "distance", "for_usearch", None),
+    "chroma": ("Chroma", "distance", "for_chroma", None),
+    "faiss": ("faiss, `IndexFlatIP`", "inner product", "for_faiss", None),
+    "qdrant": ("Qdrant", "cosine", "for_qdrant", None),
+    "milvus": ("Milvus Lite", "cosine", "for_milvus", "notes.db"),
+}
 QUESTION = "How do I bake bread at home?"
 NEIGHBOURS = 10
 FIRST_ID = 1000
+ZERO_ROW = 4  # of zero_vectors.py
+COMES = {0: "first", 1: "as an unrelated text", 2: "as an unrelated text", 3: "last", None: "never"}  # among four
 ROUNDING = 2e-3  # of a cosine, where a store computes with float16
 
 
@@ -103,25 +130,53 @@ def test_every_script_is_run():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("store", NEEDS)
+@pytest.mark.parametrize("store", EVERY_STORE)
 def test_a_store_finds_the_neighbours_that_numpy_finds(store, kind, folders, tmp_path, request):
-    modules, place = NEEDS[store]
-    for module in modules:
-        if find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
-    if place == "POSTGRES":
-        place = new_database(request.getfixturevalue("postgres"), kind)
-    elif place:
-        place = str(tmp_path / place)
-    command = [sys.executable, STORES / f"{store}.py", folders[kind], QUESTION, *([place] if place else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    command = [python_of(store), STORES / f"{store}.py", folders[kind], QUESTION]
+    done = run([*command, *place_of(NEEDS[store][1], kind, tmp_path, request)], tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "left out, as the model knows no token of their texts: 1 rows\n" in done.stderr
     found = np.array(done.stdout.split(), int)
     assert len(set(found.tolist())) == NEIGHBOURS
     scores = exact_scores(folders[kind])  # by id
     best = sorted(scores.values(), reverse=True)[:NEIGHBOURS]
     rounding = ROUNDING if kind in ("float16", "int8") else 1e-5
     np.testing.assert_allclose([scores[id] for id in found], best, atol=rounding)
+
+
+@pytest.mark.parametrize("store", EVERY_STORE)
+def test_a_question_without_a_known_token_is_told(store, folders, tmp_path, request):
+    command = [python_of(store), STORES / f"{store}.py", folders["int8"], "☃☃"]
+    done = run([*command, *place_of(NEEDS[store][1], "unknown", tmp_path, request)], tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: the model knows no token of the question: there is nothing to look for\n" in done.stderr
+
+
+def python_of(store: str) -> str:
+    """The Python that has what a store needs; skips the test where none does."""
+    if store == "for_chroma":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EDGE_POTION_CACHE", str(BUILT))
+            try:
+                return str(environments.python_of(str(STORES / "for_chroma.py")))
+            except environments.Missing as reason:
+                pytest.skip(str(reason))
+    for module in NEEDS[store][0]:
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    return sys.executable
+
+
+def place_of(place: str | None, name: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
+    """The last argument of a script, if it has one."""
+    if place == "POSTGRES":
+        return [new_database(request.getfixturevalue("postgres"), name)]
+    return [str(folder / place)] if place else []
+
+
+def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}  # an environment of its own holds no edge-potion
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
 
 def new_database(server: str, name: str) -> str:
@@ -133,9 +188,9 @@ def new_database(server: str, name: str) -> str:
 
 
 def exact_scores(folder: Path) -> dict[int, float]:
-    """Cosine of each row with the question, or its negative Hamming distance, by numpy alone."""
+    """Of each row that has a known token: its cosine with the question, or its negative Hamming distance, by numpy."""
     table = pa.concat_tables([pq.read_table(file) for file in sorted(folder.glob("[!_]*.parquet"))])
-    table = table.filter(table["vector"].is_valid())
+    table = table.filter(pc.and_(table["vector"].is_valid(), pc.not_equal(table["text"], "")))
     ids, values = table["id"].to_pylist(), np.stack(table["vector"].to_numpy())
     query = EdgeModel.from_pretrained().encode(QUESTION)
     if values.dtype == np.uint8:
@@ -143,9 +198,8 @@ def exact_scores(folder: Path) -> dict[int, float]:
             query = Rotation.load(folder / "_rotation.safetensors").apply(query)
         return dict(zip(ids, -np.bitwise_count(values ^ np.packbits(query > 0)).sum(axis=1).astype(int), strict=True))
     wide = values.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1)
-    cosines = wide @ query / np.maximum(lengths, 1e-9) / np.linalg.norm(query)
-    return {id: cosine for id, cosine, length in zip(ids, cosines, lengths, strict=True) if length}
+    cosines = wide @ query / np.linalg.norm(wide, axis=1) / np.linalg.norm(query)
+    return dict(zip(ids, cosines, strict=True))
 
 
 def test_bits_that_pgvector_makes_are_in_our_order(postgres):
@@ -167,16 +221,63 @@ def test_bits_that_sqlite_vec_makes_begin_at_the_lowest_one():
     assert bits == np.packbits(vector > 0, bitorder="little").tobytes()
 
 
+@pytest.mark.parametrize(
+    "store", [pytest.param(store, marks=pytest.mark.peers if store == "chroma" else ()) for store in ZERO_VECTORS]
+)
+def test_the_page_says_what_a_store_makes_of_a_zero_vector(store, tmp_path, request):
+    title, value, script, place = ZERO_VECTORS[store]
+    command = [python_of(script), Path(__file__).with_name("zero_vectors.py"), store]
+    done = run([*command, *place_of(place, store.replace(" ", "_"), tmp_path, request)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    question, zero = map(json.loads, done.stdout.splitlines())
+    rows = [row for row, _ in question]
+    assert [row for row in rows if row != ZERO_ROW] == [1, 2, 3]
+    of_zero = f"{value} {called(dict(question)[ZERO_ROW])}" if ZERO_ROW in rows else "-"
+    comes = COMES[rows.index(ZERO_ROW) if ZERO_ROW in rows else None]
+    asked = {row == ZERO_ROW: called(value) for row, value in zero}
+    if len(set(asked.values())) > 1:
+        answer = f"{asked[True]} for zero rows, {asked[False]} for others"
+    else:
+        answer = f"{asked[False]} for every row" if asked else "nothing is found"
+    assert f"| {title} | {of_zero} | {comes} | {answer} |" in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def called(value: float | None) -> str:
+    return "NULL" if value is None else "NaN" if math.isnan(value) else f"{value:.0f}"
+
+
+def test_a_zero_vector_hides_neighbours_in_sqlite_vec():
+    """NaN is neither less nor more than a distance, and so parts of what is near are not merged."""
+    apsw, sqlite_vec = pytest.importorskip("apsw"), pytest.importorskip("sqlite_vec")
+    vectors = np.random.default_rng(0).standard_normal((2500, 16)).astype(np.float32)
+    query, vectors[1024] = vectors[0], 0  # the first row of its second chunk
+    connection = apsw.Connection(":memory:")
+    connection.enable_load_extension(True)
+    connection.load_extension(sqlite_vec.loadable_path())
+    connection.execute("create virtual table notes using vec0(vector float[16] distance_metric=cosine)")
+    blobs = [(row, vector.tobytes()) for row, vector in enumerate(vectors)]
+    connection.executemany("insert into notes (rowid, vector) values (?, ?)", blobs)
+    nearest = "select rowid from notes where vector match ? and k = 10 order by distance"
+    near = {row for (row,) in connection.execute(nearest, (query.tobytes(),))}
+    connection.execute("delete from notes where rowid = 1024")
+    exact = {row for (row,) in connection.execute(nearest, (query.tobytes(),))}
+    known = np.delete(np.arange(2500), 1024)
+    cosines = vectors[known] @ query / np.linalg.norm(vectors[known], axis=1)
+    assert exact == set(known[np.argsort(-cosines)[:10]].tolist())
+    assert 1024 not in near and len(near & exact) < 5
+
+
 def test_the_page_shows_lines_of_the_scripts():
     """A section a store, in which each line of code is one of its script's; its table names the versions we run."""
-    page = (STORES.parents[1] / "docs" / "stores.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     sections = re.findall(r"(?ms)^\[(for_\w+)\.py\]\(.*?^```\w+\n(.*?)^```", page)
     assert sorted(name for name, _ in sections) == sorted(NEEDS)
     for name, snippet in sections:
         lines = {line.strip() for line in (STORES / f"{name}.py").read_text(encoding="utf-8").splitlines()}
         assert len(snippet.splitlines()) <= 10
         assert [line for line in snippet.splitlines() if line.strip() not in lines] == []
-    pinned = (STORES.parents[1] / "constraints.txt").read_text(encoding="utf-8")
-    for package, called in PACKAGES.items():
+    pinned = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8")
+    pinned += "\n".join(["", *environments.dependencies(str(STORES / "for_chroma.py"))])
+    for package, name in PACKAGES.items():
         version = re.search(rf"(?m)^{package}==(\S+)$", pinned)
-        assert version and f"{called} {version[1]}" in page
+        assert version and f"{name} {version[1]}" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import c_char_p, c_float, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ FUNCTIONS = {
     "ep_classify": (c_int64, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_size_t, c_int32, c_int32]),
     "ep_classify_texts": (c_int64, [*[c_void_p] * 3, c_size_t, c_void_p, c_void_p, c_int32, c_int32]),
     "ep_probabilities": (c_int64, [c_void_p, c_void_p, c_size_t, c_void_p, c_void_p]),
+    "ep_scan": (c_int32, [c_void_p, c_size_t, c_size_t, c_void_p, c_void_p, c_float, c_void_p]),
     "ep_stop": (None, [c_void_p]),
 }
 

@@ -1,0 +1,150 @@
+"""BM25 over rows: which rows a word stands in and how often, and what that is worth to a query."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Collected", "Postings", "Weights", "hash_of", "weights_of"]
+
+# Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009); the numbers are Pyserini's.
+K1, B = 0.9, 0.4
+MOST_COUNTED = 255  # of one word in a row: by then its score has long stopped to grow
+
+
+@dataclass(frozen=True)
+class Postings:
+    """The words of R rows: T stems, P pairs of a stem and a row.
+
+    Attributes:
+        terms: (T,) uint64, hashes of the stems, ascending. Of a million stems, two share one by a chance of 1 to 37
+            million.
+        starts: (T + 1,) int64, where each stem's rows begin.
+        rows: (P,) uint32, of each stem ascending.
+        counts: (P,) uint8, how often it stands there.
+        lengths: (R,) uint32, words of each row.
+    """
+
+    terms: np.ndarray
+    starts: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
+    lengths: np.ndarray
+
+    def place_of(self, stem: str) -> slice:
+        """Where the rows of a stem are; IndexError where a damaged file says so of no place that there is."""
+        number = hash_of(stem)
+        place = int(np.searchsorted(self.terms, number))
+        if place == len(self.terms) or self.terms[place] != number:
+            return slice(0, 0)
+        begin, end = int(self.starts[place]), int(self.starts[place + 1])
+        if not 0 <= begin <= end <= len(self.rows) or end - begin > len(self.lengths):
+            raise IndexError(place)
+        return slice(begin, end)
+
+    def add_scores(self, weights: Weights, scores: np.ndarray) -> None:
+        """Add to (R,) float32 what a query's words are worth in each row."""
+        for stem, weight in weights.of_stem.items():
+            place = self.place_of(stem)
+            rows = self.rows[place]
+            scores[rows] += weight * self._saturated(place, rows, weights.mean_length)
+
+    def share(self, stem: str, row: int, weights: Weights) -> float:
+        """What one word of a query is worth in one row."""
+        place = self.place_of(stem)
+        rows = self.rows[place]
+        at = int(np.searchsorted(rows, row))
+        if at == len(rows) or rows[at] != row:
+            return 0.0
+        here = slice(place.start + at, place.start + at + 1)
+        return float(weights.of_stem[stem] * self._saturated(here, self.rows[here], weights.mean_length)[0])
+
+    def _saturated(self, place: slice, rows: np.ndarray, mean_length: float) -> np.ndarray:
+        """(n,) float32 in 0..1: counts, less in long rows, and less for each more."""
+        counts = self.counts[place].astype(np.float32)
+        lengths = self.lengths[rows].astype(np.float32)
+        longer = np.float32(K1 * (1 - B)) + np.float32(K1 * B / max(mean_length, 1e-9)) * lengths
+        return counts / (counts + longer)
+
+
+class Weights(NamedTuple):
+    """What a query's words are worth in an index, before a row is looked at.
+
+    Attributes:
+        of_stem: inverse document frequency by stem, times how often the query has it.
+        mean_length: words of a row, on average.
+        most: what no row's score reaches: the sum of these, and of those that words have which stand in no row.
+    """
+
+    of_stem: Mapping[str, np.float32]
+    mean_length: float
+    most: float
+
+
+def weights_of(stems: Sequence[str], parts: Sequence[Postings]) -> Weights:
+    """What the stems of a query are worth, over all parts of an index."""
+    rows = sum(len(part.lengths) for part in parts)
+    words = sum(int(part.lengths.sum(dtype=np.int64)) for part in parts)
+    of_stem = {}
+    most = 0.0
+    for stem, times in Counter(stems).items():
+        places = [part.place_of(stem) for part in parts]
+        found = sum(place.stop - place.start for place in places)
+        weight = times * math.log(1 + (rows - found + 0.5) / (found + 0.5))
+        most += weight
+        if found:
+            of_stem[stem] = np.float32(weight)
+    return Weights(of_stem, words / max(rows, 1), most)
+
+
+def hash_of(text: str) -> int:
+    """64 bits of a text, the same everywhere."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+class Collected:
+    """Words of rows, as these come; `postings` at the end."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._of_words = array("i")  # number of the stem, word by word
+        self._lengths = array("I")  # words of each row
+
+    def add(self, stems: Sequence[str]) -> None:
+        """One more row."""
+        numbers = self._numbers
+        self._of_words.extend([numbers.setdefault(stem, len(numbers)) for stem in stems])
+        self._lengths.append(len(stems))
+
+    @property
+    def size_bytes(self) -> int:
+        """About what is held in memory, and what sorting it takes."""
+        return 20 * len(self._of_words) + 120 * len(self._numbers)
+
+    def postings(self) -> Postings:
+        """All of it, by stem."""
+        lengths = np.frombuffer(self._lengths, np.uint32) if self._lengths else np.empty(0, np.uint32)
+        words = np.frombuffer(self._of_words, np.int32) if self._of_words else np.empty(0, np.int32)
+        hashes = np.fromiter(map(hash_of, self._numbers), np.uint64, len(self._numbers))  # (T,)
+        order = np.argsort(hashes)
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        keys = rank[words] * max(len(lengths), 1)  # (W,) int64: by stem, then by row
+        keys += np.repeat(np.arange(len(lengths)), lengths)
+        pairs, counts = np.unique(keys, return_counts=True)
+        terms, rows = np.divmod(pairs, max(len(lengths), 1))
+        starts = np.searchsorted(terms, np.arange(len(order) + 1))
+        return Postings(
+            hashes[order],
+            starts.astype(np.int64),
+            rows.astype(np.uint32),
+            np.minimum(counts, MOST_COUNTED).astype(np.uint8),
+            lengths,
+        )

@@ -1,0 +1,259 @@
+"""A segment: rows that were added together. Its files are written once, memory-mapped, and never changed.
+
+values.i8 scales.f32                     the vectors as int8 with a scale a row (edge_potion.codes), of unit length
+terms.u64 starts.i64 rows.u32            the words: `postings.Postings`
+counts.u8 lengths.u32
+texts.utf8 text_starts.i64               the texts, one after another, and where each begins
+ids.utf8 id_starts.i64                   likewise what they are called, and where they lie
+wheres.utf8 where_starts.i64
+id_hashes.u64 id_rows.u32                which rows are called so, by the hash of the name
+"""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from edge_potion.codes import quantize
+from edge_potion.disk import remove, synced
+from edge_potion.errors import AccessError, InputError
+from edge_potion.search.postings import Collected, Postings, hash_of
+from edge_potion.unit_length import unit_length
+
+__all__ = ["Segment", "SegmentEntry", "SegmentWriter"]
+
+MOST_ROWS = 2**20
+MOST_HELD_BYTES = 2**29  # of words in memory, until a segment is closed
+STRINGS = ("text", "id", "where")
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """What the index says of a segment.
+
+    Attributes:
+        name: of its folder.
+        rows, terms, pairs: as in `Postings`.
+        text_bytes, id_bytes, where_bytes: of the files of strings.
+        deleted: name of a file of a byte a row, 1 where it is deleted; None where none is.
+        gone: how many are.
+    """
+
+    name: str
+    rows: int
+    terms: int
+    pairs: int
+    text_bytes: int
+    id_bytes: int
+    where_bytes: int
+    deleted: str | None = None
+    gone: int = 0
+
+    def arrays(self, dim: int) -> Mapping[str, tuple[str, int]]:
+        """Name of each file, the dtype of what it holds, and how many of them."""
+        rows, more = self.rows, self.rows + 1
+        return {
+            "values.i8": ("i1", rows * dim),
+            "scales.f32": ("<f4", rows),
+            "terms.u64": ("<u8", self.terms),
+            "starts.i64": ("<i8", self.terms + 1),
+            "rows.u32": ("<u4", self.pairs),
+            "counts.u8": ("u1", self.pairs),
+            "lengths.u32": ("<u4", rows),
+            "texts.utf8": ("u1", self.text_bytes),
+            "text_starts.i64": ("<i8", more),
+            "ids.utf8": ("u1", self.id_bytes),
+            "id_starts.i64": ("<i8", more),
+            "wheres.utf8": ("u1", self.where_bytes),
+            "where_starts.i64": ("<i8", more),
+            "id_hashes.u64": ("<u8", rows),
+            "id_rows.u32": ("<u4", rows),
+        }
+
+
+class Segment:
+    """An open segment. It keeps what it holds, whatever becomes of the files.
+
+    Raises:
+        InputError: a file is not there, or not as long as the index says.
+    """
+
+    def __init__(self, folder: Path, entry: SegmentEntry, dim: int) -> None:
+        self.entry = entry
+        held = {
+            name: _mapped(folder / entry.name / name, dtype, count)
+            for name, (dtype, count) in entry.arrays(dim).items()
+        }
+        self.values = held["values.i8"].reshape(entry.rows, dim)  # (R, D) int8
+        self.scales = held["scales.f32"]  # (R,)
+        words = ("terms.u64", "starts.i64", "rows.u32", "counts.u8", "lengths.u32")
+        self.postings = Postings(*(held[name] for name in words))
+        self._strings = {kind: (held[f"{kind}s.utf8"], held[f"{kind}_starts.i64"]) for kind in STRINGS}
+        self._id_hashes, self._id_rows = held["id_hashes.u64"], held["id_rows.u32"]
+        self.deleted = None if entry.deleted is None else _mapped(folder / entry.deleted, "?", entry.rows)  # (R,) bool
+
+    @property
+    def live(self) -> int:
+        """Rows that are not deleted."""
+        return self.entry.rows - self.entry.gone
+
+    def text(self, row: int) -> str:
+        return self._string("text", row)
+
+    def id(self, row: int) -> str:
+        return self._string("id", row)
+
+    def where(self, row: int) -> str:
+        return self._string("where", row)
+
+    def rows_of(self, name: str) -> list[int]:
+        """The rows that are called so and not deleted."""
+        number = np.uint64(hash_of(name))
+        begin, end = (int(np.searchsorted(self._id_hashes, number, side)) for side in ("left", "right"))
+        rows = [int(row) for row in self._id_rows[begin:end] if self.deleted is None or not self.deleted[row]]
+        return [row for row in rows if self.id(row) == name]
+
+    def names_shared_with(self, other: Segment) -> list[str]:
+        """Names of rows here that may be names of rows there, too: those of like hashes."""
+        is_shared = np.isin(self._id_hashes, other._id_hashes)
+        return [self.id(int(row)) for row in self._id_rows[is_shared]]
+
+    def name_by_hash(self, number: np.uint64) -> str | None:
+        """A name that has this hash."""
+        place = int(np.searchsorted(self._id_hashes, number))
+        if place == len(self._id_hashes) or self._id_hashes[place] != number:
+            return None
+        return self.id(int(self._id_rows[place]))
+
+    def _string(self, kind: str, row: int) -> str:
+        data, starts = self._strings[kind]
+        return data[starts[row] : starts[row + 1]].tobytes().decode("utf-8", "replace")
+
+
+class SegmentWriter:
+    """Writes a segment into a new folder, as rows come.
+
+    Args:
+        folder: of the index.
+        name: of the folder of the segment in it.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder / name, name
+        remove(self._folder)  # of a writer that was killed
+        self._folder.mkdir()
+        self._words = Collected()
+        self._starts = {kind: array("q", [0]) for kind in STRINGS}
+        self._hashes = array("Q")
+        self._closing = ExitStack()
+        self._files: dict[str, BinaryIO] = {
+            name: self._closing.enter_context((self._folder / name).open("wb"))
+            for name in ("values.i8", "scales.f32", *(f"{kind}s.utf8" for kind in STRINGS))
+        }
+
+    @property
+    def rows(self) -> int:
+        return len(self._hashes)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a segment should be closed, so that memory stays bounded."""
+        return self.rows >= MOST_ROWS or self._words.size_bytes >= MOST_HELD_BYTES
+
+    def add(self, vectors: np.ndarray, stems: Sequence[Sequence[str]], strings: Mapping[str, Sequence[str]]) -> None:
+        """Add rows by their vectors (n, D) float32, of any length; see `add_codes`."""
+        codes = quantize(unit_length(vectors))
+        assert codes.scales is not None
+        self.add_codes(codes.values, codes.scales, stems, strings)
+
+    def add_codes(
+        self,
+        values: np.ndarray,
+        scales: np.ndarray,
+        stems: Sequence[Sequence[str]],
+        strings: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Add rows.
+
+        Args:
+            values: (n, D) int8 of vectors of unit length, or zeros.
+            scales: (n,) float32.
+            stems: of the words of each.
+            strings: "text", "id" and "where" of each.
+
+        Raises:
+            AccessError: the disk takes no more.
+        """
+        try:
+            self._files["values.i8"].write(values.tobytes())
+            self._files["scales.f32"].write(scales.astype("<f4").tobytes())
+            for kind in STRINGS:
+                encoded = [string.encode() for string in strings[kind]]
+                self._files[f"{kind}s.utf8"].write(b"".join(encoded))
+                starts = self._starts[kind]
+                for size in map(len, encoded):
+                    starts.append(starts[-1] + size)
+        except OSError as failure:
+            raise AccessError(f"cannot write {self._folder}: {failure}") from failure
+        self._hashes.extend(map(hash_of, strings["id"]))
+        for each in stems:
+            self._words.add(each)
+
+    def close(self) -> SegmentEntry:
+        """Write the rest, and have the disk hold it.
+
+        Raises:
+            AccessError: the disk takes no more.
+        """
+        postings = self._words.postings()
+        hashes = np.frombuffer(self._hashes, np.uint64) if self._hashes else np.empty(0, np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        held = {
+            "terms.u64": postings.terms,
+            "starts.i64": postings.starts,
+            "rows.u32": postings.rows,
+            "counts.u8": postings.counts,
+            "lengths.u32": postings.lengths,
+            "id_hashes.u64": hashes[order],
+            "id_rows.u32": order.astype(np.uint32),
+            **{f"{kind}_starts.i64": np.frombuffer(self._starts[kind], np.int64) for kind in STRINGS},
+        }
+        text_bytes, id_bytes, where_bytes = (self._starts[kind][-1] for kind in STRINGS)
+        entry = SegmentEntry(
+            self._name, self.rows, len(postings.terms), len(postings.rows), text_bytes, id_bytes, where_bytes
+        )
+        dtypes = entry.arrays(0)
+        try:
+            self._closing.close()
+            for name, values in held.items():
+                (self._folder / name).write_bytes(values.astype(dtypes[name][0]).tobytes())
+            synced(self._folder)
+        except OSError as failure:
+            raise AccessError(f"cannot write {self._folder}: {failure}") from failure
+        return entry
+
+    def stop(self) -> None:
+        """Close the files of a segment that is not wanted."""
+        self._closing.close()
+
+
+def _mapped(file: Path, dtype: str, count: int) -> np.ndarray:
+    """(count,) of a file, as the disk holds it: what is not looked at takes no memory."""
+    kind = np.dtype(dtype)
+    with file.open("rb") as stream:
+        size = stream.seek(0, 2)
+        if size != count * kind.itemsize:
+            raise InputError(
+                f"{file} has {size} bytes and not {count * kind.itemsize}: the index is damaged; make it again"
+            )
+        if not size:
+            return np.empty(0, kind)
+        mapped: Any = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, kind)
