@@ -19,6 +19,13 @@ from .settings import Settings
 __all__ = ["Operation", "operations"]
 
 PAGE = Path(__file__).with_name("page.html")
+PAGE_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -95,12 +102,3 @@ def operations(served: Served, settings: Settings, metrics: Metrics) -> tuple[Op
         Operation("GET", "/metrics", "Counts for Prometheus.", metrics.answer, "text/plain"),
         Operation("GET", "/", "A page to try it.", lambda: page, "text/html"),
     )
-
-
-PAGE_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-)
