@@ -34,7 +34,7 @@ EXTRAS = {
     "exporters": ("cpu", "export"),
     "benchmarks/quality": ("evaluate", "mteb", "train", "classify", "benchmark"),
     "benchmarks/speed": ("cpu", "export", "benchmark"),
-    "benchmarks/studies": ("cpu", "export", "train", "evaluate", "mteb", "demo", "dev"),
+    "benchmarks/studies": ("cpu", "export", "train", "evaluate", "mteb", "demo", "serve", "dev"),
     "tests": tuple(PROJECT["optional-dependencies"]),
 }
 
