@@ -117,10 +117,9 @@ class Index:
         opened, name, revision = _opened_model(model)
         words = Words(language)
         chunks_of("", chunk)
-        manifest = Manifest(
-            name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, next=_first_free(path)
-        )
+        manifest = Manifest(name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk)
         with opened_for_writing(path):
+            manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
             manifest, entries = written(path, manifest, documents, opened, words, show_progress)
@@ -247,8 +246,8 @@ class Index:
         goal = _usable(Path(folder))
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
-        manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
         with opened_for_writing(goal), _told_of_damage(self.folder):
+            manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))
             manifest, entries = copied(goal, manifest, self._state.segments, self._words)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -461,3 +462,30 @@ def test_queries_and_texts_have_the_prompts_of_the_model(hand_table, hand_tokeni
     np.testing.assert_allclose([found["ran"], found["sat on a mat"]], expected, atol=2e-2)
     nearest = model.search("sat", ["ran", "sat on a mat"])
     np.testing.assert_allclose([hit.score for hit in nearest], np.sort(expected)[::-1], atol=1e-5)
+
+
+def test_a_build_that_waits_for_another_and_then_fails_leaves_the_others_index(tmp_path, model):
+    Index.build(tmp_path / "i", ["old"], model=model)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def texts() -> Iterator[str]:
+        yield "first"
+        begun.set()
+        may_end.wait()
+
+    def second() -> None:
+        with pytest.raises(InputError, match="of type int"):
+            Index.build(tmp_path / "i", [*["second"] * (rows_module.ROWS_AT_ONCE + 1), 5], model=model)
+
+    builders = [
+        threading.Thread(target=Index.build, args=(tmp_path / "i", texts()), kwargs={"model": model}),
+        threading.Thread(target=second),
+    ]
+    builders[0].start()
+    begun.wait()
+    builders[1].start()
+    time.sleep(0.3)  # by then it waits for the folder
+    may_end.set()
+    for builder in builders:
+        builder.join()
+    assert [hit.text for hit in Index.open(tmp_path / "i", model=model).search("first")] == ["first"]
