@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
@@ -22,7 +22,16 @@ from edge_potion.search.chunks import Chunk
 from edge_potion.search.segment import SegmentEntry
 from edge_potion.writing import file_written_whole
 
-__all__ = ["DAMAGED", "MANIFEST", "Manifest", "commit", "no_index", "opened_for_writing", "read_manifest"]
+__all__ = [
+    "DAMAGED",
+    "MANIFEST",
+    "Manifest",
+    "commit",
+    "holds_something_else",
+    "no_index",
+    "opened_for_writing",
+    "read_manifest",
+]
 
 MANIFEST = "index.json"
 FORMAT = 1
@@ -100,6 +109,16 @@ def read_manifest(folder: Path) -> Manifest:
 def no_index(folder: Path) -> InputError:
     """What to raise where an index was expected and none is."""
     return InputError(f"{folder} is no index; make one with: edge-potion index FILES --out {folder}")
+
+
+def holds_something_else(folder: Path) -> bool:
+    """Whether there is more in a folder than an index, whole or damaged. Many others call a file index.json, too."""
+    names = [path.name for path in folder.iterdir() if path.name[0] != "."]
+    if MANIFEST in names:
+        with suppress(ModelFormatError):
+            if {"format", "fingerprint", "segments"} <= set(read_json(folder / MANIFEST)):
+                return False
+    return any(not OURS.fullmatch(name) for name in names if name != MANIFEST) or names == [MANIFEST]
 
 
 def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -15,7 +15,16 @@ from edge_potion.disk import sync
 from edge_potion.errors import AccessError, EdgePotionError, InputError
 from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
-from edge_potion.search.folder import DAMAGED, MANIFEST, OURS, Manifest, commit, opened_for_writing, read_manifest
+from edge_potion.search.folder import (
+    DAMAGED,
+    MANIFEST,
+    OURS,
+    Manifest,
+    commit,
+    holds_something_else,
+    opened_for_writing,
+    read_manifest,
+)
 from edge_potion.search.fusion import fused
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
@@ -379,7 +388,7 @@ def _usable(folder: Path) -> Path:
     path = folder.expanduser().resolve()
     if path.exists() and not path.is_dir():
         raise InputError(f"{folder} is a file; name a folder")
-    if path.is_dir() and not (path / MANIFEST).is_file() and any(each.name[0] != "." for each in path.iterdir()):
+    if path.is_dir() and holds_something_else(path):
         raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")
     return path
 

@@ -489,3 +489,18 @@ def test_a_build_that_waits_for_another_and_then_fails_leaves_the_others_index(t
     for builder in builders:
         builder.join()
     assert [hit.text for hit in Index.open(tmp_path / "i", model=model).search("first")] == ["first"]
+
+
+def test_the_index_json_of_somebody_else_is_never_replaced(tmp_path, model):
+    for place, said in (("site", '{"pages": []}'), ("list", "[1]"), ("half", '{"format": 1, ')):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / MANIFEST).write_text(said)
+        with pytest.raises(InputError, match="holds something else"):
+            Index.build(tmp_path / place, ["a"], model=model)
+        assert (tmp_path / place / MANIFEST).read_text() == said
+
+
+@pytest.mark.parametrize("how", ["no manifest", "half a manifest", "a later format", "a missing segment"])
+def test_a_damaged_index_can_be_made_again_where_it_lies(some, model, how):
+    damaged(some.folder, how)
+    assert len(Index.build(some.folder, ["new"], model=model)) == 1
