@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import cache
 from itertools import pairwise
@@ -38,6 +39,7 @@ ACCENTS = re.compile("[\u0300-\u036f]")
 ASCII_WORD = re.compile(r"\w+", re.ASCII)
 LONGEST_WORD = 64  # characters: longer ones are data, of which the beginning tells enough
 MOST_REMEMBERED = 2**20  # words whose stems are kept
+STEMMING = threading.Lock()  # a stemmer holds the word that it is at: two threads would mix theirs
 
 
 class Word(NamedTuple):
@@ -97,7 +99,8 @@ class Words:
         letters = word[:LONGEST_WORD]
         if self.language in STEMMERS:
             letters = _without_accents(letters)
-        stem = "" if word in self._stop else _without_accents(self._stemmed(letters))
+        with STEMMING:
+            stem = "" if word in self._stop else _without_accents(self._stemmed(letters))
         self._stems[word] = stem
         return stem
 

@@ -1,6 +1,8 @@
 """Words of texts, and BM25 beside its formula written out."""
 
 import math
+import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -99,3 +101,23 @@ def test_a_word_is_counted_up_to_255_times_and_rows_may_have_none():
     postings = collected.postings()
     assert postings.counts.tolist() == [255] and postings.lengths.tolist() == [1000, 0]
     assert len(Collected().postings().terms) == 0
+
+
+def test_threads_that_share_words_never_mix_them():
+    begins = ("connect", "relat", "nation", "hop", "formal", "operat", "adjust", "electric", "gener", "triplic")
+    all_words = [begin + end for begin in begins for end in ("ational", "ing", "ed", "iveness", "fulness", "ization")]
+    alone = Words()
+    expected = [alone.stems(word) for word in all_words]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            shared = Words()
+            threads = [threading.Thread(target=lambda: list(map(shared.stems, all_words))) for _ in range(4)]  # noqa: B023
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert [shared.stems(word) for word in all_words] == expected
+    finally:
+        sys.setswitchinterval(interval)
