@@ -36,6 +36,7 @@ UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
 )
 ACCENTS = re.compile("[\u0300-\u036f]")
+IGNORED = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")  # soft hyphens and joiners: how a word is drawn
 ASCII_WORD = re.compile(r"\w+", re.ASCII)
 LONGEST_WORD = 64  # characters: longer ones are data, of which the beginning tells enough
 MOST_REMEMBERED = 2**20  # words whose stems are kept
@@ -101,7 +102,8 @@ class Words:
             letters = _without_accents(letters)
         with STEMMING:
             stem = "" if word in self._stop else _without_accents(self._stemmed(letters))
-        self._stems[word] = stem
+        if len(word) <= LONGEST_WORD:
+            self._stems[word] = stem
         return stem
 
 
@@ -122,7 +124,8 @@ def _parts(text: str) -> list[str]:
         return ASCII_WORD.findall(text.lower())
     word, unspaced = _patterns()
     parts: list[str] = []
-    for run in word.findall(unicodedata.normalize("NFKC", text.casefold())):
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", IGNORED.sub("", text)).casefold())
+    for run in word.findall(plain):
         if len(run) > 1 and unspaced.match(run):
             parts += map("".join, pairwise(run))
         else:

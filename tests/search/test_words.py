@@ -25,6 +25,8 @@ from edge_potion.search.words import Words
         ("हिन्दी में", ["हिन्दी", "में"]),
         ("한국어 검색", ["한국어", "검색"]),
         ("ＦＵＬＬ ﬁne Straße", ["full", "fine", "strass"]),
+        ("𝐁𝐨𝐥𝐝 ℡", ["bold", "tel"]),
+        ("co\u00adoperate \ufeffword", ["cooper", "word"]),
         ("☃☃ 🙂 -- ...", []),
         ("", []),
     ],
@@ -121,3 +123,10 @@ def test_threads_that_share_words_never_mix_them():
             assert [shared.stems(word) for word in all_words] == expected
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_what_is_remembered_of_long_words_is_bounded():
+    words = Words()
+    for number in range(100):
+        words.stems("a" * 1000 + str(number))
+    assert sum(map(len, words._stems)) < 1000
