@@ -504,3 +504,10 @@ def test_the_index_json_of_somebody_else_is_never_replaced(tmp_path, model):
 def test_a_damaged_index_can_be_made_again_where_it_lies(some, model, how):
     damaged(some.folder, how)
     assert len(Index.build(some.folder, ["new"], model=model)) == 1
+
+
+def test_meaning_counts_whichever_rows_were_deleted(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("edge_potion.search.fusion.MOST_SAMPLED", 50)
+    index = Index.build(tmp_path / "i", TEXTS[:100], model=model)
+    index.delete(map(str, range(1, 101, 2)))  # all that lie at even steps
+    assert len({hit.score for hit in index.search("trains", 5)}) == 5
