@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Collected", "Postings", "Weights", "hash_of", "weights_of"]
+__all__ = ["BYTES_A_WORD", "Collected", "Postings", "Weights", "hash_of", "weights_of"]
 
 # Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009); the numbers are Pyserini's.
 K1, B = 0.9, 0.4
+BYTES_A_WORD = 20  # of a text, while it is collected and sorted
 MOST_COUNTED = 255  # of one word in a row: by then its score has long stopped to grow
 
 
@@ -126,7 +127,7 @@ class Collected:
     @property
     def size_bytes(self) -> int:
         """About what is held in memory, and what sorting it takes."""
-        return 20 * len(self._of_words) + 120 * len(self._numbers)
+        return BYTES_A_WORD * len(self._of_words) + 120 * len(self._numbers)
 
     def postings(self) -> Postings:
         """All of it, by stem."""

@@ -159,13 +159,18 @@ def copied(
 
 
 def small_ones(segments: Sequence[Segment]) -> list[Segment]:
-    """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum."""
+    """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum.
+
+    Large ones stay as they are: to merge them again for each text that is added would write the index anew each time.
+    """
     rows, live = (sum(segment.entry.rows for segment in segments), sum(segment.live for segment in segments))
     if 2 * live < rows:
         return list(segments)
     if len(segments) <= MOST_SEGMENTS:
         return []
-    ascending = sorted(segments, key=lambda segment: segment.live)
+    ascending = sorted((each for each in segments if not each.is_large), key=lambda segment: segment.live)
+    if len(ascending) <= MOST_SEGMENTS:
+        return []
     total = 0
     small: set[str] = set()
     for segment in ascending:

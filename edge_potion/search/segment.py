@@ -24,7 +24,7 @@ import numpy as np
 from edge_potion.codes import quantize
 from edge_potion.disk import remove, synced
 from edge_potion.errors import AccessError, InputError
-from edge_potion.search.postings import Collected, Postings, hash_of
+from edge_potion.search.postings import BYTES_A_WORD, Collected, Postings, hash_of
 from edge_potion.unit_length import unit_length
 
 __all__ = ["Segment", "SegmentEntry", "SegmentWriter"]
@@ -103,6 +103,12 @@ class Segment:
     def live(self) -> int:
         """Rows that are not deleted."""
         return self.entry.rows - self.entry.gone
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is at least half as large as one may be: no two of these would become one."""
+        words = int(self.postings.lengths.sum(dtype=np.int64))
+        return 2 * self.live >= MOST_ROWS or 2 * BYTES_A_WORD * words >= MOST_HELD_BYTES
 
     def text(self, row: int) -> str:
         return self._string("text", row)

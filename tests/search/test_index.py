@@ -511,3 +511,17 @@ def test_meaning_counts_whichever_rows_were_deleted(tmp_path, model, monkeypatch
     index = Index.build(tmp_path / "i", TEXTS[:100], model=model)
     index.delete(map(str, range(1, 101, 2)))  # all that lie at even steps
     assert len({hit.score for hit in index.search("trains", 5)}) == 5
+
+
+@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_HELD_BYTES"])
+def test_a_change_of_a_large_index_never_writes_all_of_it_anew(tmp_path, model, monkeypatch, bound):
+    monkeypatch.setattr(f"edge_potion.search.segment.{bound}", 20 if bound == "MOST_ROWS" else 100)
+    monkeypatch.setattr(rows_module, "ROWS_AT_ONCE", 20)
+    index = Index.build(tmp_path / "i", [f"line {number}" for number in range(240)], model=model)
+    large = {entry.name for entry in read_manifest(index.folder).segments}
+    assert len(large) > rows_module.MOST_SEGMENTS
+    index.delete(["1"])
+    for number in range(3):
+        index.add([f"added {number}"])
+    assert large <= {entry.name for entry in read_manifest(index.folder).segments}
+    assert len(index) == 242 and index.search("added 2", 1)[0].text == "added 2"
