@@ -131,7 +131,7 @@ class Index:
             manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
-            manifest, entries = written(path, manifest, documents, opened, words, show_progress)
+            manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress)
             commit(path, replace(manifest, segments=tuple(entries), built=True))
         return cls(path, opened, read_state(path))
 
@@ -190,6 +190,8 @@ class Index:
     ) -> int:
         """Add texts; those whose id is there are put in its place. They are there for good when this returns.
 
+        An empty text takes the place of what was called so, too: it is found no more.
+
         Args:
             texts: any iterable of texts.
             ids: what each is called; by default the next numbers.
@@ -208,13 +210,10 @@ class Index:
         """`add` from what `documents.read_documents` gives."""
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
-            manifest, entries = written(
+            manifest, entries, hashes = written(
                 self.folder, self._state.manifest, documents, self.model, self._words, show_progress
             )
-            added = [Segment(self.folder, entry, manifest.dim) for entry in entries]
-            replaced = {
-                name for segment in added for held in self._state.segments for name in segment.names_shared_with(held)
-            }
+            replaced = {name for held in self._state.segments for name in held.names_by_hash(hashes)}
             manifest, _ = self._without(manifest, replaced)
             self._commit(replace(manifest, segments=(*manifest.segments, *entries)))
         return sum(entry.rows for entry in entries)

@@ -56,8 +56,10 @@ def written(
     model: EdgeModel,
     words: Words,
     show_progress: bool,
-) -> tuple[Manifest, list[SegmentEntry]]:
+) -> tuple[Manifest, list[SegmentEntry], np.ndarray]:
     """Documents as new segments that do not count yet; the manifest knows their names.
+
+    The last are the hashes of what the documents are called, ascending, also of those that are empty.
 
     Raises:
         InputError: two documents have one name, or a text is not usable.
@@ -79,7 +81,7 @@ def written(
         finally:
             writer.stop()
         named.refuse_twins([Segment(folder, entry, manifest.dim) for entry in done])
-    return replace(manifest, last_number=named.last_number), done
+    return replace(manifest, last_number=named.last_number), done, named.hashes
 
 
 class _Named:
@@ -101,12 +103,17 @@ class _Named:
         self._hashes.append(hash_of(name))
         return name
 
+    @property
+    def hashes(self) -> np.ndarray:
+        """(n,) uint64 of all of them, ascending."""
+        return np.sort(np.frombuffer(self._hashes, np.uint64)) if self._hashes else np.empty(0, np.uint64)
+
     def refuse_twins(self, segments: Sequence[Segment]) -> None:
         """Raise InputError where two documents have one name."""
-        hashes = np.sort(np.frombuffer(self._hashes, np.uint64))
+        hashes = self.hashes
         twins = hashes[1:][hashes[1:] == hashes[:-1]]
         for segment in segments:
-            if len(twins) and (name := segment.name_by_hash(twins[0])) is not None:
+            for name in segment.names_by_hash(twins):
                 raise InputError(f"two texts have the id {name!r}; ids must differ")
 
 

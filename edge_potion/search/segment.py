@@ -126,17 +126,11 @@ class Segment:
         rows = [int(row) for row in self._id_rows[begin:end] if self.deleted is None or not self.deleted[row]]
         return [row for row in rows if self.id(row) == name]
 
-    def names_shared_with(self, other: Segment) -> list[str]:
-        """Names of rows here that may be names of rows there, too: those of like hashes."""
-        is_shared = np.isin(self._id_hashes, other._id_hashes)
-        return [self.id(int(row)) for row in self._id_rows[is_shared]]
-
-    def name_by_hash(self, number: np.uint64) -> str | None:
-        """A name that has this hash."""
-        place = int(np.searchsorted(self._id_hashes, number))
-        if place == len(self._id_hashes) or self._id_hashes[place] != number:
-            return None
-        return self.id(int(self._id_rows[place]))
+    def names_by_hash(self, numbers: np.ndarray) -> list[str]:
+        """Names of rows here that have one of these hashes (n,) uint64, ascending."""
+        places = np.searchsorted(self._id_hashes, numbers)
+        is_here = self._id_hashes[np.minimum(places, len(self._id_hashes) - 1)] == numbers
+        return [self.id(int(row)) for row in self._id_rows[places[is_here]]]
 
     def _string(self, kind: str, row: int) -> str:
         data, starts = self._strings[kind]

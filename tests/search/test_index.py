@@ -525,3 +525,15 @@ def test_a_change_of_a_large_index_never_writes_all_of_it_anew(tmp_path, model, 
         index.add([f"added {number}"])
     assert large <= {entry.name for entry in read_manifest(index.folder).segments}
     assert len(index) == 242 and index.search("added 2", 1)[0].text == "added 2"
+
+
+def test_an_empty_text_takes_the_place_of_what_was_called_so(some):
+    assert some.add([" ", "ale"], ids=["2", "ale"]) == 1
+    assert [hit.id for hit in some.search("bread", 10, mode="words")] == ["7"] and len(some) == 6
+    assert some.add([""], ids=["7"]) == 0 and some.search("bread", 10, mode="words") == []
+
+
+def test_twins_are_refused_beside_twins_that_are_empty(tmp_path, model):
+    for first, second in (("a", "b"), ("b", "a")):
+        with pytest.raises(InputError, match=f"two texts have the id '{second}'"):
+            Index.build(tmp_path / "i", ["", "", "x", "y"], ids=[first, first, second, second], model=model)
