@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,6 +60,11 @@ class Index:
         self.language = state.manifest.language
         self._words = Words(self.language)
         self._state = state
+        self._refreshing = threading.Lock()  # of two threads the later would put an older state over a newer one
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens it as it is then."""
+        return _opened_again, (self.folder, self.model)
 
     def __repr__(self) -> str:
         return f"Index({str(self.folder)!r}, texts={len(self):,}, model={self.model!r})"
@@ -149,7 +155,7 @@ class Index:
         """
         from edge_potion.runtime import EdgeModel
 
-        path = Path(folder).expanduser()
+        path = Path(folder).expanduser().absolute()  # not where links lead: one may be set to a newer index
         state = read_state(path)
         says = state.manifest
         if not isinstance(model, EdgeModel):
@@ -171,14 +177,15 @@ class Index:
         Raises:
             InputError: it is gone, or was made again with another model.
         """
-        if seen(self.folder) == self._state.seen:
-            return False
-        state = read_state(self.folder)
-        ours, now = self._state.manifest, state.manifest
-        if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
-            raise InputError(f"{self.folder} was made again in another way; open it again")
-        self._state = state
-        return True
+        with self._refreshing:
+            if seen(self.folder) == self._state.seen:
+                return False
+            state = read_state(self.folder)
+            ours, now = self._state.manifest, state.manifest
+            if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
+                raise InputError(f"{self.folder} was made again in another way; open it again")
+            self._state = state
+            return True
 
     def add(
         self,
@@ -371,6 +378,10 @@ class Index:
         names = {segment.entry.name for segment in segments}
         kept = [entry for entry in manifest.segments if entry.name not in names]
         return replace(manifest, segments=(*kept, *entries))
+
+
+def _opened_again(folder: Path, model: EdgeModel) -> Index:
+    return Index.open(folder, model=model)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import pickle
 import shutil
 import signal
 import subprocess
@@ -403,20 +404,20 @@ def test_writers_wait_for_each_other_and_lose_nothing(some):
 def test_a_reader_goes_on_while_a_writer_writes(some):
     reader = Index.open(some.folder, model=some.model)
     stop = threading.Event()
-    seen: list[int] = []
+    seen: list[list[int]] = [[], []]
     failures: list[Exception] = []
 
-    def read() -> None:
+    def read(sizes: list[int]) -> None:
         try:
             while not stop.is_set():
                 hits = reader.search("bread", 50)
                 assert hits[0].text == "bake bread"
-                seen.append(len(reader))
+                sizes.append(len(reader))
                 reader.refresh()
         except Exception as failure:
             failures.append(failure)
 
-    threads = [threading.Thread(target=read) for _ in range(2)]
+    threads = [threading.Thread(target=read, args=(sizes,)) for sizes in seen]
     for thread in threads:
         thread.start()
     for number in range(25):
@@ -426,7 +427,8 @@ def test_a_reader_goes_on_while_a_writer_writes(some):
     stop.set()
     for thread in threads:
         thread.join()
-    assert not failures and seen == sorted(seen) and reader.refresh() in (True, False) and len(reader) == 31
+    assert not failures and all(sizes == sorted(sizes) for sizes in seen)
+    assert reader.refresh() in (True, False) and len(reader) == 31
 
 
 def test_what_is_open_stays_as_it_was_until_it_looks_again(some):
@@ -537,3 +539,26 @@ def test_twins_are_refused_beside_twins_that_are_empty(tmp_path, model):
     for first, second in (("a", "b"), ("b", "a")):
         with pytest.raises(InputError, match=f"two texts have the id '{second}'"):
             Index.build(tmp_path / "i", ["", "", "x", "y"], ids=[first, first, second, second], model=model)
+
+
+def test_an_index_is_where_it_was_opened_wherever_the_process_goes(some, model, monkeypatch, tmp_path):
+    monkeypatch.chdir(some.folder.parent)
+    opened = Index.open(some.folder.name, model=model)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert opened.add(["ale"]) == 1 and some.refresh() and not list(Path.cwd().iterdir())
+
+
+def test_a_link_to_an_index_can_be_set_to_a_newer_one(some, model, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(some.folder, target_is_directory=True)
+    opened = Index.open(link, model=model)
+    newer = Index.build(tmp_path / "newer", ["new"], model=model)
+    link.unlink()
+    link.symlink_to(newer.folder, target_is_directory=True)
+    assert opened.refresh() and [hit.text for hit in opened.search("new")] == ["new"]
+
+
+def test_an_index_goes_to_another_process(some):
+    again = pickle.loads(pickle.dumps(some))
+    assert again.search("bread") == some.search("bread") and len(pickle.dumps(some)) < 2000
