@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any
 
 from edge_potion.disk import locked_folder, remove
-from edge_potion.errors import AccessError, InputError, ModelFormatError
+from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.search.chunks import Chunk
 from edge_potion.search.segment import SegmentEntry
@@ -139,18 +139,24 @@ def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) 
 
 
 @contextmanager
-def opened_for_writing(folder: Path) -> Iterator[None]:
-    """One writer at a time, where folders can be locked; the next one waits.
+def opened_for_writing(folder: Path, *, is_made: bool = False) -> Iterator[None]:
+    """One writer at a time, where folders can be locked; the next one waits. What a failed one wrote is swept.
 
     Raises:
-        AccessError: the folder cannot be made.
+        AccessError: the folder cannot be made, where it is to be.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if is_made:
+            folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as failure:
         raise AccessError(f"cannot write {folder}: {failure}") from failure
     with locked_folder(folder):
-        yield
+        try:
+            yield
+        except BaseException:
+            with suppress(EdgePotionError, OSError):
+                sweep(folder, read_manifest(folder))
+            raise
 
 
 def commit(folder: Path, manifest: Manifest) -> None:

@@ -133,7 +133,7 @@ class Index:
         words = Words(language)
         chunks_of("", chunk)
         manifest = Manifest(name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk)
-        with opened_for_writing(path):
+        with opened_for_writing(path, is_made=True):
             manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
@@ -261,7 +261,7 @@ class Index:
         goal = _usable(Path(folder))
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
-        with opened_for_writing(goal), _told_of_damage(self.folder):
+        with opened_for_writing(goal, is_made=True), _told_of_damage(self.folder):
             manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))

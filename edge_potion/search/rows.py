@@ -143,25 +143,29 @@ def copied(
     """What is not deleted of segments as new ones, which do not count yet; the manifest knows their names."""
     done: list[SegmentEntry] = []
     writer: SegmentWriter | None = None
-    for segment in segments:
-        live = np.arange(segment.entry.rows) if segment.deleted is None else np.flatnonzero(~segment.deleted)
-        for begin in range(0, len(live), ROWS_AT_ONCE):
-            if writer is None:
-                manifest, name = manifest.new_name("rows")
-                writer = SegmentWriter(folder, name)
-            rows = live[begin : begin + ROWS_AT_ONCE]
-            texts = [segment.text(row) for row in rows]
-            strings = {
-                "text": texts,
-                "id": [segment.id(row) for row in rows],
-                "where": [segment.where(row) for row in rows],
-            }
-            writer.add_codes(segment.values[rows], segment.scales[rows], list(map(words.stems, texts)), strings)
-            if writer.is_full:
-                done.append(writer.close())
-                writer = None
-    if writer is not None:
-        done.append(writer.close())
+    try:
+        for segment in segments:
+            live = np.arange(segment.entry.rows) if segment.deleted is None else np.flatnonzero(~segment.deleted)
+            for begin in range(0, len(live), ROWS_AT_ONCE):
+                if writer is None:
+                    manifest, name = manifest.new_name("rows")
+                    writer = SegmentWriter(folder, name)
+                rows = live[begin : begin + ROWS_AT_ONCE]
+                texts = [segment.text(row) for row in rows]
+                strings = {
+                    "text": texts,
+                    "id": [segment.id(row) for row in rows],
+                    "where": [segment.where(row) for row in rows],
+                }
+                writer.add_codes(segment.values[rows], segment.scales[rows], list(map(words.stems, texts)), strings)
+                if writer.is_full:
+                    done.append(writer.close())
+                    writer = None
+        if writer is not None:
+            done.append(writer.close())
+    finally:
+        if writer is not None:
+            writer.stop()
     return manifest, done
 
 

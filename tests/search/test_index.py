@@ -562,3 +562,20 @@ def test_a_link_to_an_index_can_be_set_to_a_newer_one(some, model, tmp_path):
 def test_an_index_goes_to_another_process(some):
     again = pickle.loads(pickle.dumps(some))
     assert again.search("bread") == some.search("bread") and len(pickle.dumps(some)) < 2000
+
+
+def test_what_fails_leaves_nothing_on_the_disk(some, tmp_path, model):
+    before = sorted(path.name for path in some.folder.iterdir())
+    many_texts = ["x"] * (rows_module.ROWS_AT_ONCE + 1)
+    for write in (some.add, lambda texts: Index.build(some.folder, texts, model=model)):
+        with pytest.raises(InputError, match="of type int"):
+            write([*many_texts, 5])
+        assert sorted(path.name for path in some.folder.iterdir()) == before
+
+
+def test_an_index_that_is_gone_is_not_made_by_adding(some):
+    shutil.rmtree(some.folder)
+    for change in (lambda: some.add(["a"]), lambda: some.delete(["1"]), some.compact, some.refresh):
+        with pytest.raises(InputError, match="is no index"):
+            change()
+        assert not some.folder.exists()
