@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
 __all__ = ["Index"]
+
+log = logging.getLogger("edge_potion")
 
 
 class Index:
@@ -369,7 +372,10 @@ class Index:
         self.refresh()
         small = small_ones(self._state.segments)
         if small:
-            commit(self.folder, self._merged(self._state.manifest, small))
+            try:
+                commit(self.folder, self._merged(self._state.manifest, small))
+            except AccessError as failure:  # the change is true: who is told that it failed would make it twice
+                log.warning("warning: small segments stay as they are, and a later change tries again (%s)", failure)
             self.refresh()
 
     def _merged(self, manifest: Manifest, segments: Sequence[Segment]) -> Manifest:

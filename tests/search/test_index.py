@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import EdgeModel, Index, InputError, StaticModel, export, quantize
+from edge_potion import AccessError, EdgeModel, Index, InputError, quantize
 from edge_potion.search import rows as rows_module
 from edge_potion.search.folder import MANIFEST, read_manifest
 from edge_potion.search.fusion import WORDS_WEIGHT
@@ -579,3 +579,15 @@ def test_an_index_that_is_gone_is_not_made_by_adding(some):
         with pytest.raises(InputError, match="is no index"):
             change()
         assert not some.folder.exists()
+
+
+def test_a_change_that_is_there_is_no_failure_where_segments_cannot_be_merged(some, monkeypatch):
+    def full(*_: object) -> None:
+        raise AccessError("No space left on device")
+
+    monkeypatch.setattr("edge_potion.search.index.copied", full)
+    for number in range(rows_module.MOST_SEGMENTS + 2):
+        assert some.add([f"added {number}"]) == 1
+    monkeypatch.undo()
+    some.add(["the last"])
+    assert len(some) == 9 + rows_module.MOST_SEGMENTS and len(read_manifest(some.folder).segments) < 4
