@@ -30,7 +30,7 @@ from edge_potion.search.folder import (
 from edge_potion.search.fusion import fused
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
-from edge_potion.search.rows import copied, documents_of, small_ones, written
+from edge_potion.search.rows import copied, documents_of, refuse_no_text, small_ones, written
 from edge_potion.search.scores import best_rows, meaning_scores, ordering_scores, word_scores
 from edge_potion.search.segment import Segment
 from edge_potion.search.state import State, read_state, seen
@@ -346,8 +346,7 @@ class Index:
         """
         gone: dict[int, set[int]] = {}
         for name in names:
-            if not isinstance(name, str):
-                raise InputError(f"the id {name!r} is of type {type(name).__name__}; a str was expected")
+            refuse_no_text(f"the id {name!r}", name)
             for number, segment in enumerate(self._state.segments):
                 if rows := segment.rows_of(name):
                     gone.setdefault(number, set()).update(rows)

@@ -23,7 +23,7 @@ from edge_potion.search.words import Words
 if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
-__all__ = ["copied", "documents_of", "small_ones", "written"]
+__all__ = ["copied", "documents_of", "refuse_no_text", "small_ones", "written"]
 
 ROWS_AT_ONCE = 2**13  # documents that are embedded together
 CHARACTERS_AT_ONCE = 2_000_000
@@ -44,9 +44,21 @@ def documents_of(texts: Iterable[str], ids: Iterable[str] | None, where: Iterabl
         for what, value in (("ids", name), ("where", place)):
             if value is end:
                 raise InputError(f"there are fewer {what} than texts: {number}")
-            if not isinstance(value, str):
-                raise InputError(f"{what}[{number}] is of type {type(value).__name__}; a str was expected")
+            refuse_no_text(f"{what}[{number}]", value)
         yield Document(name, text, place)  # type: ignore[arg-type]
+    for what, values in (("ids", names if ids is not None else ()), ("where", places or ())):
+        if next(iter(values), end) is not end:
+            raise InputError(f"there are more {what} than texts")
+
+
+def refuse_no_text(what: str, value: object) -> None:
+    """Raise InputError where a name or a place is no str, or none that a file can hold."""
+    if not isinstance(value, str):
+        raise InputError(f"{what} is of type {type(value).__name__}; a str was expected")
+    try:
+        value.encode()
+    except UnicodeEncodeError as failure:
+        raise InputError(f"{what} holds the lone surrogate {value[failure.start]!r}, which is no text") from None
 
 
 def written(

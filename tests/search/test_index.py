@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import AccessError, EdgeModel, Index, InputError, quantize
+from edge_potion import AccessError, EdgeModel, Index, InputError, StaticModel, export, quantize
 from edge_potion.search import rows as rows_module
 from edge_potion.search.folder import MANIFEST, read_manifest
 from edge_potion.search.fusion import WORDS_WEIGHT
@@ -231,6 +231,10 @@ def test_one_that_lies_there_is_replaced_and_what_is_no_index_is_not(some, tmp_p
         ({"texts": ["a", "b"], "ids": ["x", "x"]}, "two texts have the id 'x'"),
         ({"texts": ["a"], "ids": [7]}, r"ids\[0\] is of type int"),
         ({"texts": ["a"], "where": []}, "fewer where"),
+        ({"texts": ["a"], "ids": ["x", "y"]}, "more ids"),
+        ({"texts": ["a"], "where": ["x", "y"]}, "more where"),
+        ({"texts": ["a"], "ids": ["\ud800"]}, "lone surrogate"),
+        ({"texts": ["a"], "where": ["\ud800"]}, "lone surrogate"),
         ({"texts": ["a"], "language": "klingon"}, "no language 'klingon'"),
         ({"texts": ["a"], "chunk": "pages"}, "no way 'pages'"),
         ({"texts": ["a"], "model": "no-such-model-anywhere/really"}, "no-such-model"),
@@ -261,8 +265,9 @@ def test_what_cannot_be_indexed_is_refused_and_leaves_the_old_index(tmp_path, mo
 def test_what_cannot_be_searched_for_is_refused(some, given, said):
     with pytest.raises(InputError, match=said):
         some.search(**given)
-    with pytest.raises(InputError):
-        some.delete("1")
+    for ids in ("1", [1], ["\ud800"]):
+        with pytest.raises(InputError):
+            some.delete(ids)
 
 
 def damaged(folder: Path, how: str) -> None:
