@@ -312,18 +312,20 @@ class Index:
             )
         return hits
 
-    def rerank(self, query: str, texts: Sequence[str], *, mode: Mode = "hybrid") -> list[Hit]:
+    def rerank(self, query: str, texts: Iterable[str], *, mode: Mode = "hybrid") -> list[Hit]:
         """The texts given, all of them, by how well they fit a query, best first: they need not be in the index.
 
-        What a word is worth is told by the index; both kinds of scores are standardized over the texts.
+        What a word is worth is told by the index, and most where no text there has it; mean and deviation of meaning
+        are those of the texts given.
 
         Raises:
             InputError: an argument is not usable.
         """
         _check(query, 1, mode)
-        if isinstance(texts, str):
-            raise InputError("texts is str; a list of str was expected")
-        vectors = unit_length(self.model.encode_document(list(texts)))
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
+        texts = list(texts)
+        vectors = unit_length(self.model.encode_document(texts))
         meaning = (vectors @ unit_length(self.model.encode_query(query)[None])[0]).astype(np.float32)  # (n,)
         collected = Collected()
         for text in texts:

@@ -79,7 +79,7 @@ class Weights(NamedTuple):
     """What a query's words are worth in an index, before a row is looked at.
 
     Attributes:
-        of_stem: inverse document frequency by stem, times how often the query has it.
+        of_stem: inverse document frequency by stem, times how often the query has it; also of stems that no row has.
         mean_length: words of a row, on average.
         most: what no row's score reaches: the sum of these, and of those that words have which stand in no row.
     """
@@ -100,8 +100,7 @@ def weights_of(stems: Sequence[str], parts: Sequence[Postings]) -> Weights:
         found = sum(place.stop - place.start for place in places)
         weight = times * math.log(1 + (rows - found + 0.5) / (found + 0.5))
         most += weight
-        if found:
-            of_stem[stem] = np.float32(weight)
+        of_stem[stem] = np.float32(weight)
     return Weights(of_stem, words / max(rows, 1), most)
 
 

@@ -596,3 +596,12 @@ def test_a_change_that_is_there_is_no_failure_where_segments_cannot_be_merged(so
     monkeypatch.undo()
     some.add(["the last"])
     assert len(some) == 9 + rows_module.MOST_SEGMENTS and len(read_manifest(some.folder).segments) < 4
+
+
+def test_a_word_that_no_text_of_the_index_has_counts_most_among_texts_that_were_never_indexed(some):
+    texts = ["bread bread", "part QX77", "cat"]
+    ranked = some.rerank("bread QX77", (text for text in texts), mode="words")
+    assert [hit.text for hit in ranked] == ["part QX77", "bread bread", "cat"] and ranked[0].words > ranked[1].words > 0
+    for wrong in ("a text", None, 5, ["a", 5]):
+        with pytest.raises(InputError):
+            some.rerank("bread", wrong)
