@@ -12,6 +12,8 @@ id_hashes.u64 id_rows.u32                which rows are called so, by the hash o
 from __future__ import annotations
 
 import mmap
+import os
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +33,7 @@ __all__ = ["Segment", "SegmentEntry", "SegmentWriter"]
 
 MOST_ROWS = 2**20
 MOST_HELD_BYTES = 2**29  # of words in memory, until a segment is closed
+MOST_READ_BYTES = 2**16  # of a file that is read and not mapped
 STRINGS = ("text", "id", "where")
 
 
@@ -245,7 +248,10 @@ class SegmentWriter:
 
 
 def _mapped(file: Path, dtype: str, count: int) -> np.ndarray:
-    """(count,) of a file, as the disk holds it: what is not looked at takes no memory."""
+    """(count,) of a file, as the disk holds it: what is not looked at takes no memory.
+
+    A small one is read: until Python 3.13 each map keeps a file open, of which macOS allows 256.
+    """
     kind = np.dtype(dtype)
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
@@ -253,7 +259,11 @@ def _mapped(file: Path, dtype: str, count: int) -> np.ndarray:
             raise InputError(
                 f"{file} has {size} bytes and not {count * kind.itemsize}: the index is damaged; make it again"
             )
-        if not size:
-            return np.empty(0, kind)
-        mapped: Any = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        if size <= MOST_READ_BYTES:
+            stream.seek(0)
+            return np.frombuffer(stream.read(), kind)
+        if sys.version_info >= (3, 13) and os.name == "posix":
+            mapped: Any = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
+        else:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, kind)

@@ -605,3 +605,12 @@ def test_a_word_that_no_text_of_the_index_has_counts_most_among_texts_that_were_
     for wrong in ("a text", None, 5, ["a", 5]):
         with pytest.raises(InputError):
             some.rerank("bread", wrong)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="/proc/self/fd is not there")
+def test_small_segments_keep_no_files_open(some, model):
+    for number in range(6):
+        some.add([f"added {number}"])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    opened = [Index.open(some.folder, model=model) for _ in range(5)]
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before and len(opened[4].search("added", 99)) == 11
