@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge_potion.errors import InputError
 
-__all__ = ["NO_LANGUAGE", "Word", "Words"]
+__all__ = ["NO_LANGUAGE", "UNSPACED", "Word", "Words"]
 
 NO_LANGUAGE = "none"  # words are compared as they stand
 # Of 1980, which never changes as Snowball's own of English does; it takes words without accents. Of other languages
