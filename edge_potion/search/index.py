@@ -402,8 +402,12 @@ def _told_of_damage(folder: Path) -> Iterator[None]:
 
 def _usable(folder: Path) -> Path:
     """The path of a folder that an index may be written into; InputError where it holds something else."""
-    path = folder.expanduser().resolve()
-    if path.exists() and not path.is_dir():
+    try:
+        path = folder.expanduser().resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
+    if is_file:
         raise InputError(f"{folder} is a file; name a folder")
     if path.is_dir() and holds_something_else(path):
         raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")

@@ -40,7 +40,7 @@ class Postings:
     lengths: np.ndarray
 
     def places_of(self, stems: Iterable[str]) -> dict[str, slice]:
-        """Where the rows of the stems are that are here; IndexError where a damaged file says of no place that there is."""
+        """Where the rows of the stems are that are here; IndexError where a damaged file names no place."""
         names = list(stems)
         if not len(self.terms):
             return {}

@@ -614,3 +614,11 @@ def test_small_segments_keep_no_files_open(some, model):
     before = len(list(Path("/proc/self/fd").iterdir()))
     opened = [Index.open(some.folder, model=model) for _ in range(5)]
     assert len(list(Path("/proc/self/fd").iterdir())) <= before and len(opened[4].search("added", 99)) == 11
+
+
+def test_a_place_that_cannot_be_is_one_error(some, tmp_path, model):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in ("a\0b", "a" * 5000, tmp_path / "loop"):
+        for use in (lambda where: Index.build(where, ["a"], model=model), Index.open, some.save):
+            with pytest.raises((InputError, AccessError)):
+                use(place)
