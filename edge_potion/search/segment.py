@@ -146,20 +146,26 @@ class SegmentWriter:
     Args:
         folder: of the index.
         name: of the folder of the segment in it.
+
+    Raises:
+        AccessError: nothing can be made there.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder / name, name
-        remove(self._folder)  # of a writer that was killed
-        self._folder.mkdir()
         self._words = Collected()
         self._starts = {kind: array("q", [0]) for kind in STRINGS}
         self._hashes = array("Q")
-        self._closing = ExitStack()
-        self._files: dict[str, BinaryIO] = {
-            name: self._closing.enter_context((self._folder / name).open("wb"))
-            for name in ("values.i8", "scales.f32", *(f"{kind}s.utf8" for kind in STRINGS))
-        }
+        self._files: dict[str, BinaryIO] = {}
+        with ExitStack() as closing:
+            try:
+                remove(self._folder)  # of a writer that was killed
+                self._folder.mkdir()
+                for file in ("values.i8", "scales.f32", *(f"{kind}s.utf8" for kind in STRINGS)):
+                    self._files[file] = closing.enter_context((self._folder / file).open("wb"))
+            except OSError as failure:
+                raise AccessError(f"cannot write {self._folder}: {failure}") from failure
+            self._closing = closing.pop_all()
 
     @property
     def rows(self) -> int:
