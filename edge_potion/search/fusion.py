@@ -32,9 +32,8 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     Returns:
         (N,) float32.
     """
-    sampled = slice(0, None, -(-len(meaning) // MOST_SAMPLED) or 1)
-    sample = meaning[sampled] if deleted is None else meaning[sampled][~deleted[sampled]]
-    sample = sample.astype(np.float64)
+    live = np.arange(len(meaning)) if deleted is None else np.flatnonzero(~deleted)
+    sample = meaning[live[:: -(-len(live) // MOST_SAMPLED) or 1]].astype(np.float64)
     mean, deviation = (float(sample.mean()), float(sample.std())) if len(sample) else (0.0, 0.0)
     scale = 1 / deviation if deviation > LEAST_DEVIATION else 0.0
     scores = meaning * np.float32(scale)

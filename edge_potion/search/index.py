@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +17,20 @@ from edge_potion.disk import sync
 from edge_potion.errors import AccessError, EdgePotionError, InputError
 from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
-from edge_potion.search.folder import DAMAGED, MANIFEST, OURS, Manifest, commit, opened_for_writing, read_manifest
+from edge_potion.search.folder import (
+    DAMAGED,
+    MANIFEST,
+    OURS,
+    Manifest,
+    commit,
+    holds_something_else,
+    opened_for_writing,
+    read_manifest,
+)
 from edge_potion.search.fusion import fused
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
-from edge_potion.search.rows import copied, documents_of, small_ones, written
+from edge_potion.search.rows import copied, documents_of, refuse_no_text, small_ones, written
 from edge_potion.search.scores import best_rows, meaning_scores, ordering_scores, word_scores
 from edge_potion.search.segment import Segment
 from edge_potion.search.state import State, read_state, seen
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Index"]
 
+log = logging.getLogger("edge_potion")
+
 
 class Index:
     """An index of texts in a folder. Make one with `Index.build`, open one with `Index.open`.
@@ -43,13 +56,19 @@ class Index:
         folder: where it lies.
         model: what embeds texts and queries.
         language: whose words it knows.
+        chunk: how texts are cut: "none", "words", "sentences".
     """
 
     def __init__(self, folder: Path, model: EdgeModel, state: State) -> None:
         self.folder, self.model = folder, model
-        self.language = state.manifest.language
+        self.language, self.chunk = state.manifest.language, state.manifest.chunk
         self._words = Words(self.language)
         self._state = state
+        self._refreshing = threading.Lock()  # of two threads the later would put an older state over a newer one
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens it as it is then."""
+        return _opened_again, (self.folder, self.model)
 
     def __repr__(self) -> str:
         return f"Index({str(self.folder)!r}, texts={len(self):,}, model={self.model!r})"
@@ -61,7 +80,11 @@ class Index:
     @property
     def size_bytes(self) -> int:
         """What its files take on the disk."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        total = 0
+        for file in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a writer has just swept it
+                total += file.stat().st_size if file.is_file() else 0
+        return total
 
     @classmethod
     def build(
@@ -117,13 +140,12 @@ class Index:
         opened, name, revision = _opened_model(model)
         words = Words(language)
         chunks_of("", chunk)
-        manifest = Manifest(
-            name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, next=_first_free(path)
-        )
-        with opened_for_writing(path):
+        manifest = Manifest(name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk)
+        with opened_for_writing(path, is_made=True):
+            manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
-            manifest, entries = written(path, manifest, documents, opened, words, show_progress)
+            manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress)
             commit(path, replace(manifest, segments=tuple(entries), built=True))
         return cls(path, opened, read_state(path))
 
@@ -141,7 +163,7 @@ class Index:
         """
         from edge_potion.runtime import EdgeModel
 
-        path = Path(folder).expanduser()
+        path = Path(folder).expanduser().absolute()  # not where links lead: one may be set to a newer index
         state = read_state(path)
         says = state.manifest
         if not isinstance(model, EdgeModel):
@@ -163,14 +185,15 @@ class Index:
         Raises:
             InputError: it is gone, or was made again with another model.
         """
-        if seen(self.folder) == self._state.seen:
-            return False
-        state = read_state(self.folder)
-        ours, now = self._state.manifest, state.manifest
-        if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
-            raise InputError(f"{self.folder} was made again in another way; open it again")
-        self._state = state
-        return True
+        with self._refreshing:
+            if seen(self.folder) == self._state.seen:
+                return False
+            state = read_state(self.folder)
+            ours, now = self._state.manifest, state.manifest
+            if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
+                raise InputError(f"{self.folder} was made again in another way; open it again")
+            self._state = state
+            return True
 
     def add(
         self,
@@ -181,6 +204,8 @@ class Index:
         show_progress: bool = False,
     ) -> int:
         """Add texts; those whose id is there are put in its place. They are there for good when this returns.
+
+        An empty text takes the place of what was called so, too: it is found no more.
 
         Args:
             texts: any iterable of texts.
@@ -200,13 +225,10 @@ class Index:
         """`add` from what `documents.read_documents` gives."""
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
-            manifest, entries = written(
+            manifest, entries, hashes = written(
                 self.folder, self._state.manifest, documents, self.model, self._words, show_progress
             )
-            added = [Segment(self.folder, entry, manifest.dim) for entry in entries]
-            replaced = {
-                name for segment in added for held in self._state.segments for name in segment.names_shared_with(held)
-            }
+            replaced = {name for held in self._state.segments for name in held.names_by_hash(hashes)}
             manifest, _ = self._without(manifest, replaced)
             self._commit(replace(manifest, segments=(*manifest.segments, *entries)))
         return sum(entry.rows for entry in entries)
@@ -215,13 +237,13 @@ class Index:
         """Delete the texts that are called so; ids that are not there are passed over.
 
         Returns:
-            How many rows were deleted.
+            How many of them were there.
 
         Raises:
             InputError: an id is no string.
             AccessError: the disk takes no more; nothing was deleted.
         """
-        if isinstance(ids, str | bytes):
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise InputError(f"ids is {type(ids).__name__}; an iterable of str was expected")
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
@@ -247,8 +269,8 @@ class Index:
         goal = _usable(Path(folder))
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
-        manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
-        with opened_for_writing(goal), _told_of_damage(self.folder):
+        with opened_for_writing(goal, is_made=True), _told_of_damage(self.folder):
+            manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))
             manifest, entries = copied(goal, manifest, self._state.segments, self._words)
@@ -295,45 +317,53 @@ class Index:
             )
         return hits
 
-    def rerank(self, query: str, texts: Sequence[str], *, mode: Mode = "hybrid") -> list[Hit]:
+    def rerank(self, query: str, texts: Iterable[str], *, mode: Mode = "hybrid") -> list[Hit]:
         """The texts given, all of them, by how well they fit a query, best first: they need not be in the index.
 
-        What a word is worth is told by the index; both kinds of scores are standardized over the texts.
+        What a word is worth is told by the index, and most where no text there has it; mean and deviation of meaning
+        are those of the texts given.
 
         Raises:
             InputError: an argument is not usable.
         """
         _check(query, 1, mode)
-        if isinstance(texts, str):
-            raise InputError("texts is str; a list of str was expected")
-        vectors = unit_length(self.model.encode_document(list(texts)))
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
+        texts = list(texts)
+        vectors = unit_length(self.model.encode_document(texts))
         meaning = (vectors @ unit_length(self.model.encode_query(query)[None])[0]).astype(np.float32)  # (n,)
         collected = Collected()
         for text in texts:
             collected.add(self._words.stems(text))
         postings = collected.postings()
         words = np.zeros(len(texts), np.float32)
-        weights = weights_of(self._words.stems(query), [segment.postings for segment in self._state.segments])
+        parts = [segment.postings for segment in self._state.segments] or [postings]
+        weights = weights_of(self._words.stems(query), parts)
         postings.add_scores(weights, words)
         scores = {"hybrid": fused(meaning, words, weights), "meaning": meaning, "words": words}[mode]
+        is_nothing = ~vectors.any(axis=1) & (words <= 0)  # which a search would never find
+        scores = np.where(is_nothing, scores.min(initial=0), scores)
         return [
             Hit(str(row), texts[row], "", float(scores[row]), float(meaning[row]), float(words[row]), int(row))
-            for row in np.argsort(-scores, kind="stable")
+            for row in np.lexsort((-scores, is_nothing))
         ]
 
     def _without(self, manifest: Manifest, names: Iterable[str]) -> tuple[Manifest, int]:
-        """The manifest without the rows of what is open now that are called so, and how many they were.
+        """The manifest without the rows of what is open now that are called so, and how many of the names were there.
 
         Raises:
             InputError: a name is no string.
         """
         gone: dict[int, set[int]] = {}
-        for name in names:
-            if not isinstance(name, str):
-                raise InputError(f"the id {name!r} is of type {type(name).__name__}; a str was expected")
+        found = 0
+        for name in dict.fromkeys(names):
+            refuse_no_text(f"the id {name!r}", name)
+            is_found = False
             for number, segment in enumerate(self._state.segments):
                 if rows := segment.rows_of(name):
                     gone.setdefault(number, set()).update(rows)
+                    is_found = True
+            found += is_found
         entries = list(manifest.segments)
         for number, deleted_rows in gone.items():
             segment = self._state.segments[number]
@@ -347,7 +377,7 @@ class Index:
                 raise AccessError(f"cannot write {self.folder / name}: {failure}") from failure
             entries[number] = replace(segment.entry, deleted=name, gone=int(deleted.sum()))
         entries = [entry for entry in entries if entry.gone < entry.rows]
-        return replace(manifest, segments=tuple(entries)), sum(map(len, gone.values()))
+        return replace(manifest, segments=tuple(entries)), found
 
     def _commit(self, manifest: Manifest) -> None:
         """Make a change true; where it leaves many segments, the small ones become one."""
@@ -355,7 +385,10 @@ class Index:
         self.refresh()
         small = small_ones(self._state.segments)
         if small:
-            commit(self.folder, self._merged(self._state.manifest, small))
+            try:
+                commit(self.folder, self._merged(self._state.manifest, small))
+            except AccessError as failure:  # the change is true: who is told that it failed would make it twice
+                log.warning("warning: small segments stay as they are, and a later change tries again (%s)", failure)
             self.refresh()
 
     def _merged(self, manifest: Manifest, segments: Sequence[Segment]) -> Manifest:
@@ -364,6 +397,10 @@ class Index:
         names = {segment.entry.name for segment in segments}
         kept = [entry for entry in manifest.segments if entry.name not in names]
         return replace(manifest, segments=(*kept, *entries))
+
+
+def _opened_again(folder: Path, model: EdgeModel) -> Index:
+    return Index.open(folder, model=model)
 
 
 @contextmanager
@@ -377,10 +414,14 @@ def _told_of_damage(folder: Path) -> Iterator[None]:
 
 def _usable(folder: Path) -> Path:
     """The path of a folder that an index may be written into; InputError where it holds something else."""
-    path = folder.expanduser().resolve()
-    if path.exists() and not path.is_dir():
+    try:
+        path = folder.expanduser().resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
+    if is_file:
         raise InputError(f"{folder} is a file; name a folder")
-    if path.is_dir() and not (path / MANIFEST).is_file() and any(each.name[0] != "." for each in path.iterdir()):
+    if path.is_dir() and holds_something_else(path):
         raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")
     return path
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_potion.errors import InputError
+from edge_potion.errors import AccessError, InputError
 from edge_potion.search.folder import MANIFEST, Manifest, no_index, read_manifest
 from edge_potion.search.segment import Segment
 
@@ -52,7 +52,12 @@ class State(NamedTuple):
 
 
 def read_state(folder: Path) -> State:
-    """What an index is now. A writer may remove a segment between our look at index.json and at the segment."""
+    """What an index is now. A writer may remove a segment between our look at index.json and at the segment.
+
+    Raises:
+        InputError: there is no index, it was never finished, or it is damaged.
+        AccessError: it cannot be read, or too many files are open.
+    """
     for tries_left in reversed(range(LOOKS)):
         now = seen(folder)  # before what it says: a change in between is then seen by `refresh`
         manifest = read_manifest(folder)
@@ -63,6 +68,8 @@ def read_state(folder: Path) -> State:
                 raise InputError(f"{failure.filename} is missing: the index is damaged; make it again") from failure
             time.sleep(0.01)
             continue
+        except OSError as failure:
+            raise AccessError(f"cannot read {folder}: {failure}") from failure
         if not manifest.built:
             raise InputError(f"{folder} was never finished: whoever made it was stopped; make it again")
         return State(manifest, segments, now, _deleted(segments))
@@ -73,7 +80,7 @@ def seen(folder: Path) -> tuple[int, int, int]:
     """What changes whenever index.json does; InputError where it is gone."""
     try:
         status = (folder / MANIFEST).stat()
-    except OSError as failure:
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
         raise no_index(folder) from failure
     return status.st_ino, status.st_size, status.st_mtime_ns
 
