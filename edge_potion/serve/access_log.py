@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +51,8 @@ class AccessLog:
         some = b""
         for line in (*lines, b""):
             if not line or len(some) + len(line) > LARGEST_WRITE:
-                sys.stderr.write(some.decode())
-                sys.stderr.flush()
+                with suppress(OSError):  # nobody reads it any more, which ends no request
+                    sys.stderr.write(some.decode())
+                    sys.stderr.flush()
                 some = b""
             some += line

@@ -183,4 +183,4 @@ def _keep_memory() -> None:
     with suppress(AttributeError, TypeError, OSError):  # it is glibc that gives it back so soon
         tune = ctypes.CDLL(None).mallopt
         tune(MALLOC_MMAP_THRESHOLD, 32 * MIB)
-        tune(MALLOC_TRIM_THRESHOLD, 256 * MIB)
+        tune(MALLOC_TRIM_THRESHOLD, 64 * MIB)

@@ -105,6 +105,17 @@ def test_who_has_no_key_reads_so_after_a_long_body(tmp_path):
             urlopen(request, timeout=SECONDS)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_serves_on_where_nobody_reads_its_log(workers):
+    with served("--workers", workers) as (process, url):
+        process.stderr.close()
+        for _ in range(300):
+            assert ask(url, input="bread")["data"]
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+        process.stderr = None
+
+
 def test_quiet_workers_write_nothing():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
