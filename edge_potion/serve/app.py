@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from .access_log import AccessLog
 from .answer import Answer
@@ -88,14 +88,20 @@ async def _tell(request: Request, error: Exception) -> Answer:
 async def _tell_of_path(request: Request, error: Exception) -> Answer:
     """There is no such path, or it takes another method."""
     assert isinstance(error, HTTPException)
-    allowed = (error.headers or {}).get("Allow")
     path, method = request.url.path[:200], request.method
-    if allowed is None:
+    if error.status_code != 405:
         told = RequestError(error.status_code, f"there is no {path} here; /openapi.json tells what is")
     else:
+        allowed = ", ".join(sorted(_methods_of(request)))
         headers = ((b"allow", allowed.encode()),)
         told = RequestError(error.status_code, f"{path} takes {allowed}, and no {method}", headers=headers)
     return error_answer(path, told)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Of all routes of a path: the router stops at the first."""
+    matched = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in matched for method in route.methods}
 
 
 async def _tell_of_bug(request: Request, _: Exception) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import RequestError
 
@@ -32,7 +32,14 @@ __all__ = [
 ]
 
 Texts = str | Annotated[list[str], Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
+
+
+def _whole(value: object) -> object:
+    """64 of 64.0, as Lua, JavaScript and PHP may write it: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 
 
 class _Told(BaseModel):
@@ -136,7 +143,7 @@ class SearchRequest(_Told):
     """What to look for, in plain words."""
     index: str | None = None
     """Which of the served indexes; the first where it is left out."""
-    top: Annotated[int, Field(ge=1, le=1000)] = 10
+    top: Annotated[Count, Field(le=1000)] = 10
     """How many texts to find."""
     mode: Literal["hybrid", "meaning", "words"] = "hybrid"
     explain: bool = False
