@@ -3,7 +3,7 @@
     python -m edge_potion.benchmarks.studies.graph SENTENCES [--rows N]... [--json FILE]
 
 The built-in model's int8 vectors of real sentences are searched for those of 500 others. Where the file holds too few,
-each is taken once more with a word of the next one in the place of one of its own. Recall is held to the exact scan of
+each is taken again with a word of the next one in the place of one of its own. Recall is held to the exact scan of
 the same vectors. A graph of a million rows takes minutes of all cores. Other work on the machine falsifies the times:
 run it alone.
 """
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from itertools import islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -59,11 +59,11 @@ def measured(sentences: str | Path, sizes: Sequence[int], queries: int = QUERIES
         InputError: the file holds too few sentences.
     """
     texts = list(islice(read_texts(sentences), queries + max(sizes)))
-    if 2 * (len(texts) - queries) < max(sizes):
-        raise InputError(f"{sentences} holds {len(texts):,} sentences, which are too few for {max(sizes):,} rows")
+    if len(texts) <= queries:
+        raise InputError(f"{sentences} holds {len(texts):,} sentences; more than {queries:,} were expected")
     model = EdgeModel.from_pretrained()
     asked, base = model.encode(texts[:queries]), texts[queries:]
-    base += islice(_mutated(base), max(sizes) - len(base))
+    base = [*base, *islice(_mutated(base), max(sizes) - len(base))]
     return {
         "model": model.says.folder.name,
         "dim": model.dim,
@@ -92,9 +92,9 @@ def graph_table(report: dict[str, Any]) -> str:
 
 
 def _mutated(texts: Sequence[str]) -> Iterator[str]:
-    """Each text with one word of the next one in the place of one of its own."""
+    """Each text with one word of the next one in the place of one of its own, over and over."""
     source = np.random.default_rng(0)
-    for text, other in zip(texts, [*texts[1:], texts[0]], strict=True):
+    for text, other in cycle(pairwise([*texts, texts[0]])):
         words, others = text.split() or [""], other.split() or [""]
         words[source.integers(len(words))] = others[source.integers(len(others))]
         yield " ".join(words)
@@ -116,12 +116,12 @@ def _of_size(base: np.ndarray, queries: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         begin = time.perf_counter()
-        entry = write_graph(folder, values)
+        written = write_graph(folder, values)
         build_s = time.perf_counter() - begin
         size_bytes = sum(file.stat().st_size for file in folder.iterdir())
         begin = time.perf_counter()
         held = [np.fromfile(folder / file, kind) for file, kind in ((FILE, "u1"), (ROWS, "<u4"), (STARTS, "<u4"))]
-        graph = Graph(folder / FILE, held[0], held[1], held[2], values.shape[1], entry["graph_checksum"])
+        graph = Graph(folder / FILE, held[0], held[1], held[2], values.shape[1], written.checksum)
         open_s = time.perf_counter() - begin
         for asked in ASKED:
             answers = _answers(by_graph, queries)
@@ -130,7 +130,7 @@ def _of_size(base: np.ndarray, queries: np.ndarray) -> dict[str, Any]:
             found.append({"asked": asked, "ms": answers["ms"], "recall": round(recall, 4)})
     return {
         "rows": len(values),
-        "vectors": entry["vectors"],
+        "vectors": written.vectors,
         "build_s": round(build_s, 1),
         "open_s": round(open_s, 2),
         "bytes_a_row": round(size_bytes / len(values), 1),

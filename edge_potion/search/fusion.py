@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_potion.search.postings import Weights
 
-__all__ = ["MOST_SAMPLED", "fused"]
+__all__ = ["fused", "sample_step"]
 
 MOST_SAMPLED = 10_000  # rows, at even steps: mean and deviation are within 2 % of those of all
 WORDS_WEIGHT = 18  # of 6 to 18 all are above either kind alone on each set; the most is what sets of rare words want
@@ -24,7 +24,7 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     """The scores of rows by both kinds.
 
     Args:
-        meaning: (N,) float32, the cosine of each row.
+        meaning: (N,) float32, the cosine of each row; NaN of some that are not in the sample, which then score NaN.
         words: (N,) float32, BM25 of each row.
         weights: of the query's words.
         deleted: (N,) bool, which rows do not count; None where all do.
@@ -32,7 +32,7 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     Returns:
         (N,) float32.
     """
-    sampled = slice(0, None, -(-len(meaning) // MOST_SAMPLED) or 1)
+    sampled = slice(0, None, sample_step(len(meaning)))
     sample = meaning[sampled] if deleted is None else meaning[sampled][~deleted[sampled]]
     sample = sample.astype(np.float64)
     mean, deviation = (float(sample.mean()), float(sample.std())) if len(sample) else (0.0, 0.0)
@@ -42,3 +42,8 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     if weights.most:
         scores += words * np.float32(WORDS_WEIGHT / weights.most)
     return scores
+
+
+def sample_step(rows: int) -> int:
+    """From one row of the sample to the next, the first of all rows being one."""
+    return -(-rows // MOST_SAMPLED) or 1

@@ -1,4 +1,4 @@
-"""The graph of a segment (HNSW, by usearch): rows near a query without a look at all of them; nearly always the nearest.
+"""The graph of a segment (HNSW, by usearch): rows near a query without a look at all; nearly always the nearest.
 
 graph.usearch                      of the different vectors of a segment: int8, with edges between those that are near
 graph_rows.u32 graph_starts.u32    the rows of each of them, one vector after another, and where each one's begin
@@ -16,14 +16,25 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_potion.codes import quantize
 from edge_potion.errors import InputError, require
 
-__all__ = ["FILE", "LEAST_ROWS", "NEAREST", "ROWS", "STARTS", "Graph", "is_usable", "is_worth_it", "require_usearch", "write_graph"]
+__all__ = [
+    "FILE",
+    "LEAST_ROWS",
+    "NEAREST",
+    "ROWS",
+    "STARTS",
+    "Graph",
+    "is_usable",
+    "is_worth_it",
+    "require_usearch",
+    "write_graph",
+]
 
 log = logging.getLogger("edge_potion")
 
@@ -89,11 +100,16 @@ class Graph:
         return None
 
 
-def write_graph(folder: Path, values: np.ndarray) -> dict[str, int]:
-    """Write the graph of (R, D) int8 into the folder of a segment: minutes a million, by all cores.
+class Written(NamedTuple):
+    """What was written: bytes of graph.usearch, how many different vectors it holds, and a checksum of all files."""
 
-    Returns:
-        What `SegmentEntry` says of it.
+    size_bytes: int
+    vectors: int
+    checksum: int
+
+
+def write_graph(folder: Path, values: np.ndarray) -> Written:
+    """Write the graph of (R, D) int8 into the folder of a segment: minutes a million, by all cores.
 
     Raises:
         OSError: the disk takes no more.
@@ -115,8 +131,8 @@ def write_graph(folder: Path, values: np.ndarray) -> dict[str, int]:
         raise OSError(f"usearch cannot write {folder / FILE}: {failure}") from failure
     (folder / ROWS).write_bytes(rows.astype("<u4").tobytes())
     (folder / STARTS).write_bytes(starts.astype("<u4").tobytes())
-    held = np.memmap(folder / FILE, np.uint8, "r")
-    return {"graph_bytes": len(held), "vectors": len(firsts), "graph_checksum": _checksum((held, rows, starts))}
+    held = np.fromfile(folder / FILE, np.uint8)
+    return Written(len(held), len(firsts), _checksum((held, rows, starts)))
 
 
 def is_worth_it(rows: int) -> bool:
@@ -147,7 +163,7 @@ def _empty(dim: int) -> Any:
 def _checksum(parts: Sequence[np.ndarray]) -> int:
     found = 0
     for part in parts:
-        found = zlib.crc32(part, found)
+        found = zlib.crc32(part.data, found)
     return found
 
 
