@@ -1,6 +1,6 @@
 """The graph of an index beside the exact scan: which of the nearest ten it finds, in how long, and what it takes.
 
-    python -m edge_potion.benchmarks.studies.graph SENTENCES [--rows N]... [--json FILE]
+    python -m edge_potion.benchmarks.studies.graph SENTENCES [--rows N]... [--json GRAPH]
 
 The built-in model's int8 vectors of real sentences are searched for those of 500 others. Where the file holds too few,
 each is taken again with a word of the next one in the place of one of its own. Recall is held to the exact scan of
@@ -25,7 +25,7 @@ import numpy as np
 
 from edge_potion import EdgeModel, InputError, quantize
 from edge_potion.scan import highest, scan
-from edge_potion.search.graph import FILE, ROWS, STARTS, Graph, write_graph
+from edge_potion.search.graph import GRAPH, GRAPH_ROWS, GRAPH_STARTS, Graph, write_graph
 from edge_potion.texts import read_texts
 
 from ..speed.machine import cpu_name, load_average, system_name
@@ -120,8 +120,11 @@ def _of_size(base: np.ndarray, queries: np.ndarray) -> dict[str, Any]:
         build_s = time.perf_counter() - begin
         size_bytes = sum(file.stat().st_size for file in folder.iterdir())
         begin = time.perf_counter()
-        held = [np.fromfile(folder / file, kind) for file, kind in ((FILE, "u1"), (ROWS, "<u4"), (STARTS, "<u4"))]
-        graph = Graph(folder / FILE, held[0], held[1], held[2], values.shape[1], written.checksum)
+        held = [
+            np.fromfile(folder / file, kind)
+            for file, kind in ((GRAPH, "u1"), (GRAPH_ROWS, "<u4"), (GRAPH_STARTS, "<u4"))
+        ]
+        graph = Graph(folder / GRAPH, held[0], held[1], held[2], values.shape[1], written.checksum)
         open_s = time.perf_counter() - begin
         for asked in ASKED:
             answers = _answers(by_graph, queries)

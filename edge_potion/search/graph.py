@@ -24,11 +24,11 @@ from edge_potion.codes import quantize
 from edge_potion.errors import InputError, require
 
 __all__ = [
-    "FILE",
+    "GRAPH",
+    "GRAPH_ROWS",
+    "GRAPH_STARTS",
     "LEAST_ROWS",
     "NEAREST",
-    "ROWS",
-    "STARTS",
     "Graph",
     "is_usable",
     "is_worth_it",
@@ -38,7 +38,7 @@ __all__ = [
 
 log = logging.getLogger("edge_potion")
 
-FILE, ROWS, STARTS = "graph.usearch", "graph_rows.u32", "graph_starts.u32"
+GRAPH, GRAPH_ROWS, GRAPH_STARTS = "graph.usearch", "graph_rows.u32", "graph_starts.u32"
 NEAREST = 1_000  # vectors that a query asks for: of the ten that are best by meaning and words, it has nearly all
 ROWS_SCANNED_MEANWHILE = 100  # while the graph finds one vector
 LEAST_ROWS = NEAREST * ROWS_SCANNED_MEANWHILE  # of a segment that has a graph
@@ -126,12 +126,12 @@ def write_graph(folder: Path, values: np.ndarray) -> Written:
         some = order[begin : begin + ADDED_AT_ONCE]
         graph.add(some, values[firsts[some]])
     try:
-        graph.save(folder / FILE)
+        graph.save(folder / GRAPH)
     except RuntimeError as failure:
-        raise OSError(f"usearch cannot write {folder / FILE}: {failure}") from failure
-    (folder / ROWS).write_bytes(rows.astype("<u4").tobytes())
-    (folder / STARTS).write_bytes(starts.astype("<u4").tobytes())
-    held = np.fromfile(folder / FILE, np.uint8)
+        raise OSError(f"usearch cannot write {folder / GRAPH}: {failure}") from failure
+    (folder / GRAPH_ROWS).write_bytes(rows.astype("<u4").tobytes())
+    (folder / GRAPH_STARTS).write_bytes(starts.astype("<u4").tobytes())
+    held = np.fromfile(folder / GRAPH, np.uint8)
     return Written(len(held), len(firsts), _checksum((held, rows, starts)))
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from edge_potion.codes import quantize
 from edge_potion.disk import remove, synced
 from edge_potion.errors import AccessError, InputError
-from edge_potion.search.graph import FILE, ROWS, STARTS, Graph, is_usable, is_worth_it, write_graph
+from edge_potion.search.graph import GRAPH, GRAPH_ROWS, GRAPH_STARTS, Graph, is_usable, is_worth_it, write_graph
 from edge_potion.search.postings import Collected, Postings, hash_of
 from edge_potion.unit_length import unit_length
 
@@ -69,9 +69,9 @@ class SegmentEntry:
         """Name of each file, the dtype of what it holds, and how many of them."""
         rows, more = self.rows, self.rows + 1
         of_graph = {
-            FILE: ("u1", self.graph_bytes),
-            ROWS: ("<u4", rows),
-            STARTS: ("<u4", self.graph_vectors + 1),
+            GRAPH: ("u1", self.graph_bytes),
+            GRAPH_ROWS: ("<u4", rows),
+            GRAPH_STARTS: ("<u4", self.graph_vectors + 1),
         }
         return {
             "values.i8": ("i1", rows * dim),
@@ -119,8 +119,8 @@ class Segment:
         self._strings = {kind: (held[f"{kind}s.utf8"], held[f"{kind}_starts.i64"]) for kind in STRINGS}
         self._id_hashes, self._id_rows = held["id_hashes.u64"], held["id_rows.u32"]
         self.deleted = None if entry.deleted is None else _mapped(folder / entry.deleted, "?", entry.rows)  # (R,) bool
-        self._graph_file = folder / entry.name / FILE
-        self._graph_holds = (held[FILE], held[ROWS], held[STARTS]) if entry.graph_bytes else None
+        self._graph_file = folder / entry.name / GRAPH
+        self._graph_holds = (held[GRAPH], held[GRAPH_ROWS], held[GRAPH_STARTS]) if entry.graph_bytes else None
         self._graph: Graph | None = None if before is None else before._graph
 
     @property
