@@ -16,7 +16,7 @@ from edge_potion.tokens import check_count
 if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
-__all__ = ["Hit", "Line", "Search", "nearest", "search", "without_tokens"]
+__all__ = ["Hit", "nearest", "without_tokens"]
 
 TAKEN = "an iterable of str, vectors (N, D) of floats, or int8 codes of them were expected"
 TEXTS = "OUT"  # kinds of numpy's dtypes: objects, and strings of two makings
@@ -37,36 +37,6 @@ class Hit:
     text: str | None
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a file that was found.
-
-    Attributes:
-        score: cosine similarity to the query, -1..1.
-        number: its place among the texts, from 1.
-        text: itself.
-    """
-
-    score: float
-    number: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search of lines gave.
-
-    Attributes:
-        hits: the best first; of equal ones, the one that comes first among the texts.
-        texts: how many were looked at.
-        unknown: how many of them have no token that the model knows; they are never hits.
-    """
-
-    hits: list[Line]
-    texts: int
-    unknown: int
-
-
 def nearest(model: EdgeModel, query: Any, among: Any, k: int) -> list[Hit]:
     """What `EdgeModel.search` gives.
 
@@ -83,17 +53,7 @@ def nearest(model: EdgeModel, query: Any, among: Any, k: int) -> list[Hit]:
         parts = _of_vectors(array, asked)
     else:
         parts = _of_texts(model, array.tolist() if isinstance(array, np.ndarray) else array, asked)
-    return _best(parts, k).hits if asked.any() else []
-
-
-def search(model: EdgeModel, query: np.ndarray, texts: Iterable[str], top: int) -> Search:
-    """Find the `top` texts nearest to `query` (D,) float32, a vector of `model`; any number of texts in bounded memory.
-
-    Raises:
-        InputError: a text is none.
-    """
-    best = _best(_of_texts(model, texts, _direction(query)), top)
-    return Search([Line(hit.score, hit.number + 1, hit.text or "") for hit in best.hits], best.searched, best.unknown)
+    return _best(parts, k) if asked.any() else []
 
 
 def without_tokens(vectors: np.ndarray) -> np.ndarray:
@@ -110,19 +70,11 @@ class _Part(NamedTuple):
     texts: list[str] | None
 
 
-class _Best(NamedTuple):
-    """The hits, how many were looked at, and how many of these cannot be found."""
-
-    hits: list[Hit]
-    searched: int
-    unknown: int
-
-
-def _best(parts: Iterable[_Part], k: int) -> _Best:
+def _best(parts: Iterable[_Part], k: int) -> list[Hit]:
     """The k best of all, of which no more are held than these and a part."""
     hits: list[Hit] = []
     scores = np.empty(0, np.float32)  # of the hits: a coded vector of length 1 may come to a little more than 1
-    searched = unknown = 0
+    searched = 0
     for part in parts:
         rows = highest(part.scores, k)
         found = [
@@ -133,8 +85,7 @@ def _best(parts: Iterable[_Part], k: int) -> _Best:
         places = highest(all_scores, k)
         hits, scores = [candidates[place] for place in places], all_scores[places]
         searched += len(part.scores)
-        unknown += int(np.isnan(part.scores).sum())
-    return _Best(hits, searched, unknown)
+    return hits
 
 
 def _of_texts(model: EdgeModel, texts: Any, asked: np.ndarray) -> Iterator[_Part]:
@@ -143,7 +94,7 @@ def _of_texts(model: EdgeModel, texts: Any, asked: np.ndarray) -> Iterator[_Part
     if not isinstance(texts, Iterable):
         raise InputError(f"{type(texts).__name__} cannot be searched; {TAKEN}")
     _check_width(model.dim, asked)
-    return (_Part(_cosines(vectors, asked), window) for window, vectors in model.stream(texts))
+    return (_Part(_cosines(vectors, asked), window) for window, vectors in model.stream(texts, prompt_name="document"))
 
 
 def _of_vectors(array: np.ndarray, asked: np.ndarray) -> Iterator[_Part]:
@@ -192,7 +143,7 @@ def _cosines(vectors: np.ndarray, asked: np.ndarray) -> np.ndarray:
 def _asked(model: EdgeModel, query: Any) -> np.ndarray:
     """(D,) float64 of length 1 of a text or vector; zeros where there is nothing to look for."""
     if isinstance(query, str):
-        return _direction(model.encode(query))
+        return _direction(model.encode_query(query))
     vector = checked_vectors(query)
     if vector.ndim != 1:
         raise InputError(f"the query is vectors of shape {vector.shape}; a str, or one vector (D,), was expected")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from edge_potion.codes import Codes, DType
     from edge_potion.directions import Comparable
+    from edge_potion.duplicates import Duplicates
     from edge_potion.engine import Engine
     from edge_potion.from_ids import FromIds
     from edge_potion.from_text import FromText
@@ -344,6 +345,23 @@ class EdgeModel(PeerNames):
         from edge_potion.nearest import nearest
 
         return nearest(self, query, texts_or_vectors, k)
+
+    def duplicates(self, texts: Iterable[str], threshold: float = 0.9, *, show_progress: bool = False) -> Duplicates:
+        """Which of `texts` to keep, so that no two of them are alike, and which of these stands for each other one.
+
+        Args:
+            texts: any iterable of texts, gone through in its order.
+            threshold: the cosine from which on two texts are alike, above 0 and at most 1.
+            show_progress: a line on stderr.
+
+        Example: `unique = [texts[place] for place in model.duplicates(texts).kept]`
+
+        Raises:
+            InputError: the threshold is out of range, or an item is not a str or holds a lone surrogate.
+        """
+        from edge_potion.duplicates import find_duplicates
+
+        return find_duplicates(self, texts, threshold, threads=self._opened.asked.threads, show_progress=show_progress)
 
     @staticmethod
     def quantize(vectors: Any, dtype: DType = "int8", rotation: Rotation | None = None) -> Codes:

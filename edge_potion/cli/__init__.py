@@ -18,6 +18,7 @@ from edge_potion.errors import EdgePotionError
 from edge_potion.progress import Unfailing
 
 from .classify import classify
+from .dedupe import dedupe
 from .encode import encode
 from .find import index, search
 from .layout import QUIET, Command, Group, help_pages, show_help
@@ -40,6 +41,7 @@ VERBS = (
     encode,
     index,
     search,
+    dedupe,
     evaluate,
     benchmark,
     verify,

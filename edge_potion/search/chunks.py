@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from edge_potion.errors import InputError
+from edge_potion.search.words import UNSPACED
 
 __all__ = ["CHUNKS", "Chunk", "chunks_of"]
 
@@ -15,7 +16,7 @@ Chunk = Literal["none", "words", "sentences"]
 CHUNKS: tuple[Chunk, ...] = get_args(Chunk)
 MOST_WORDS = 128  # of a part: a passage, as retrieval sets have them
 SHARED_WORDS = 32  # with the part before, so that what is cut in one is whole in the other
-WORD = re.compile(r"\S+")
+WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")  # a letter, where words are written without spaces
 # Behind what ends a sentence and a blank, behind the full stops of scripts without blanks, and behind an empty line.
 SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।])|\n\s*\n")
 

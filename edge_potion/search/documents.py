@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zlib
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -88,22 +90,31 @@ class Readable:
         self._file, self._column = file, text_column
         self._is_stream = file == "-" or (Path(file).exists() and not Path(file).is_file())
         self._kept: IO[str] | None = None
+        self._sums = array("I")  # of each text of a file, which may be another when it is read again
 
     def __iter__(self) -> Iterator[str]:
         texts = read_texts(self._file, self._column)
-        return self._keeping(texts) if self._is_stream else texts
+        return self._keeping(texts) if self._is_stream else self._summing(texts)
 
     def some(self, numbers: Collection[int]) -> dict[int, str]:
         """The texts at these places, from 1, once all were read; InputError where the file was changed meanwhile."""
         found: dict[int, str] = {}
         for number, text in enumerate(self._again(), start=1):
             if number in numbers:
+                if self._kept is None and self._sums[number - 1] != _sum_of(text):
+                    break
                 found[number] = text
                 if len(found) == len(numbers):
                     break
         if len(found) < len(numbers):
             raise InputError(f"{self._file} was changed while it was read; search again")
         return found
+
+    def _summing(self, texts: Iterator[str]) -> Iterator[str]:
+        self._sums = array("I")
+        for text in texts:
+            self._sums.append(_sum_of(text))
+            yield text
 
     def _keeping(self, texts: Iterator[str]) -> Iterator[str]:
         self._kept = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # for as long as this is held
@@ -117,3 +128,7 @@ class Readable:
             return read_texts(self._file, self._column)
         self._kept.seek(0)
         return map(json.loads, self._kept)
+
+
+def _sum_of(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))

@@ -9,20 +9,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from edge_potion.disk import locked_folder, remove
-from edge_potion.errors import AccessError, InputError, ModelFormatError
+from edge_potion.errors import AccessError, EdgePotionError, InputError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.search.chunks import Chunk
 from edge_potion.search.segment import SegmentEntry
 from edge_potion.writing import file_written_whole
 
-__all__ = ["DAMAGED", "MANIFEST", "Manifest", "commit", "no_index", "opened_for_writing", "read_manifest"]
+__all__ = [
+    "DAMAGED",
+    "MANIFEST",
+    "Manifest",
+    "commit",
+    "holds_something_else",
+    "no_index",
+    "opened_for_writing",
+    "read_manifest",
+]
 
 MANIFEST = "index.json"
 FORMAT = 1
@@ -104,6 +113,16 @@ def no_index(folder: Path) -> InputError:
     return InputError(f"{folder} is no index; make one with: edge-potion index FILES --out {folder}")
 
 
+def holds_something_else(folder: Path) -> bool:
+    """Whether there is more in a folder than an index, whole or damaged. Many others call a file index.json, too."""
+    names = [path.name for path in folder.iterdir() if path.name[0] != "."]
+    if MANIFEST in names:
+        with suppress(ModelFormatError):
+            if {"format", "fingerprint", "segments"} <= set(read_json(folder / MANIFEST)):
+                return False
+    return any(not OURS.fullmatch(name) for name in names if name != MANIFEST) or names == [MANIFEST]
+
+
 def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """The fields of a dataclass, as JSON gives them: all of them, no other, and of their types."""
     expected = {each.name: str(each.type) for each in fields(kind) if each.name not in leave_out}
@@ -122,18 +141,24 @@ def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) 
 
 
 @contextmanager
-def opened_for_writing(folder: Path) -> Iterator[None]:
-    """One writer at a time, where folders can be locked; the next one waits.
+def opened_for_writing(folder: Path, *, is_made: bool = False) -> Iterator[None]:
+    """One writer at a time, where folders can be locked; the next one waits. What a failed one wrote is swept.
 
     Raises:
-        AccessError: the folder cannot be made.
+        AccessError: the folder cannot be made, where it is to be.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if is_made:
+            folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as failure:
         raise AccessError(f"cannot write {folder}: {failure}") from failure
     with locked_folder(folder):
-        yield
+        try:
+            yield
+        except BaseException:
+            with suppress(EdgePotionError, OSError):
+                sweep(folder, read_manifest(folder))
+            raise
 
 
 def commit(folder: Path, manifest: Manifest) -> None:

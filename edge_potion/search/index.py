@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +17,21 @@ from edge_potion.disk import sync
 from edge_potion.errors import AccessError, EdgePotionError, InputError
 from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
-from edge_potion.search.folder import DAMAGED, MANIFEST, OURS, Manifest, commit, opened_for_writing, read_manifest
+from edge_potion.search.folder import (
+    DAMAGED,
+    MANIFEST,
+    OURS,
+    Manifest,
+    commit,
+    holds_something_else,
+    opened_for_writing,
+    read_manifest,
+)
 from edge_potion.search.fusion import fused
 from edge_potion.search.graph import require_usearch
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
-from edge_potion.search.rows import copied, documents_of, small_ones, written
+from edge_potion.search.rows import copied, documents_of, refuse_no_text, small_ones, written
 from edge_potion.search.scores import best_rows, meaning_scores, ordering_scores, word_scores
 from edge_potion.search.segment import Segment
 from edge_potion.search.state import State, read_state, seen
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
 __all__ = ["Index"]
+
+log = logging.getLogger("edge_potion")
 
 
 class Index:
@@ -51,6 +64,11 @@ class Index:
         self.language = state.manifest.language
         self._words = Words(self.language)
         self._state = state
+        self._refreshing = threading.Lock()  # of two threads the later would put an older state over a newer one
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens it as it is then."""
+        return _opened_again, (self.folder, self.model)
 
     def __repr__(self) -> str:
         return f"Index({str(self.folder)!r}, texts={len(self):,}, model={self.model!r})"
@@ -126,20 +144,13 @@ class Index:
         words = Words(language)
         chunks_of("", chunk)
         manifest = Manifest(
-            name,
-            revision,
-            opened.fingerprint,
-            opened.precision,
-            opened.dim,
-            language,
-            chunk,
-            approximate,
-            next=_first_free(path),
+            name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, approximate
         )
-        with opened_for_writing(path):
+        with opened_for_writing(path, is_made=True):
+            manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
-            manifest, entries = written(path, manifest, documents, opened, words, show_progress)
+            manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress)
             commit(path, replace(manifest, segments=tuple(entries), built=True))
         return cls(path, opened, read_state(path))
 
@@ -157,7 +168,7 @@ class Index:
         """
         from edge_potion.runtime import EdgeModel
 
-        path = Path(folder).expanduser()
+        path = Path(folder).expanduser().absolute()  # not where links lead: one may be set to a newer index
         state = read_state(path)
         says = state.manifest
         if not isinstance(model, EdgeModel):
@@ -179,14 +190,15 @@ class Index:
         Raises:
             InputError: it is gone, or was made again with another model.
         """
-        if seen(self.folder) == self._state.seen:
-            return False
-        state = read_state(self.folder, self._state.segments)
-        ours, now = self._state.manifest, state.manifest
-        if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
-            raise InputError(f"{self.folder} was made again in another way; open it again")
-        self._state = state
-        return True
+        with self._refreshing:
+            if seen(self.folder) == self._state.seen:
+                return False
+            state = read_state(self.folder, self._state.segments)
+            ours, now = self._state.manifest, state.manifest
+            if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
+                raise InputError(f"{self.folder} was made again in another way; open it again")
+            self._state = state
+            return True
 
     def add(
         self,
@@ -197,6 +209,8 @@ class Index:
         show_progress: bool = False,
     ) -> int:
         """Add texts; those whose id is there are put in its place. They are there for good when this returns.
+
+        An empty text takes the place of what was called so, too: it is found no more.
 
         Args:
             texts: any iterable of texts.
@@ -216,13 +230,10 @@ class Index:
         """`add` from what `documents.read_documents` gives."""
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
-            manifest, entries = written(
+            manifest, entries, hashes = written(
                 self.folder, self._state.manifest, documents, self.model, self._words, show_progress
             )
-            added = [Segment(self.folder, entry, manifest.dim) for entry in entries]
-            replaced = {
-                name for segment in added for held in self._state.segments for name in segment.names_shared_with(held)
-            }
+            replaced = {name for held in self._state.segments for name in held.names_by_hash(hashes)}
             manifest, _ = self._without(manifest, replaced)
             self._commit(replace(manifest, segments=(*manifest.segments, *entries)))
         return sum(entry.rows for entry in entries)
@@ -276,8 +287,8 @@ class Index:
         goal = _usable(Path(folder))
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
-        manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
-        with opened_for_writing(goal), _told_of_damage(self.folder):
+        with opened_for_writing(goal, is_made=True), _told_of_damage(self.folder):
+            manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))
             manifest, entries = copied(goal, manifest, self._state.segments, self._words)
@@ -302,7 +313,7 @@ class Index:
 
     def _search(self, query: str, top: int, mode: Mode, explain: bool) -> list[Hit]:
         state = self._state
-        vector = unit_length(self.model.encode(query)[None])[0]  # (D,)
+        vector = unit_length(self.model.encode_query(query)[None])[0]  # (D,)
         weights = weights_of(self._words.stems(query), [segment.postings for segment in state.segments])
         words = word_scores(weights, state) if mode != "meaning" else None
         meaning = meaning_scores(vector, state, words, top) if mode != "words" else None
@@ -324,19 +335,21 @@ class Index:
             )
         return hits
 
-    def rerank(self, query: str, texts: Sequence[str], *, mode: Mode = "hybrid") -> list[Hit]:
+    def rerank(self, query: str, texts: Iterable[str], *, mode: Mode = "hybrid") -> list[Hit]:
         """The texts given, all of them, by how well they fit a query, best first: they need not be in the index.
 
-        What a word is worth is told by the index; both kinds of scores are standardized over the texts.
+        What a word is worth is told by the index, and most where no text there has it; mean and deviation of meaning
+        are those of the texts given.
 
         Raises:
             InputError: an argument is not usable.
         """
         _check(query, 1, mode)
-        if isinstance(texts, str):
-            raise InputError("texts is str; a list of str was expected")
-        vectors = unit_length(self.model.encode(list(texts)))
-        meaning = (vectors @ unit_length(self.model.encode(query)[None])[0]).astype(np.float32)  # (n,)
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
+        texts = list(texts)
+        vectors = unit_length(self.model.encode_document(texts))
+        meaning = (vectors @ unit_length(self.model.encode_query(query)[None])[0]).astype(np.float32)  # (n,)
         collected = Collected()
         for text in texts:
             collected.add(self._words.stems(text))
@@ -358,8 +371,7 @@ class Index:
         """
         gone: dict[int, set[int]] = {}
         for name in names:
-            if not isinstance(name, str):
-                raise InputError(f"the id {name!r} is of type {type(name).__name__}; a str was expected")
+            refuse_no_text(f"the id {name!r}", name)
             for number, segment in enumerate(self._state.segments):
                 if rows := segment.rows_of(name):
                     gone.setdefault(number, set()).update(rows)
@@ -384,7 +396,10 @@ class Index:
         self.refresh()
         small = small_ones(self._state.segments)
         if small:
-            commit(self.folder, self._merged(self._state.manifest, small))
+            try:
+                commit(self.folder, self._merged(self._state.manifest, small))
+            except AccessError as failure:  # the change is true: who is told that it failed would make it twice
+                log.warning("warning: small segments stay as they are, and a later change tries again (%s)", failure)
             self.refresh()
 
     def _merged(self, manifest: Manifest, segments: Sequence[Segment]) -> Manifest:
@@ -393,6 +408,10 @@ class Index:
         names = {segment.entry.name for segment in segments}
         kept = [entry for entry in manifest.segments if entry.name not in names]
         return replace(manifest, segments=(*kept, *entries))
+
+
+def _opened_again(folder: Path, model: EdgeModel) -> Index:
+    return Index.open(folder, model=model)
 
 
 @contextmanager
@@ -406,10 +425,14 @@ def _told_of_damage(folder: Path) -> Iterator[None]:
 
 def _usable(folder: Path) -> Path:
     """The path of a folder that an index may be written into; InputError where it holds something else."""
-    path = folder.expanduser().resolve()
-    if path.exists() and not path.is_dir():
+    try:
+        path = folder.expanduser().resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
+    if is_file:
         raise InputError(f"{folder} is a file; name a folder")
-    if path.is_dir() and not (path / MANIFEST).is_file() and any(each.name[0] != "." for each in path.iterdir()):
+    if path.is_dir() and holds_something_else(path):
         raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")
     return path
 

@@ -65,12 +65,12 @@ def search_in_one_pass(
     Raises:
         InputError: a text is none, or there is no such language.
     """
-    vector = unit_length(model.encode(query)[None])[0]  # (D,)
+    vector = unit_length(model.encode_query(query)[None])[0]  # (D,)
     words = Words(language)
     stems = list(dict.fromkeys(words.stems(query))) if mode != "meaning" else []
     pass_ = _Pass(stems)
     count = unknown = 0
-    for window, vectors in model.stream(texts):
+    for window, vectors in model.stream(texts, prompt_name="document"):
         lengths = np.linalg.norm(vectors, axis=1)  # (b,)
         unknown += int((lengths == 0).sum())
         # Row by row, so that equal texts have equal scores wherever they stand in a window.

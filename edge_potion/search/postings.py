@@ -6,16 +6,17 @@ import hashlib
 import math
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Collected", "Postings", "Weights", "hash_of", "weights_of"]
+__all__ = ["BYTES_A_WORD", "Collected", "Postings", "Weights", "hash_of", "weights_of"]
 
 # Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009); the numbers are Pyserini's.
 K1, B = 0.9, 0.4
+BYTES_A_WORD = 20  # of a text, while it is collected and sorted
 MOST_COUNTED = 255  # of one word in a row: by then its score has long stopped to grow
 
 
@@ -38,27 +39,31 @@ class Postings:
     counts: np.ndarray
     lengths: np.ndarray
 
-    def place_of(self, stem: str) -> slice:
-        """Where the rows of a stem are; IndexError where a damaged file says so of no place that there is."""
-        number = hash_of(stem)
-        place = int(np.searchsorted(self.terms, number))
-        if place == len(self.terms) or self.terms[place] != number:
-            return slice(0, 0)
-        begin, end = int(self.starts[place]), int(self.starts[place + 1])
-        if not 0 <= begin <= end <= len(self.rows) or end - begin > len(self.lengths):
-            raise IndexError(place)
-        return slice(begin, end)
+    def places_of(self, stems: Iterable[str]) -> dict[str, slice]:
+        """Where the rows of the stems are that are here; IndexError where a damaged file names no place."""
+        names = list(stems)
+        if not len(self.terms):
+            return {}
+        numbers = np.fromiter(map(hash_of, names), np.uint64, len(names))
+        at = np.minimum(np.searchsorted(self.terms, numbers), len(self.terms) - 1)
+        is_here = self.terms[at] == numbers
+        places = {}
+        for number in np.flatnonzero(is_here):
+            begin, end = (int(self.starts[at[number] + more]) for more in (0, 1))
+            if not 0 <= begin <= end <= len(self.rows) or end - begin > len(self.lengths):
+                raise IndexError(int(at[number]))
+            places[names[number]] = slice(begin, end)
+        return places
 
     def add_scores(self, weights: Weights, scores: np.ndarray) -> None:
         """Add to (R,) float32 what a query's words are worth in each row."""
-        for stem, weight in weights.of_stem.items():
-            place = self.place_of(stem)
+        for stem, place in self.places_of(weights.of_stem).items():
             rows = self.rows[place]
-            scores[rows] += weight * self._saturated(place, rows, weights.mean_length)
+            scores[rows] += weights.of_stem[stem] * self._saturated(place, rows, weights.mean_length)
 
     def share(self, stem: str, row: int, weights: Weights) -> float:
         """What one word of a query is worth in one row."""
-        place = self.place_of(stem)
+        place = self.places_of([stem]).get(stem, slice(0, 0))
         rows = self.rows[place]
         at = int(np.searchsorted(rows, row))
         if at == len(rows) or rows[at] != row:
@@ -78,7 +83,7 @@ class Weights(NamedTuple):
     """What a query's words are worth in an index, before a row is looked at.
 
     Attributes:
-        of_stem: inverse document frequency by stem, times how often the query has it.
+        of_stem: inverse document frequency by stem, times how often the query has it; also of stems that no row has.
         mean_length: words of a row, on average.
         most: what no row's score reaches: the sum of these, and of those that words have which stand in no row.
     """
@@ -94,13 +99,13 @@ def weights_of(stems: Sequence[str], parts: Sequence[Postings]) -> Weights:
     words = sum(int(part.lengths.sum(dtype=np.int64)) for part in parts)
     of_stem = {}
     most = 0.0
-    for stem, times in Counter(stems).items():
-        places = [part.place_of(stem) for part in parts]
-        found = sum(place.stop - place.start for place in places)
+    counted = Counter(stems)
+    places = [part.places_of(counted) for part in parts]
+    for stem, times in counted.items():
+        found = sum(place.stop - place.start for each in places if (place := each.get(stem)))
         weight = times * math.log(1 + (rows - found + 0.5) / (found + 0.5))
         most += weight
-        if found:
-            of_stem[stem] = np.float32(weight)
+        of_stem[stem] = np.float32(weight)
     return Weights(of_stem, words / max(rows, 1), most)
 
 
@@ -126,7 +131,7 @@ class Collected:
     @property
     def size_bytes(self) -> int:
         """About what is held in memory, and what sorting it takes."""
-        return 20 * len(self._of_words) + 120 * len(self._numbers)
+        return BYTES_A_WORD * len(self._of_words) + 120 * len(self._numbers)
 
     def postings(self) -> Postings:
         """All of it, by stem."""

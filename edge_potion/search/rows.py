@@ -23,7 +23,7 @@ from edge_potion.search.words import Words
 if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
-__all__ = ["copied", "documents_of", "small_ones", "written"]
+__all__ = ["copied", "documents_of", "refuse_no_text", "small_ones", "written"]
 
 ROWS_AT_ONCE = 2**13  # documents that are embedded together
 CHARACTERS_AT_ONCE = 2_000_000
@@ -44,9 +44,21 @@ def documents_of(texts: Iterable[str], ids: Iterable[str] | None, where: Iterabl
         for what, value in (("ids", name), ("where", place)):
             if value is end:
                 raise InputError(f"there are fewer {what} than texts: {number}")
-            if not isinstance(value, str):
-                raise InputError(f"{what}[{number}] is of type {type(value).__name__}; a str was expected")
+            refuse_no_text(f"{what}[{number}]", value)
         yield Document(name, text, place)  # type: ignore[arg-type]
+    for what, values in (("ids", names if ids is not None else ()), ("where", places or ())):
+        if next(iter(values), end) is not end:
+            raise InputError(f"there are more {what} than texts")
+
+
+def refuse_no_text(what: str, value: object) -> None:
+    """Raise InputError where a name or a place is no str, or none that a file can hold."""
+    if not isinstance(value, str):
+        raise InputError(f"{what} is of type {type(value).__name__}; a str was expected")
+    try:
+        value.encode()
+    except UnicodeEncodeError as failure:
+        raise InputError(f"{what} holds the lone surrogate {value[failure.start]!r}, which is no text") from None
 
 
 def written(
@@ -56,8 +68,10 @@ def written(
     model: EdgeModel,
     words: Words,
     show_progress: bool,
-) -> tuple[Manifest, list[SegmentEntry]]:
+) -> tuple[Manifest, list[SegmentEntry], np.ndarray]:
     """Documents as new segments that do not count yet; the manifest knows their names.
+
+    The last are the hashes of what the documents are called, ascending, also of those that are empty.
 
     Raises:
         InputError: two documents have one name, or a text is not usable.
@@ -73,13 +87,13 @@ def written(
             while window is not None and not writer.is_full:
                 texts = [row.text for row in window]
                 strings = {"text": texts, "id": [row.id for row in window], "where": [row.where for row in window]}
-                writer.add(model.encode(texts), list(map(words.stems, texts)), strings)
+                writer.add(model.encode_document(texts), list(map(words.stems, texts)), strings)
                 window = next(rows, None)
             done.append(writer.close())
         finally:
             writer.stop()
         named.refuse_twins([Segment(folder, entry, manifest.dim) for entry in done])
-    return replace(manifest, last_number=named.last_number), done
+    return replace(manifest, last_number=named.last_number), done, named.hashes
 
 
 class _Named:
@@ -101,12 +115,17 @@ class _Named:
         self._hashes.append(hash_of(name))
         return name
 
+    @property
+    def hashes(self) -> np.ndarray:
+        """(n,) uint64 of all of them, ascending."""
+        return np.sort(np.frombuffer(self._hashes, np.uint64)) if self._hashes else np.empty(0, np.uint64)
+
     def refuse_twins(self, segments: Sequence[Segment]) -> None:
         """Raise InputError where two documents have one name."""
-        hashes = np.sort(np.frombuffer(self._hashes, np.uint64))
+        hashes = self.hashes
         twins = hashes[1:][hashes[1:] == hashes[:-1]]
         for segment in segments:
-            if len(twins) and (name := segment.name_by_hash(twins[0])) is not None:
+            for name in segment.names_by_hash(twins):
                 raise InputError(f"two texts have the id {name!r}; ids must differ")
 
 
@@ -136,36 +155,45 @@ def copied(
     """What is not deleted of segments as new ones, which do not count yet; the manifest knows their names."""
     done: list[SegmentEntry] = []
     writer: SegmentWriter | None = None
-    for segment in segments:
-        live = np.arange(segment.entry.rows) if segment.deleted is None else np.flatnonzero(~segment.deleted)
-        for begin in range(0, len(live), ROWS_AT_ONCE):
-            if writer is None:
-                manifest, name = manifest.new_name("rows")
-                writer = SegmentWriter(folder, name, manifest.approximate)
-            rows = live[begin : begin + ROWS_AT_ONCE]
-            texts = [segment.text(row) for row in rows]
-            strings = {
-                "text": texts,
-                "id": [segment.id(row) for row in rows],
-                "where": [segment.where(row) for row in rows],
-            }
-            writer.add_codes(segment.values[rows], segment.scales[rows], list(map(words.stems, texts)), strings)
-            if writer.is_full:
-                done.append(writer.close())
-                writer = None
-    if writer is not None:
-        done.append(writer.close())
+    try:
+        for segment in segments:
+            live = np.arange(segment.entry.rows) if segment.deleted is None else np.flatnonzero(~segment.deleted)
+            for begin in range(0, len(live), ROWS_AT_ONCE):
+                if writer is None:
+                    manifest, name = manifest.new_name("rows")
+                    writer = SegmentWriter(folder, name, manifest.approximate)
+                rows = live[begin : begin + ROWS_AT_ONCE]
+                texts = [segment.text(row) for row in rows]
+                strings = {
+                    "text": texts,
+                    "id": [segment.id(row) for row in rows],
+                    "where": [segment.where(row) for row in rows],
+                }
+                writer.add_codes(segment.values[rows], segment.scales[rows], list(map(words.stems, texts)), strings)
+                if writer.is_full:
+                    done.append(writer.close())
+                    writer = None
+        if writer is not None:
+            done.append(writer.close())
+    finally:
+        if writer is not None:
+            writer.stop()
     return manifest, done
 
 
 def small_ones(segments: Sequence[Segment]) -> list[Segment]:
-    """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum."""
+    """Segments that should become one: all where most is deleted; of many, those that are smaller than their sum.
+
+    Large ones stay as they are: to merge them again for each text that is added would write the index anew each time.
+    """
     rows, live = (sum(segment.entry.rows for segment in segments), sum(segment.live for segment in segments))
     if 2 * live < rows:
         return list(segments)
     if len(segments) <= MOST_SEGMENTS:
         return []
-    ascending = sorted(segments, key=lambda segment: segment.live)
+    ascending = sorted((each for each in segments if not each.is_large), key=lambda segment: segment.live)
+    if len(ascending) <= MOST_SEGMENTS:
+        return []
     total = 0
     small: set[str] = set()
     for segment in ascending:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_potion.scan import highest, scan
-from edge_potion.search.fusion import fused, sample_step
+from edge_potion.search.fusion import fused, sampled_rows
 from edge_potion.search.graph import NEAREST
 from edge_potion.search.postings import Weights
 from edge_potion.search.segment import Segment
@@ -35,7 +35,7 @@ def meaning_scores(vector: np.ndarray, state: State, words: np.ndarray | None, t
         (N,) float32; NaN where no look was taken.
     """
     count = max(NEAREST, CANDIDATES_A_HIT * top)
-    step = sample_step(state.rows)
+    sample = sampled_rows(state.rows, state.deleted)
     parts: list[np.ndarray] = []
     first = 0  # row of a segment
     for segment in state.segments:
@@ -44,7 +44,7 @@ def meaning_scores(vector: np.ndarray, state: State, words: np.ndarray | None, t
         if near is None:
             parts.append(scan(segment.values, segment.scales, vector))
         else:
-            candidates = [near, np.arange(-first % step, rows, step)]
+            candidates = [near, sample[slice(*np.searchsorted(sample, (first, first + rows)))] - first]
             if words is not None:
                 candidates.append(_best_by_words(words[first : first + rows], count, segment.deleted))
             looked_at = np.unique(np.concatenate(candidates))

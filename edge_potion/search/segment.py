@@ -14,6 +14,8 @@ graph_starts.u32
 from __future__ import annotations
 
 import mmap
+import os
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,13 +29,14 @@ from edge_potion.codes import quantize
 from edge_potion.disk import remove, synced
 from edge_potion.errors import AccessError, InputError
 from edge_potion.search.graph import GRAPH, GRAPH_ROWS, GRAPH_STARTS, Graph, is_usable, is_worth_it, write_graph
-from edge_potion.search.postings import Collected, Postings, hash_of
+from edge_potion.search.postings import BYTES_A_WORD, Collected, Postings, hash_of
 from edge_potion.unit_length import unit_length
 
 __all__ = ["Segment", "SegmentEntry", "SegmentWriter"]
 
 MOST_ROWS = 2**20
 MOST_HELD_BYTES = 2**29  # of words in memory, until a segment is closed
+MOST_READ_BYTES = 2**16  # of a file that is read and not mapped
 STRINGS = ("text", "id", "where")
 
 
@@ -129,6 +132,12 @@ class Segment:
         return self.entry.rows - self.entry.gone
 
     @property
+    def is_large(self) -> bool:
+        """Whether it is at least half as large as one may be: no two of these would become one."""
+        words = int(self.postings.lengths.sum(dtype=np.int64))
+        return 2 * self.live >= MOST_ROWS or 2 * BYTES_A_WORD * words >= MOST_HELD_BYTES
+
+    @property
     def lacks_graph(self) -> bool:
         """Whether it is large enough for a graph, and has none."""
         return is_worth_it(self.entry.rows) and not self.entry.graph_bytes
@@ -162,17 +171,11 @@ class Segment:
         rows = [int(row) for row in self._id_rows[begin:end] if self.deleted is None or not self.deleted[row]]
         return [row for row in rows if self.id(row) == name]
 
-    def names_shared_with(self, other: Segment) -> list[str]:
-        """Names of rows here that may be names of rows there, too: those of like hashes."""
-        is_shared = np.isin(self._id_hashes, other._id_hashes)
-        return [self.id(int(row)) for row in self._id_rows[is_shared]]
-
-    def name_by_hash(self, number: np.uint64) -> str | None:
-        """A name that has this hash."""
-        place = int(np.searchsorted(self._id_hashes, number))
-        if place == len(self._id_hashes) or self._id_hashes[place] != number:
-            return None
-        return self.id(int(self._id_rows[place]))
+    def names_by_hash(self, numbers: np.ndarray) -> list[str]:
+        """Names of rows here that have one of these hashes (n,) uint64, ascending."""
+        places = np.searchsorted(self._id_hashes, numbers)
+        is_here = self._id_hashes[np.minimum(places, len(self._id_hashes) - 1)] == numbers
+        return [self.id(int(row)) for row in self._id_rows[places[is_here]]]
 
     def _string(self, kind: str, row: int) -> str:
         data, starts = self._strings[kind]
@@ -186,20 +189,26 @@ class SegmentWriter:
         folder: of the index.
         name: of the folder of the segment in it.
         approximate: whether it is to have a graph, where it is large enough for one and usearch is here.
+
+    Raises:
+        AccessError: nothing can be made there.
     """
 
     def __init__(self, folder: Path, name: str, approximate: bool) -> None:
         self._folder, self._name, self._approximate = folder / name, name, approximate
-        remove(self._folder)  # of a writer that was killed
-        self._folder.mkdir()
         self._words = Collected()
         self._starts = {kind: array("q", [0]) for kind in STRINGS}
         self._hashes = array("Q")
-        self._closing = ExitStack()
-        self._files: dict[str, BinaryIO] = {
-            name: self._closing.enter_context((self._folder / name).open("wb"))
-            for name in ("values.i8", "scales.f32", *(f"{kind}s.utf8" for kind in STRINGS))
-        }
+        self._files: dict[str, BinaryIO] = {}
+        with ExitStack() as closing:
+            try:
+                remove(self._folder)  # of a writer that was killed
+                self._folder.mkdir()
+                for file in ("values.i8", "scales.f32", *(f"{kind}s.utf8" for kind in STRINGS)):
+                    self._files[file] = closing.enter_context((self._folder / file).open("wb"))
+            except OSError as failure:
+                raise AccessError(f"cannot write {self._folder}: {failure}") from failure
+            self._closing = closing.pop_all()
 
     @property
     def rows(self) -> int:
@@ -295,7 +304,10 @@ class SegmentWriter:
 
 
 def _mapped(file: Path, dtype: str, count: int) -> np.ndarray:
-    """(count,) of a file, as the disk holds it: what is not looked at takes no memory."""
+    """(count,) of a file, as the disk holds it: what is not looked at takes no memory.
+
+    A small one is read: until Python 3.13 each map keeps a file open, of which macOS allows 256.
+    """
     kind = np.dtype(dtype)
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
@@ -303,7 +315,11 @@ def _mapped(file: Path, dtype: str, count: int) -> np.ndarray:
             raise InputError(
                 f"{file} has {size} bytes and not {count * kind.itemsize}: the index is damaged; make it again"
             )
-        if not size:
-            return np.empty(0, kind)
-        mapped: Any = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        if size <= MOST_READ_BYTES:
+            stream.seek(0)
+            return np.frombuffer(stream.read(), kind)
+        if sys.version_info >= (3, 13) and os.name == "posix":
+            mapped: Any = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
+        else:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, kind)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_potion.errors import InputError
+from edge_potion.errors import AccessError, InputError
 from edge_potion.search.folder import MANIFEST, Manifest, no_index, read_manifest
 from edge_potion.search.segment import Segment
 
@@ -57,6 +57,10 @@ def read_state(folder: Path, before: Sequence[Segment] = ()) -> State:
     Args:
         folder: of the index.
         before: what was open of it, whose graphs need not be opened again.
+
+    Raises:
+        InputError: there is no index, it was never finished, or it is damaged.
+        AccessError: it cannot be read, or too many files are open.
     """
     known = {(segment.entry.name, segment.entry.graph_checksum): segment for segment in before}
     for tries_left in reversed(range(LOOKS)):
@@ -72,6 +76,8 @@ def read_state(folder: Path, before: Sequence[Segment] = ()) -> State:
                 raise InputError(f"{failure.filename} is missing: the index is damaged; make it again") from failure
             time.sleep(0.01)
             continue
+        except OSError as failure:
+            raise AccessError(f"cannot read {folder}: {failure}") from failure
         if not manifest.built:
             raise InputError(f"{folder} was never finished: whoever made it was stopped; make it again")
         return State(manifest, segments, now, _deleted(segments))
@@ -82,7 +88,7 @@ def seen(folder: Path) -> tuple[int, int, int]:
     """What changes whenever index.json does; InputError where it is gone."""
     try:
         status = (folder / MANIFEST).stat()
-    except OSError as failure:
+    except (OSError, ValueError) as failure:  # ValueError: a name that no file system takes
         raise no_index(folder) from failure
     return status.st_ino, status.st_size, status.st_mtime_ns
 

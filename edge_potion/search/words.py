@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import cache
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from edge_potion.errors import InputError
 
-__all__ = ["NO_LANGUAGE", "Word", "Words"]
+__all__ = ["NO_LANGUAGE", "UNSPACED", "Word", "Words"]
 
 NO_LANGUAGE = "none"  # words are compared as they stand
 # Of 1980, which never changes as Snowball's own of English does; it takes words without accents. Of other languages
@@ -35,9 +36,11 @@ UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
 )
 ACCENTS = re.compile("[\u0300-\u036f]")
+IGNORED = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")  # soft hyphens and joiners: how a word is drawn
 ASCII_WORD = re.compile(r"\w+", re.ASCII)
 LONGEST_WORD = 64  # characters: longer ones are data, of which the beginning tells enough
 MOST_REMEMBERED = 2**20  # words whose stems are kept
+STEMMING = threading.Lock()  # a stemmer holds the word that it is at: two threads would mix theirs
 
 
 class Word(NamedTuple):
@@ -97,8 +100,10 @@ class Words:
         letters = word[:LONGEST_WORD]
         if self.language in STEMMERS:
             letters = _without_accents(letters)
-        stem = "" if word in self._stop else _without_accents(self._stemmed(letters))
-        self._stems[word] = stem
+        with STEMMING:
+            stem = "" if word in self._stop else _without_accents(self._stemmed(letters))
+        if len(word) <= LONGEST_WORD:
+            self._stems[word] = stem
         return stem
 
 
@@ -119,7 +124,8 @@ def _parts(text: str) -> list[str]:
         return ASCII_WORD.findall(text.lower())
     word, unspaced = _patterns()
     parts: list[str] = []
-    for run in word.findall(unicodedata.normalize("NFKC", text.casefold())):
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", IGNORED.sub("", text)).casefold())
+    for run in word.findall(plain):
         if len(run) > 1 and unspaced.match(run):
             parts += map("".join, pairwise(run))
         else:

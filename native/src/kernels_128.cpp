@@ -143,7 +143,7 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 }
 
 // Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
-inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
   Ints sum[ROWS_TOGETHER];
   for (Ints& part : sum) part = zeros();
   size_t d = 0;

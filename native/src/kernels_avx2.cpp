@@ -93,7 +93,7 @@ inline int32_t total(__m256i sum) {
 }
 
 // Of some rows, each one's products with the query, summed: sixteen values at a time, the last of them beside zeros.
-inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
   __m256i sum[ROWS_TOGETHER] = {};
   const auto add = [&sum](size_t k, const int8_t* values, __m256i asked) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));

@@ -69,7 +69,7 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 }
 
 // Of some rows, each one's products with the query, summed: 32 values at a time; a mask leaves out those behind the last.
-inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
   __m512i sum[ROWS_TOGETHER] = {};
   size_t d = 0;
   for (; d + 32 <= width; d += 32) {

@@ -56,7 +56,7 @@ inline void add_pairs(const int16_t* dense, size_t width, const int16_t* steps, 
 }
 
 // Of some rows, each one's products with the query, summed.
-inline void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
+EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t* query, int32_t* sums) {
   for (size_t k = 0; k < ROWS_TOGETHER; k++) {
     int32_t sum = 0;
     for (size_t d = 0; d < width; d++) sum += row[k][d] * load<int16_t>(query, d);

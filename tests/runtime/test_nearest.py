@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_potion import Codes, EdgeModel, InputError, StaticModel, dequantize, quantize
-from edge_potion.nearest import Hit, search
+from edge_potion.nearest import Hit
 
 SENTENCES = (Path(__file__).parents[1] / "data" / "sentences.txt").read_text(encoding="utf-8").splitlines()
 UNKNOWN = "\ue000"  # a character of nobody's
@@ -187,9 +187,3 @@ def test_what_cannot_be_searched_is_told_in_one_line(model, query, searched, k, 
     with pytest.raises(InputError, match=complaint) as caught:
         model.search(query, searched, k)
     assert "\n" not in str(caught.value)
-
-
-def test_lines_of_a_file_are_counted_from_one(model):
-    found = search(model, model.encode("it rains"), ["", "rain", UNKNOWN, "sunshine"], 1)
-    assert [(hit.number, hit.text) for hit in found.hits] == [(2, "rain")]
-    assert (found.texts, found.unknown) == (4, 2)

@@ -38,3 +38,12 @@ def test_a_short_text_is_one_part_as_it_stands(text, how):
 def test_an_unknown_way_is_refused():
     with pytest.raises(InputError, match="none, words, sentences"):
         chunks_of("a", "pages")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["words", "sentences"])
+def test_texts_without_spaces_are_cut_too(how):
+    text = "これは長い文章です。" * 100
+    parts = chunks_of(text, how)
+    assert len(parts) > 5 and all(len(part) <= 128 and part in text for part in parts)
+    if how == "sentences":
+        assert "".join(parts) == text and all(part.endswith("。") for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_a_standardized_sum_by_hand():
     np.testing.assert_allclose(alike, [-1, 1], atol=1e-6)
 
 
+def test_pairs_are_a_set_of_texts_that_each_answer_their_own(tmp_path):
+    pairs = [("a", "x"), ("b", "x"), ("a", "y"), ("c", "z"), ("d", "w")]
+    file = tmp_path / "qa.jsonl.gz"
+    with gzip.open(file, "wt", encoding="utf-8") as stream:
+        stream.writelines(json.dumps({"a": query, "b": document}) + "\n" for query, document in pairs)
+    rows = retrieval.pair_set(file, documents=3, queries=2)
+    assert rows.name == "qa" and list(rows.documents) == ["x", "y", "z"] and list(rows.queries) == ["a", "b"]
+    assert rows.judged == [{"d0": 1, "d1": 1}, {"d0": 1}] and rows.ids == ["d0", "d1", "d2"]
+
+
 @pytest.mark.peers
 def test_the_study_runs_and_the_page_shows_it(built, rows, tmp_path):
     try:
@@ -54,6 +65,7 @@ def test_the_study_runs_and_the_page_shows_it(built, rows, tmp_path):
     report = retrieval.measured([rows], {"edge-potion": open_encoder(BUILT_IN)})
     file = tmp_path / "sentences.txt"
     file.write_text("\n".join(rows.documents), encoding="utf-8")
+    report["held_out"] = {**report}
     report["costs"] = retrieval.costs([rows], file, SIZES)
     assert json.loads(json.dumps(report)) == report
     by = {(one["name"], one["by"]): one["sets"]["Sentences"]["ndcg_at_10"] for one in report["searchers"]}
