@@ -129,7 +129,7 @@ def index(
         opened = Index.open(out)
         if delete:
             missing = len(set(delete)) - opened.delete(delete)
-            if missing > 0:
+            if missing:
                 log.warning("warning: %d of %d names are not in the index", missing, len(delete))
         if files:
             opened.add_documents(documents(opened.model.bundle), show_progress=True)
@@ -151,7 +151,8 @@ def index(
             approximate=approximate,
             show_progress=True,
         )
-    log.info("%s: %s texts, %.1f MB", out, f"{len(opened):,}", opened.size_bytes / 1e6)
+    what = "texts" if opened.chunk == "none" else "passages"
+    log.info("%s: %s %s, %.1f MB", out, f"{len(opened):,}", what, opened.size_bytes / 1e6)
 
 
 def search(

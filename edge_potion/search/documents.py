@@ -60,7 +60,7 @@ def read_documents(
 
 
 def _by_place(file: str, text_column: str) -> Iterator[Document]:
-    name = "stdin" if file == "-" else file
+    name = "stdin" if file == "-" else str(Path(file))
     for number, text in enumerate(read_texts(file, text_column), start=1):
         where = f"{name}:{number}"
         yield Document(where, text, where)

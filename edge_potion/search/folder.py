@@ -157,7 +157,11 @@ def opened_for_writing(folder: Path, *, is_made: bool = False) -> Iterator[None]
             yield
         except BaseException:
             with suppress(EdgePotionError, OSError):
-                sweep(folder, read_manifest(folder))
+                manifest = read_manifest(folder)
+                sweep(folder, manifest)
+                if not manifest.built:  # as if it had never begun
+                    (folder / MANIFEST).unlink()
+                    folder.rmdir()
             raise
 
 

@@ -57,11 +57,12 @@ class Index:
         folder: where it lies.
         model: what embeds texts and queries.
         language: whose words it knows.
+        chunk: how texts are cut: "none", "words", "sentences".
     """
 
     def __init__(self, folder: Path, model: EdgeModel, state: State) -> None:
         self.folder, self.model = folder, model
-        self.language = state.manifest.language
+        self.language, self.chunk = state.manifest.language, state.manifest.chunk
         self._words = Words(self.language)
         self._state = state
         self._refreshing = threading.Lock()  # of two threads the later would put an older state over a newer one
@@ -80,7 +81,11 @@ class Index:
     @property
     def size_bytes(self) -> int:
         """What its files take on the disk."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        total = 0
+        for file in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a writer has just swept it
+                total += file.stat().st_size if file.is_file() else 0
+        return total
 
     @classmethod
     def build(
@@ -242,13 +247,13 @@ class Index:
         """Delete the texts that are called so; ids that are not there are passed over.
 
         Returns:
-            How many rows were deleted.
+            How many of them were there.
 
         Raises:
             InputError: an id is no string.
             AccessError: the disk takes no more; nothing was deleted.
         """
-        if isinstance(ids, str | bytes):
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise InputError(f"ids is {type(ids).__name__}; an iterable of str was expected")
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
@@ -355,26 +360,33 @@ class Index:
             collected.add(self._words.stems(text))
         postings = collected.postings()
         words = np.zeros(len(texts), np.float32)
-        weights = weights_of(self._words.stems(query), [segment.postings for segment in self._state.segments])
+        parts = [segment.postings for segment in self._state.segments] or [postings]
+        weights = weights_of(self._words.stems(query), parts)
         postings.add_scores(weights, words)
         scores = {"hybrid": fused(meaning, words, weights), "meaning": meaning, "words": words}[mode]
+        is_nothing = ~vectors.any(axis=1) & (words <= 0)  # which a search would never find
+        scores = np.where(is_nothing, scores.min(initial=0), scores)
         return [
             Hit(str(row), texts[row], "", float(scores[row]), float(meaning[row]), float(words[row]), int(row))
-            for row in np.argsort(-scores, kind="stable")
+            for row in np.lexsort((-scores, is_nothing))
         ]
 
     def _without(self, manifest: Manifest, names: Iterable[str]) -> tuple[Manifest, int]:
-        """The manifest without the rows of what is open now that are called so, and how many they were.
+        """The manifest without the rows of what is open now that are called so, and how many of the names were there.
 
         Raises:
             InputError: a name is no string.
         """
         gone: dict[int, set[int]] = {}
-        for name in names:
+        found = 0
+        for name in dict.fromkeys(names):
             refuse_no_text(f"the id {name!r}", name)
+            is_found = False
             for number, segment in enumerate(self._state.segments):
                 if rows := segment.rows_of(name):
                     gone.setdefault(number, set()).update(rows)
+                    is_found = True
+            found += is_found
         entries = list(manifest.segments)
         for number, deleted_rows in gone.items():
             segment = self._state.segments[number]
@@ -388,7 +400,7 @@ class Index:
                 raise AccessError(f"cannot write {self.folder / name}: {failure}") from failure
             entries[number] = replace(segment.entry, deleted=name, gone=int(deleted.sum()))
         entries = [entry for entry in entries if entry.gone < entry.rows]
-        return replace(manifest, segments=tuple(entries)), sum(map(len, gone.values()))
+        return replace(manifest, segments=tuple(entries)), found
 
     def _commit(self, manifest: Manifest) -> None:
         """Make a change true; where it leaves many segments, the small ones become one."""

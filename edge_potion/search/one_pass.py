@@ -7,8 +7,9 @@ themselves are not.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edge_potion.runtime import EdgeModel
 
 __all__ = ["Found", "Passed", "search_in_one_pass"]
+
+TEXTS_AT_ONCE = 1024  # that are not embedded
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def search_in_one_pass(
     stems = list(dict.fromkeys(words.stems(query))) if mode != "meaning" else []
     pass_ = _Pass(stems)
     count = unknown = 0
-    for window, vectors in model.stream(texts, prompt_name="document"):
+    for window, vectors in _windows(model, texts, is_embedded=mode != "words"):
         lengths = np.linalg.norm(vectors, axis=1)  # (b,)
         unknown += int((lengths == 0).sum())
         # Row by row, so that equal texts have equal scores wherever they stand in a window.
@@ -95,6 +98,16 @@ def search_in_one_pass(
         for row in highest(scores, top)
     ]
     return Passed(hits, count, unknown)
+
+
+def _windows(model: EdgeModel, texts: Iterable[str], *, is_embedded: bool) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Some texts at a time and their vectors; zeros where meaning does not count."""
+    if is_embedded:
+        yield from model.stream(texts, prompt_name="document")
+        return
+    read = iter(texts)
+    while window := list(islice(read, TEXTS_AT_ONCE)):
+        yield window, np.zeros((len(window), model.dim), np.float32)
 
 
 class _Pass:

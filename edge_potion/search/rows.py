@@ -33,7 +33,7 @@ MOST_SEGMENTS = 8  # from then on the small ones become one, as each costs every
 
 def documents_of(texts: Iterable[str], ids: Iterable[str] | None, where: Iterable[str] | None) -> Iterator[Document]:
     """Texts with their names and places; InputError where there are more of one than of another."""
-    if isinstance(texts, str | bytes):
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         raise InputError(f"texts is {type(texts).__name__}; an iterable of str was expected")
     names = iter(ids) if ids is not None else repeat("")
     places = iter(where) if where is not None else None
@@ -135,7 +135,7 @@ def _rows(documents: Iterable[Document], chunk: Chunk, named: _Named) -> Iterato
     characters = 0
     for document in documents:
         name = named.name_of(document)
-        if type(document.text) is not str:
+        if not isinstance(document.text, str):
             raise InputError(f"the text {name!r} is of type {type(document.text).__name__}; a str was expected")
         parts = [part for part in chunks_of(document.text, chunk) if part.strip()]
         for number, part in enumerate(parts, start=1):
