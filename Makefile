@@ -13,6 +13,7 @@
 # make wheel      build the wheel of this system into dist/
 # make wasm   build the engine as WebAssembly into js/dist, for the npm package and the examples that use it
 # make browser   install headless Chromium, without which the tests of pages are skipped
+# make load   install wrk and the servers of its study, without which the tests of a million requests are skipped
 # make emulator  install QEMU, without which the engine's tests on an old processor are skipped
 
 PYTHON ?= python3
@@ -24,8 +25,9 @@ DISTILL := benchmarks/studies/model2vec_distill.py
 TOKENLEARN := benchmarks/studies/tokenlearn_train.py
 BM25S := benchmarks/studies/retrieval_bm25s.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
+CLIENTS := tests/serve/clients tests/serve/clients/package.json
 
-.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm built-in check test test-slow browser load wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -56,6 +58,11 @@ test-slow: environments
 browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium; }
+
+# wrk, for the server's load, from Debian's packages; and the servers that ours is set beside.
+load: setup
+	@command -v wrk || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends wrk; }
+	$(ENVIRONMENT) benchmarks/studies/serve_usual.py benchmarks/studies/serve_infinity.py
 
 # By clang and the C library of WASI, from Debian's packages.
 WASM_PACKAGES := cmake ninja-build clang lld wasi-libc libc++-14-dev-wasm32 libclang-rt-14-dev-wasm32
@@ -109,7 +116,7 @@ wheel:
 
 # Whole environments that are there are not built again.
 environments: setup
-	$(ENVIRONMENT) all $(DISTILL) $(BM25S) $(OLDEST) examples/adapters examples/stores/for_chroma.py tests/js/package.json
+	$(ENVIRONMENT) all $(DISTILL) $(BM25S) $(OLDEST) examples/adapters examples/stores/for_chroma.py tests/js/package.json $(CLIENTS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -165,7 +172,7 @@ built-in: minilm
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,demo,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[cpu,export,train,parquet,evaluate,benchmark,serve,demo,dev]'
 	touch $@
 
 clean:

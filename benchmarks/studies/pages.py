@@ -26,6 +26,7 @@ from .quality_page import quality_page
 from .retrieval_page import retrieval_page
 from .runtimes_page import runtimes_page
 from .scale_page import scale_page
+from .serve_page import serve_page
 from .speed_page import speed_page
 from .training_page import training_page
 
@@ -61,6 +62,7 @@ def generated(results: Path) -> dict[str, str]:
         **_if_measured(retrieval_page, results, "retrieval"),
         **_if_measured(bulk_page, results, "bulk"),
         **_if_measured(scale_page, results, "bulk"),
+        **_if_measured(serve_page, results, "serve"),
         **help_page(),
     }
 

@@ -25,6 +25,7 @@ from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
 from .options import CONTROL
+from .serve import serve
 from .use import info, verify
 
 __all__ = ["app", "help_pages", "main"]
@@ -42,6 +43,7 @@ VERBS = (
     index,
     search,
     dedupe,
+    serve,
     evaluate,
     benchmark,
     verify,
