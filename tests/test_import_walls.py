@@ -29,7 +29,7 @@ FORBIDDEN = {
 BORROWED = {"tokenlearn_step.py", "classify_label.py", "zero_vectors.py"}
 # What brings the packages that each room may import, beside the base install; `cpu` stands for each onnxruntime.
 EXTRAS = {
-    "edge_potion": ("cpu", "parquet", "zst", "ray", "benchmark", "serve"),
+    "edge_potion": ("cpu", "parquet", "zst", "search", "ray", "benchmark", "serve"),
     "trainer": ("train", "classify", "ray"),
     "exporters": ("cpu", "export"),
     "benchmarks/quality": ("evaluate", "mteb", "train", "classify", "benchmark"),

@@ -75,6 +75,14 @@ def index(
         typer.Option(metavar="ID", help="Delete the text that is called so; may be given several times."),
     ] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Write the index anew without what was deleted.")] = False,
+    approximate: Annotated[
+        bool,
+        typer.Option(
+            "--approximate",
+            help="For millions of texts: make a graph of their vectors, so that not all are looked at by each search. "
+            "Takes minutes a million. Of an index that is there, with --compact.",
+        ),
+    ] = False,
     text_column: TextColumnOption = "text",
     id_column: Annotated[
         str | None,
@@ -108,6 +116,8 @@ def index(
         raise InputError("there is nothing to index: name files (or --delete, --compact, of an index that is there)")
     if (add or delete or compact) and (chunk, language, model) != ("none", "english", BUILT_IN):
         raise InputError("--chunk, --language and --model are said when an index is made, and hold for what is added")
+    if approximate and (add or delete) and not compact:
+        raise InputError("--approximate is said when an index is made, or with --compact, and holds for what is added")
 
     def documents(bundle: Bundle) -> Iterator[Document]:
         read = read_documents(files or [], text_column, id_column, out)
@@ -124,7 +134,7 @@ def index(
         if files:
             opened.add_documents(documents(opened.model.bundle), show_progress=True)
         if compact:
-            opened.compact()
+            opened.compact(approximate=approximate or None)
     else:
         from edge_potion.runtime import EdgeModel
 
@@ -132,7 +142,15 @@ def index(
             log.info("%s is an index, and is replaced when the new one is whole (--add adds to it)", out)
         runner = EdgeModel.from_pretrained(model)
         read = documents(runner.bundle)
-        opened = Index.of_documents(out, read, model=runner, language=language, chunk=chunk, show_progress=True)
+        opened = Index.of_documents(
+            out,
+            read,
+            model=runner,
+            language=language,
+            chunk=chunk,
+            approximate=approximate,
+            show_progress=True,
+        )
     what = "texts" if opened.chunk == "none" else "passages"
     log.info("%s: %s %s, %.1f MB", out, f"{len(opened):,}", what, opened.size_bytes / 1e6)
 

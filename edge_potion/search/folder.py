@@ -58,6 +58,7 @@ class Manifest:
         dim: D.
         language: of the words.
         chunk: how documents were cut.
+        approximate: whether large segments are to have a graph.
         built: whether the first build has ended.
         next: number of the next segment or file.
         last_number: the highest that a document was ever called by.
@@ -71,6 +72,7 @@ class Manifest:
     dim: int
     language: str
     chunk: Chunk
+    approximate: bool = False
     built: bool = False
     next: int = 1
     last_number: int = 0

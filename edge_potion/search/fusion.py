@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_potion.search.postings import Weights
 
-__all__ = ["MOST_SAMPLED", "fused"]
+__all__ = ["fused", "sampled_rows"]
 
 MOST_SAMPLED = 10_000  # rows, at even steps: mean and deviation are within 2 % of those of all
 WORDS_WEIGHT = 24  # of 14 to 25 the four sets prefer none; eight others prefer more, as they ask by names
@@ -24,7 +24,7 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     """The scores of rows by both kinds.
 
     Args:
-        meaning: (N,) float32, the cosine of each row.
+        meaning: (N,) float32, the cosine of each row; NaN of some that are not in the sample, which then score NaN.
         words: (N,) float32, BM25 of each row.
         weights: of the query's words.
         deleted: (N,) bool, which rows do not count; None where all do.
@@ -32,8 +32,7 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     Returns:
         (N,) float32.
     """
-    live = np.arange(len(meaning)) if deleted is None else np.flatnonzero(~deleted)
-    sample = meaning[live[:: -(-len(live) // MOST_SAMPLED) or 1]].astype(np.float64)
+    sample = meaning[sampled_rows(len(meaning), deleted)].astype(np.float64)
     mean, deviation = (float(sample.mean()), float(sample.std())) if len(sample) else (0.0, 0.0)
     scale = 1 / deviation if deviation > LEAST_DEVIATION else 0.0
     scores = meaning * np.float32(scale)
@@ -41,3 +40,11 @@ def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.
     if weights.most:
         scores += words * np.float32(WORDS_WEIGHT / weights.most)
     return scores
+
+
+def sampled_rows(count: int, deleted: np.ndarray | None = None) -> np.ndarray:
+    """(n,) int64, ascending: of so many rows, those that mean and deviation are of."""
+    if deleted is None:
+        return np.arange(0, count, -(-count // MOST_SAMPLED) or 1)
+    live = np.flatnonzero(~deleted)
+    return live[:: -(-len(live) // MOST_SAMPLED) or 1]

@@ -28,6 +28,7 @@ from edge_potion.search.folder import (
     read_manifest,
 )
 from edge_potion.search.fusion import fused
+from edge_potion.search.graph import require_usearch
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
 from edge_potion.search.rows import copied, documents_of, refuse_no_text, small_ones, written
@@ -97,6 +98,7 @@ class Index:
         model: EdgeModel | str | Path | None = None,
         language: str = "english",
         chunk: Chunk = "none",
+        approximate: bool = False,
         show_progress: bool = False,
     ) -> Index:
         """Make an index of texts, any number of them in bounded memory; one that lies there is replaced at the end.
@@ -109,11 +111,13 @@ class Index:
             model: an EdgeModel, or what `EdgeModel.from_pretrained` opens; it must be found by the same name later.
             language: of the words: "english", another that Snowball has a stemmer for, or "none".
             chunk: whether long texts are cut into parts: "none", "words", "sentences".
+            approximate: whether large parts of it get a graph, by which not all rows are looked at: for millions.
             show_progress: a line on stderr.
 
         Raises:
             InputError: the folder holds something else, an argument or a text is not usable, or two ids are the same.
             AccessError: the disk takes no more.
+            MissingExtraError: it is to be approximate, and usearch is not here.
         """
         return cls.of_documents(
             folder,
@@ -121,6 +125,7 @@ class Index:
             model=model,
             language=language,
             chunk=chunk,
+            approximate=approximate,
             show_progress=show_progress,
         )
 
@@ -133,14 +138,19 @@ class Index:
         model: EdgeModel | str | Path | None = None,
         language: str = "english",
         chunk: Chunk = "none",
+        approximate: bool = False,
         show_progress: bool = False,
     ) -> Index:
         """`build` from what `documents.read_documents` gives."""
         path = _usable(Path(folder))
+        if approximate:
+            require_usearch()
         opened, name, revision = _opened_model(model)
         words = Words(language)
         chunks_of("", chunk)
-        manifest = Manifest(name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk)
+        manifest = Manifest(
+            name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, approximate
+        )
         with opened_for_writing(path, is_made=True):
             manifest = replace(manifest, next=_first_free(path))
             if not (path / MANIFEST).exists():
@@ -188,7 +198,7 @@ class Index:
         with self._refreshing:
             if seen(self.folder) == self._state.seen:
                 return False
-            state = read_state(self.folder)
+            state = read_state(self.folder, self._state.segments)
             ours, now = self._state.manifest, state.manifest
             if (now.fingerprint, now.dim, now.language) != (ours.fingerprint, ours.dim, ours.language):
                 raise InputError(f"{self.folder} was made again in another way; open it again")
@@ -252,12 +262,25 @@ class Index:
                 self._commit(manifest)
         return gone
 
-    def compact(self) -> None:
-        """Write all that is not deleted into one segment: smaller, and a little faster to search."""
+    def compact(self, *, approximate: bool | None = None) -> None:
+        """Write all that is not deleted into one segment: smaller, and a little faster to search.
+
+        Args:
+            approximate: whether it is to be so from now on, as of `build`; by default as it was.
+
+        Raises:
+            MissingExtraError: it is to be approximate, and usearch is not here.
+            AccessError: the disk takes no more; it is what it was.
+        """
+        if approximate:
+            require_usearch()
         with opened_for_writing(self.folder), _told_of_damage(self.folder):
             self.refresh()
-            if len(self._state.segments) > 1 or self._state.live < self._state.rows:
-                self._commit(self._merged(self._state.manifest, self._state.segments))
+            state = self._state
+            manifest = state.manifest if approximate is None else replace(state.manifest, approximate=approximate)
+            lack_graphs = approximate and any(segment.lacks_graph for segment in state.segments)
+            if len(state.segments) > 1 or state.live < state.rows or manifest != state.manifest or lack_graphs:
+                self._commit(self._merged(manifest, state.segments))
 
     def save(self, folder: str | Path) -> Index:
         """Write all that is not deleted into another folder, and open that.
@@ -296,9 +319,9 @@ class Index:
     def _search(self, query: str, top: int, mode: Mode, explain: bool) -> list[Hit]:
         state = self._state
         vector = unit_length(self.model.encode_query(query)[None])[0]  # (D,)
-        meaning = meaning_scores(vector, state) if mode != "words" else None
         weights = weights_of(self._words.stems(query), [segment.postings for segment in state.segments])
         words = word_scores(weights, state) if mode != "meaning" else None
+        meaning = meaning_scores(vector, state, words, top) if mode != "words" else None
         scores = ordering_scores(meaning, words, weights, state.deleted)
         hits: list[Hit] = []
         for place in best_rows(state, scores, top):

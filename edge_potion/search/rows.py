@@ -82,7 +82,7 @@ def written(
     window = next(rows, None)
     while window is not None:
         manifest, name = manifest.new_name("rows")
-        writer = SegmentWriter(folder, name)
+        writer = SegmentWriter(folder, name, manifest.approximate)
         try:
             while window is not None and not writer.is_full:
                 texts = [row.text for row in window]
@@ -161,7 +161,7 @@ def copied(
             for begin in range(0, len(live), ROWS_AT_ONCE):
                 if writer is None:
                     manifest, name = manifest.new_name("rows")
-                    writer = SegmentWriter(folder, name)
+                    writer = SegmentWriter(folder, name, manifest.approximate)
                 rows = live[begin : begin + ROWS_AT_ONCE]
                 texts = [segment.text(row) for row in rows]
                 strings = {

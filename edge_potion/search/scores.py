@@ -7,18 +7,58 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_potion.scan import highest, scan
-from edge_potion.search.fusion import fused
+from edge_potion.search.fusion import fused, sampled_rows
+from edge_potion.search.graph import NEAREST
 from edge_potion.search.postings import Weights
+from edge_potion.search.segment import Segment
 from edge_potion.search.state import State
 
 __all__ = ["best_rows", "meaning_scores", "ordering_scores", "word_scores"]
 
 NOTHING = np.float32(-np.inf)  # the score of a row that is not to be found
+CANDIDATES_A_HIT = 10  # at least, of each kind: what is best by both may be far down by each
 
 
-def meaning_scores(vector: np.ndarray, state: State) -> np.ndarray:
-    """(N,) float32: the cosine of each row to a query (D,); zeros where the model knows no token of it."""
-    return _joined([scan(segment.values, segment.scales, vector) for segment in state.segments])
+def meaning_scores(vector: np.ndarray, state: State, words: np.ndarray | None, top: int) -> np.ndarray:
+    """The cosine of rows to a query: exactly, and of all of them but where a segment has a graph.
+
+    There, it is that of the rows that the graph finds near, those whose words score most, and the sample by which
+    cosines are standardized: these can be found, and no others.
+
+    Args:
+        vector: (D,) of the query; zeros where the model knows no token of it.
+        state: what is searched.
+        words: (N,) float32, the scores of words; None where they do not count.
+        top: how many rows are to be found.
+
+    Returns:
+        (N,) float32; NaN where no look was taken.
+    """
+    count = max(NEAREST, CANDIDATES_A_HIT * top)
+    sample = sampled_rows(state.rows, state.deleted)
+    parts: list[np.ndarray] = []
+    first = 0  # row of a segment
+    for segment in state.segments:
+        rows = segment.entry.rows
+        near = _near(segment, vector, count)
+        if near is None:
+            parts.append(scan(segment.values, segment.scales, vector))
+        else:
+            candidates = [near, sample[slice(*np.searchsorted(sample, (first, first + rows)))] - first]
+            if words is not None:
+                candidates.append(_best_by_words(words[first : first + rows], count, segment.deleted))
+            looked_at = np.unique(np.concatenate(candidates))
+            parts.append(np.full(rows, np.nan, np.float32))
+            parts[-1][looked_at] = scan(segment.values[looked_at], segment.scales[looked_at], vector)
+        first += rows
+    return _joined(parts)
+
+
+def _near(segment: Segment, vector: np.ndarray, count: int) -> np.ndarray | None:
+    """(n,) rows of a segment near a query, `count` or more; None where all are to be looked at."""
+    if not vector.any() or segment.graph is None:
+        return None
+    return segment.graph.nearest(vector, count, segment.deleted)
 
 
 def word_scores(weights: Weights, state: State) -> np.ndarray:
@@ -36,13 +76,13 @@ def ordering_scores(
     """What rows are ordered by: NOTHING for those that are not to be found.
 
     Args:
-        meaning: (N,) float32 of each row, or None where it does not count.
+        meaning: (N,) float32 of each row, NaN where no look was taken, or None where it does not count.
         words: (N,) float32 likewise.
         weights: of the query's words.
         deleted: (N,) bool, which rows are; None where none is.
 
     Returns:
-        (N,) float32.
+        (N,) float32; NaN as in `meaning`.
     """
     if meaning is None:
         assert words is not None
@@ -70,6 +110,12 @@ def best_rows(state: State, scores: np.ndarray, top: int) -> list[int]:
         if len(best) >= top or len(places) < wanted:
             return list(best.values())[:top]
         wanted *= 4
+
+
+def _best_by_words(words: np.ndarray, count: int, deleted: np.ndarray | None) -> np.ndarray:
+    """The rows of the `count` highest scores of words (R,) that are not deleted, best first; not those of none."""
+    rows = np.flatnonzero(words > 0 if deleted is None else (words > 0) & ~deleted)
+    return rows[highest(words[rows], count)]
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,8 @@ texts.utf8 text_starts.i64               the texts, one after another, and where
 ids.utf8 id_starts.i64                   likewise what they are called, and where they lie
 wheres.utf8 where_starts.i64
 id_hashes.u64 id_rows.u32                which rows are called so, by the hash of the name
+graph.usearch graph_rows.u32             of a large one, where asked for: `graph.Graph`
+graph_starts.u32
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +28,7 @@ import numpy as np
 from edge_potion.codes import quantize
 from edge_potion.disk import remove, synced
 from edge_potion.errors import AccessError, InputError
+from edge_potion.search.graph import GRAPH, GRAPH_ROWS, GRAPH_STARTS, Graph, is_usable, is_worth_it, write_graph
 from edge_potion.search.postings import BYTES_A_WORD, Collected, Postings, hash_of
 from edge_potion.unit_length import unit_length
 
@@ -47,6 +50,9 @@ class SegmentEntry:
         text_bytes, id_bytes, where_bytes: of the files of strings.
         deleted: name of a file of a byte a row, 1 where it is deleted; None where none is.
         gone: how many are.
+        graph_bytes: of graph.usearch; 0 where there is no graph.
+        graph_vectors: how many different ones the graph holds.
+        graph_checksum: of its files.
     """
 
     name: str
@@ -58,10 +64,18 @@ class SegmentEntry:
     where_bytes: int
     deleted: str | None = None
     gone: int = 0
+    graph_bytes: int = 0
+    graph_vectors: int = 0
+    graph_checksum: int = 0
 
     def arrays(self, dim: int) -> Mapping[str, tuple[str, int]]:
         """Name of each file, the dtype of what it holds, and how many of them."""
         rows, more = self.rows, self.rows + 1
+        of_graph = {
+            GRAPH: ("u1", self.graph_bytes),
+            GRAPH_ROWS: ("<u4", rows),
+            GRAPH_STARTS: ("<u4", self.graph_vectors + 1),
+        }
         return {
             "values.i8": ("i1", rows * dim),
             "scales.f32": ("<f4", rows),
@@ -78,17 +92,24 @@ class SegmentEntry:
             "where_starts.i64": ("<i8", more),
             "id_hashes.u64": ("<u8", rows),
             "id_rows.u32": ("<u4", rows),
+            **(of_graph if self.graph_bytes else {}),
         }
 
 
 class Segment:
     """An open segment. It keeps what it holds, whatever becomes of the files.
 
+    Args:
+        folder: of the index.
+        entry: what the index says of it.
+        dim: D.
+        before: the same one as it was open before, whose graph need not be opened again.
+
     Raises:
         InputError: a file is not there, or not as long as the index says.
     """
 
-    def __init__(self, folder: Path, entry: SegmentEntry, dim: int) -> None:
+    def __init__(self, folder: Path, entry: SegmentEntry, dim: int, before: Segment | None = None) -> None:
         self.entry = entry
         held = {
             name: _mapped(folder / entry.name / name, dtype, count)
@@ -101,6 +122,9 @@ class Segment:
         self._strings = {kind: (held[f"{kind}s.utf8"], held[f"{kind}_starts.i64"]) for kind in STRINGS}
         self._id_hashes, self._id_rows = held["id_hashes.u64"], held["id_rows.u32"]
         self.deleted = None if entry.deleted is None else _mapped(folder / entry.deleted, "?", entry.rows)  # (R,) bool
+        self._graph_file = folder / entry.name / GRAPH
+        self._graph_holds = (held[GRAPH], held[GRAPH_ROWS], held[GRAPH_STARTS]) if entry.graph_bytes else None
+        self._graph: Graph | None = None if before is None else before._graph
 
     @property
     def live(self) -> int:
@@ -112,6 +136,24 @@ class Segment:
         """Whether it is at least half as large as one may be: no two of these would become one."""
         words = int(self.postings.lengths.sum(dtype=np.int64))
         return 2 * self.live >= MOST_ROWS or 2 * BYTES_A_WORD * words >= MOST_HELD_BYTES
+
+    @property
+    def lacks_graph(self) -> bool:
+        """Whether it is large enough for a graph, and has none."""
+        return is_worth_it(self.entry.rows) and not self.entry.graph_bytes
+
+    @property
+    def graph(self) -> Graph | None:
+        """What finds rows near a query; None where it has none, or usearch is not here.
+
+        It is opened when it is first used, as that takes a look at all of it.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        if self._graph is None and self._graph_holds is not None and is_usable():
+            self._graph = Graph(self._graph_file, *self._graph_holds, self.values.shape[1], self.entry.graph_checksum)
+        return self._graph
 
     def text(self, row: int) -> str:
         return self._string("text", row)
@@ -146,13 +188,14 @@ class SegmentWriter:
     Args:
         folder: of the index.
         name: of the folder of the segment in it.
+        approximate: whether it is to have a graph, where it is large enough for one and usearch is here.
 
     Raises:
         AccessError: nothing can be made there.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder / name, name
+    def __init__(self, folder: Path, name: str, approximate: bool) -> None:
+        self._folder, self._name, self._approximate = folder / name, name, approximate
         self._words = Collected()
         self._starts = {kind: array("q", [0]) for kind in STRINGS}
         self._hashes = array("Q")
@@ -243,6 +286,13 @@ class SegmentWriter:
             self._closing.close()
             for name, values in held.items():
                 (self._folder / name).write_bytes(values.astype(dtypes[name][0]).tobytes())
+            if self._approximate and is_worth_it(self.rows) and is_usable():
+                made = write_graph(
+                    self._folder, np.fromfile(self._folder / "values.i8", np.int8).reshape(self.rows, -1)
+                )
+                entry = replace(
+                    entry, graph_bytes=made.size_bytes, graph_vectors=made.vectors, graph_checksum=made.checksum
+                )
             synced(self._folder)
         except OSError as failure:
             raise AccessError(f"cannot write {self._folder}: {failure}") from failure

@@ -51,18 +51,26 @@ class State(NamedTuple):
         raise IndexError(place)
 
 
-def read_state(folder: Path) -> State:
+def read_state(folder: Path, before: Sequence[Segment] = ()) -> State:
     """What an index is now. A writer may remove a segment between our look at index.json and at the segment.
+
+    Args:
+        folder: of the index.
+        before: what was open of it, whose graphs need not be opened again.
 
     Raises:
         InputError: there is no index, it was never finished, or it is damaged.
         AccessError: it cannot be read, or too many files are open.
     """
+    known = {(segment.entry.name, segment.entry.graph_checksum): segment for segment in before}
     for tries_left in reversed(range(LOOKS)):
         now = seen(folder)  # before what it says: a change in between is then seen by `refresh`
         manifest = read_manifest(folder)
         try:
-            segments = [Segment(folder, entry, manifest.dim) for entry in manifest.segments]
+            segments = [
+                Segment(folder, entry, manifest.dim, known.get((entry.name, entry.graph_checksum)))
+                for entry in manifest.segments
+            ]
         except FileNotFoundError as failure:
             if not tries_left:
                 raise InputError(f"{failure.filename} is missing: the index is damaged; make it again") from failure

@@ -110,3 +110,19 @@ def test_what_an_index_says_itself_cannot_be_said_again(notes, door):
     for option in (("--text-column", "body"), ("--precision", "int8"), ("--language", "none"), ("--threads", 1)):
         ended = door("search", notes, "rain", *option)
         assert ended.code == 1 and option[0] in ended.error and "is an index" in ended.error
+
+
+def test_an_approximate_index_is_one_from_its_making_or_from_a_compaction_on(notes, door):
+    pytest.importorskip("usearch")
+
+    def says() -> bool:
+        return json.loads((notes / "index.json").read_text())["approximate"]
+
+    refused = door("index", notes.parent / "notes.txt", "--out", notes, "--add", "--approximate")
+    assert refused.code == 1 and "--approximate is said when an index is made, or with --compact" in refused.stderr
+    assert not says()
+    assert door("index", "--compact", "--approximate", "--out", notes).code == 0 and says()
+    assert door("index", "--compact", "--out", notes).code == 0 and says(), "it is remembered"
+    assert door("index", notes.parent / "notes.txt", "--out", notes).code == 0 and not says()
+    assert door("index", notes.parent / "notes.txt", "--approximate", "--out", notes).code == 0 and says()
+    assert [hit["text"] for hit in found(door("search", notes, "bread", "--json", "--top", 1))] == [LINES[1]]
