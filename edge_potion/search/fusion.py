@@ -9,34 +9,53 @@ word that happens to stand in one row would count more than any meaning.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from edge_potion.search.postings import Weights
 
-__all__ = ["fused", "sampled_rows"]
+__all__ = ["Standard", "fused", "sampled_rows", "standard_of"]
 
 MOST_SAMPLED = 10_000  # rows, at even steps: mean and deviation are within 2 % of those of all
 WORDS_WEIGHT = 24  # of 14 to 25 the four sets prefer none; eight others prefer more, as they ask by names
 LEAST_DEVIATION = 1e-6  # below it, all rows mean the same
 
 
-def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, deleted: np.ndarray | None = None) -> np.ndarray:
+class Standard(NamedTuple):
+    """What makes cosines scores of meaning: `scale` times what they are above the mean."""
+
+    mean: float
+    scale: float
+
+
+def standard_of(meaning: np.ndarray, deleted: np.ndarray | None = None) -> Standard:
+    """That of rows by a sample of them.
+
+    Args:
+        meaning: (N,) float32, the cosine of each row; those that are not in the sample do not count.
+        deleted: (N,) bool, which rows do not count; None where all do.
+    """
+    sample = meaning[sampled_rows(len(meaning), deleted)].astype(np.float64)
+    if not len(sample) or sample.std() <= LEAST_DEVIATION:
+        return Standard(0.0, 0.0)
+    return Standard(float(sample.mean()), 1 / float(sample.std()))
+
+
+def fused(meaning: np.ndarray, words: np.ndarray, weights: Weights, standard: Standard) -> np.ndarray:
     """The scores of rows by both kinds.
 
     Args:
-        meaning: (N,) float32, the cosine of each row; NaN of some that are not in the sample, which then score NaN.
-        words: (N,) float32, BM25 of each row.
+        meaning: (n,) float32, the cosine of each row; NaN gives NaN.
+        words: (n,) float32, BM25 of each row.
         weights: of the query's words.
-        deleted: (N,) bool, which rows do not count; None where all do.
+        standard: of the cosines of all rows.
 
     Returns:
-        (N,) float32.
+        (n,) float32.
     """
-    sample = meaning[sampled_rows(len(meaning), deleted)].astype(np.float64)
-    mean, deviation = (float(sample.mean()), float(sample.std())) if len(sample) else (0.0, 0.0)
-    scale = 1 / deviation if deviation > LEAST_DEVIATION else 0.0
-    scores = meaning * np.float32(scale)
-    scores -= np.float32(mean * scale)
+    scores = meaning * np.float32(standard.scale)
+    scores -= np.float32(standard.mean * standard.scale)
     if weights.most:
         scores += words * np.float32(WORDS_WEIGHT / weights.most)
     return scores

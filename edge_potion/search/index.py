@@ -27,7 +27,7 @@ from edge_potion.search.folder import (
     opened_for_writing,
     read_manifest,
 )
-from edge_potion.search.fusion import fused
+from edge_potion.search.fusion import fused, standard_of
 from edge_potion.search.graph import require_usearch
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
@@ -363,7 +363,9 @@ class Index:
         parts = [segment.postings for segment in self._state.segments] or [postings]
         weights = weights_of(self._words.stems(query), parts)
         postings.add_scores(weights, words)
-        scores = {"hybrid": fused(meaning, words, weights), "meaning": meaning, "words": words}[mode]
+        scores = {"hybrid": fused(meaning, words, weights, standard_of(meaning)), "meaning": meaning, "words": words}[
+            mode
+        ]
         is_nothing = ~vectors.any(axis=1) & (words <= 0)  # which a search would never find
         scores = np.where(is_nothing, scores.min(initial=0), scores)
         return [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_potion.scan import highest, scan
-from edge_potion.search.fusion import fused, sampled_rows
+from edge_potion.search.fusion import Standard, fused, sampled_rows, standard_of
 from edge_potion.search.graph import NEAREST
 from edge_potion.search.postings import Weights
 from edge_potion.search.segment import Segment
@@ -16,6 +16,7 @@ from edge_potion.search.state import State
 __all__ = ["best_rows", "meaning_scores", "ordering_scores", "word_scores"]
 
 NOTHING = np.float32(-np.inf)  # the score of a row that is not to be found
+ROWS_TOGETHER = 2**14  # so that what is computed of them stays in the cache: new memory costs more than the scan
 CANDIDATES_A_HIT = 10  # at least, of each kind: what is best by both may be far down by each
 
 
@@ -84,13 +85,32 @@ def ordering_scores(
     Returns:
         (N,) float32; NaN as in `meaning`.
     """
+    standard = None if meaning is None or words is None else standard_of(meaning, deleted)
+    kinds = (meaning, words, deleted)
+    scores = np.empty(max(len(kind) for kind in kinds if kind is not None), np.float32)
+    for begin in range(0, len(scores), ROWS_TOGETHER):
+        some = slice(begin, begin + ROWS_TOGETHER)
+        of_meaning, of_words, of_deleted = (None if kind is None else kind[some] for kind in kinds)
+        scores[some] = _ordering_scores(of_meaning, of_words, of_deleted, weights, standard)
+    return scores
+
+
+def _ordering_scores(
+    meaning: np.ndarray | None,
+    words: np.ndarray | None,
+    deleted: np.ndarray | None,
+    weights: Weights,
+    standard: Standard | None,
+) -> np.ndarray:
+    """Those of some rows."""
     if meaning is None:
         assert words is not None
         scores, is_nothing = words, words <= 0
     elif words is None:
         scores, is_nothing = meaning, meaning == 0  # the model knows no token of the row, or of the query
     else:
-        scores, is_nothing = fused(meaning, words, weights, deleted), (meaning == 0) & (words <= 0)
+        assert standard is not None
+        scores, is_nothing = fused(meaning, words, weights, standard), (meaning == 0) & (words <= 0)
     if deleted is not None:
         is_nothing |= deleted
     return np.where(is_nothing, NOTHING, scores)
