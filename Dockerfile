@@ -2,9 +2,9 @@
 # There is no container engine where we test: this was not run by us.
 FROM python:3.12-slim
 
-COPY dist/*.whl constraints.txt /tmp/install/
-RUN pip install --no-cache-dir --constraint /tmp/install/constraints.txt "$(echo /tmp/install/*.whl)[serve]" \
-    && rm -r /tmp/install \
+COPY dist/*.whl constraints.txt /install/
+RUN pip install --no-cache-dir --constraint /install/constraints.txt "$(echo /install/*.whl)[serve]" \
+    && rm -r /install \
     && useradd --system --no-create-home serve
 USER serve
 

@@ -27,10 +27,12 @@ __all__ = [
     "MANIFEST",
     "Manifest",
     "commit",
-    "holds_something_else",
+    "first_free",
     "no_index",
     "opened_for_writing",
     "read_manifest",
+    "told_of_damage",
+    "usable_folder",
 ]
 
 MANIFEST = "index.json"
@@ -113,7 +115,7 @@ def no_index(folder: Path) -> InputError:
     return InputError(f"{folder} is no index; make one with: edge-potion index FILES --out {folder}")
 
 
-def holds_something_else(folder: Path) -> bool:
+def _holds_something_else(folder: Path) -> bool:
     """Whether there is more in a folder than an index, whole or damaged. Many others call a file index.json, too."""
     names = [path.name for path in folder.iterdir() if path.name[0] != "."]
     if MANIFEST in names:
@@ -121,6 +123,37 @@ def holds_something_else(folder: Path) -> bool:
             if {"format", "fingerprint", "segments"} <= set(read_json(folder / MANIFEST)):
                 return False
     return any(not OURS.fullmatch(name) for name in names if name != MANIFEST) or names == [MANIFEST]
+
+
+@contextmanager
+def told_of_damage(folder: Path) -> Iterator[None]:
+    """InputError where a file says of something that it is where nothing is; opening looks at sizes alone."""
+    try:
+        yield
+    except IndexError as failure:
+        raise InputError(f"{folder}: {DAMAGED}") from failure
+
+
+def usable_folder(folder: Path) -> Path:
+    """The path of a folder that an index may be written into; InputError where it holds something else."""
+    try:
+        path = folder.expanduser().resolve()
+        is_file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
+        raise AccessError(f"cannot write {folder}: {failure}") from failure
+    if is_file:
+        raise InputError(f"{folder} is a file; name a folder")
+    if path.is_dir() and _holds_something_else(path):
+        raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")
+    return path
+
+
+def first_free(folder: Path) -> int:
+    """The number from which on names of an index that lies there are free."""
+    with suppress(InputError):
+        return read_manifest(folder).next
+    left = folder.iterdir() if folder.is_dir() else ()  # of one whose index.json is gone or damaged
+    return 1 + max((int(path.name.partition("-")[2]) for path in left if OURS.fullmatch(path.name)), default=0)
 
 
 def _checked(kind: Any, said: Any, file: Path, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,13 @@ from edge_potion.errors import AccessError, EdgePotionError, InputError
 from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
 from edge_potion.search.folder import (
-    DAMAGED,
     MANIFEST,
-    OURS,
     Manifest,
     commit,
-    holds_something_else,
+    first_free,
     opened_for_writing,
-    read_manifest,
+    told_of_damage,
+    usable_folder,
 )
 from edge_potion.search.fusion import fused, standard_of
 from edge_potion.search.graph import require_usearch
@@ -142,7 +141,7 @@ class Index:
         show_progress: bool = False,
     ) -> Index:
         """`build` from what `documents.read_documents` gives."""
-        path = _usable(Path(folder))
+        path = usable_folder(Path(folder))
         if approximate:
             require_usearch()
         opened, name, revision = _opened_model(model)
@@ -152,7 +151,7 @@ class Index:
             name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, approximate
         )
         with opened_for_writing(path, is_made=True):
-            manifest = replace(manifest, next=_first_free(path))
+            manifest = replace(manifest, next=first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
             manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress)
@@ -233,7 +232,7 @@ class Index:
 
     def add_documents(self, documents: Iterable[Document], *, show_progress: bool = False) -> int:
         """`add` from what `documents.read_documents` gives."""
-        with opened_for_writing(self.folder), _told_of_damage(self.folder):
+        with opened_for_writing(self.folder), told_of_damage(self.folder):
             self.refresh()
             manifest, entries, hashes = written(
                 self.folder, self._state.manifest, documents, self.model, self._words, show_progress
@@ -255,7 +254,7 @@ class Index:
         """
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise InputError(f"ids is {type(ids).__name__}; an iterable of str was expected")
-        with opened_for_writing(self.folder), _told_of_damage(self.folder):
+        with opened_for_writing(self.folder), told_of_damage(self.folder):
             self.refresh()
             manifest, gone = self._without(self._state.manifest, ids)
             if gone:
@@ -274,7 +273,7 @@ class Index:
         """
         if approximate:
             require_usearch()
-        with opened_for_writing(self.folder), _told_of_damage(self.folder):
+        with opened_for_writing(self.folder), told_of_damage(self.folder):
             self.refresh()
             state = self._state
             manifest = state.manifest if approximate is None else replace(state.manifest, approximate=approximate)
@@ -289,11 +288,11 @@ class Index:
             InputError: the folder holds something else than an index.
             AccessError: the disk takes no more.
         """
-        goal = _usable(Path(folder))
+        goal = usable_folder(Path(folder))
         if goal == self.folder.resolve():
             raise InputError(f"{folder} is the folder of this index, in which it is saved whenever it changes")
-        with opened_for_writing(goal, is_made=True), _told_of_damage(self.folder):
-            manifest = replace(self._state.manifest, segments=(), next=_first_free(goal))
+        with opened_for_writing(goal, is_made=True), told_of_damage(self.folder):
+            manifest = replace(self._state.manifest, segments=(), next=first_free(goal))
             if not (goal / MANIFEST).exists():
                 commit(goal, replace(manifest, built=False))
             manifest, entries = copied(goal, manifest, self._state.segments, self._words)
@@ -313,7 +312,7 @@ class Index:
             InputError: an argument is not usable.
         """
         _check(query, top, mode)
-        with _told_of_damage(self.folder):
+        with told_of_damage(self.folder):
             return self._search(query, top, mode, explain)
 
     def _search(self, query: str, top: int, mode: Mode, explain: bool) -> list[Hit]:
@@ -426,37 +425,6 @@ class Index:
 
 def _opened_again(folder: Path, model: EdgeModel) -> Index:
     return Index.open(folder, model=model)
-
-
-@contextmanager
-def _told_of_damage(folder: Path) -> Iterator[None]:
-    """InputError where a file says of something that it is where nothing is; opening looks at sizes alone."""
-    try:
-        yield
-    except IndexError as failure:
-        raise InputError(f"{folder}: {DAMAGED}") from failure
-
-
-def _usable(folder: Path) -> Path:
-    """The path of a folder that an index may be written into; InputError where it holds something else."""
-    try:
-        path = folder.expanduser().resolve()
-        is_file = path.exists() and not path.is_dir()
-    except (OSError, RuntimeError, ValueError) as failure:  # a loop of links, a name that no file system takes
-        raise AccessError(f"cannot write {folder}: {failure}") from failure
-    if is_file:
-        raise InputError(f"{folder} is a file; name a folder")
-    if path.is_dir() and holds_something_else(path):
-        raise InputError(f"{folder} exists and holds something else than an index; choose another name or remove it")
-    return path
-
-
-def _first_free(folder: Path) -> int:
-    """The number from which on names of an index that lies there are free."""
-    with suppress(InputError):
-        return read_manifest(folder).next
-    left = folder.iterdir() if folder.is_dir() else ()  # of one whose index.json is gone or damaged
-    return 1 + max((int(path.name.partition("-")[2]) for path in left if OURS.fullmatch(path.name)), default=0)
 
 
 def _opened_model(model: EdgeModel | str | Path | None) -> tuple[EdgeModel, str | None, str | None]:
