@@ -249,10 +249,10 @@ def _in_index(place: str, query: str, top: int, model: str | None, how: _How) ->
     hits = index.search(query, top, mode=how.mode, explain=how.explain)
     if not hits and len(index):
         _say_that_nothing_fits(query, how.mode)
-    _say_where_no_word_is_found(hits, query, how.mode)
     for hit in hits:
         where = hit.where or hit.id
         _print_hit(hit, where, hit.text, {"id": hit.id, "where": where}, how)
+    _say_where_no_word_is_found(hits, query, how.mode)
 
 
 def _in_file(texts: Readable, query: str, top: int, model: EdgeModel, language: str, how: _How) -> None:
@@ -265,10 +265,10 @@ def _in_file(texts: Readable, query: str, top: int, model: EdgeModel, language: 
     if not passed.hits and passed.texts:
         _say_that_nothing_fits(query, how.mode)
         return
-    _say_where_no_word_is_found(passed.hits, query, how.mode)
     text_of = texts.some({hit.number for hit in passed.hits})
     for hit in passed.hits:
         _print_hit(hit, str(hit.number), text_of[hit.number], {"number": hit.number}, how)
+    _say_where_no_word_is_found(passed.hits, query, how.mode)
     if passed.unknown and how.mode != "words":
         log.warning(
             "warning: %d of %d lines have no token that the model knows, and %s",

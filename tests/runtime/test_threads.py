@@ -58,6 +58,7 @@ def test_no_thread_is_needed(monkeypatch, sentences):
 
 def test_every_call_runs_once_and_the_first_failure_is_raised():
     calls = [np.array([number]) for number in range(200)]
+    before = threading.active_count()  # other tests' libraries may keep some
     for threads in (1, 2, 7, 500):
         ran: list[int] = []
         side_by_side(lambda call, ran=ran: ran.append(int(call[0])), calls, threads)
@@ -73,4 +74,4 @@ def test_every_call_runs_once_and_the_first_failure_is_raised():
         with pytest.raises(KeyError):
             side_by_side(fail, calls, threads)
         assert len(ran) < 200
-    assert threading.active_count() < 5
+    assert threading.active_count() <= before
