@@ -262,7 +262,7 @@ class Index:
         return gone
 
     def compact(self, *, approximate: bool | None = None) -> None:
-        """Write all that is not deleted into one segment: smaller, and a little faster to search.
+        """Write all that is not deleted anew, into as few segments as hold it: smaller, and a little faster to search.
 
         Args:
             approximate: whether it is to be so from now on, as of `build`; by default as it was.

@@ -85,7 +85,7 @@ class Weights(NamedTuple):
     Attributes:
         of_stem: inverse document frequency by stem, times how often the query has it; also of stems that no row has.
         mean_length: words of a row, on average.
-        most: what no row's score reaches: the sum of these, and of those that words have which stand in no row.
+        most: what no row's score reaches: the sum of these.
     """
 
     of_stem: Mapping[str, np.float32]

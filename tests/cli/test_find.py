@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +128,13 @@ def test_an_approximate_index_is_one_from_its_making_or_from_a_compaction_on(not
     assert door("index", notes.parent / "notes.txt", "--out", notes).code == 0 and not says()
     assert door("index", notes.parent / "notes.txt", "--approximate", "--out", notes).code == 0 and says()
     assert [hit["text"] for hit in found(door("search", notes, "bread", "--json", "--top", 1))] == [LINES[1]]
+
+
+def test_what_the_page_shows_is_what_the_sample_texts_give(tmp_path, door, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+    shown = next(line for line in page.splitlines() if "\tnotes.txt:" in line)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_bytes(files("edge_potion").joinpath("samples/sentences.txt").read_bytes())
+    assert door("index", "notes.txt", "--out", "my-index").code == 0
+    ended = door("search", "my-index", "my bread did not rise", "--top", 1)
+    assert ended.stdout.rstrip("\n") == shown

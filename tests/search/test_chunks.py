@@ -37,7 +37,7 @@ def test_a_short_text_is_one_part_as_it_stands(text, how):
 
 def test_an_unknown_way_is_refused():
     with pytest.raises(InputError, match="none, words, sentences"):
-        chunks_of("a", "pages")  # type: ignore[arg-type]
+        chunks_of("a", "pages")  # type: ignore[arg-type]  # as a caller without a type checker may say
 
 
 @pytest.mark.parametrize("how", ["words", "sentences"])
