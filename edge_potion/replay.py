@@ -24,8 +24,10 @@ from edge_potion.runtime import EdgeModel
 __all__ = ["Verdict", "verify"]
 
 # Where they are there.
-NEEDED = ("config.json", "golden.bin", "golden.json", "tokenizer.json")
-NEEDED += ("head.safetensors", "model.safetensors", "phrases.safetensors")
+NEEDED = (
+    *("config.json", "golden.bin", "golden.json", "tokenizer.json"),
+    *("head.safetensors", "model.safetensors", "phrases.safetensors"),
+)
 CARD = "README.md"
 
 
