@@ -33,6 +33,7 @@ from .graphs import Plan, build_graph, file_of
 from .head import pack_head
 from .make_golden import golden_of, write_golden
 from .mobile import write_mobile
+from .phrase_rows import phrase_table
 from .quantize import PackedTable, file_tensors, pack, row_agreement
 from .reachable import reachable_rows
 from .text_tables import TextTables
@@ -113,10 +114,17 @@ def export(
             names.remove("text")
     if shipped.head and not set(names) & set(HEAD_GRAPHS):
         remarks.append(f"without the classifier's head, which the graphs {' and '.join(HEAD_GRAPHS)} hold")
+    if token_embeddings and shipped.phrases and not shipped.card.normalize:
+        raise InputError(
+            f"{shipped.card.name} has phrases and vectors of any length: the mean of its tokens' vectors, phrases added, "
+            "would be longer than the text's vector; export it without token embeddings"
+        )
     for remark in remarks:
         log.warning("%s", remark)
     head = pack_head(shipped.head) if shipped.head else None
-    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, head, token_embeddings, max_tokens, remarks)
+    phrases = phrase_table(shipped.phrases) if shipped.phrases else None
+    every = names + [FIXED] * mobile
+    plan = Plan(shipped, precisions, every, tables, phrases, head, token_embeddings, max_tokens, remarks)
 
     golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:
@@ -205,11 +213,19 @@ def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -
     worst = int(strays[np.lexsort((-agreement.lengths[strays], agreement.cosines[strays]))[0]])
     share = float(np.abs(model.table[worst]).max() / (np.abs(model.table[reachable]).max() or 1))
     raise ParityError(
-        f"the table at {packed.precision} strays from the oracle in {len(strays)} rows: worst is the token "
-        f"{str(model.tokenizer.id_to_token(worst))[:40]!r} (row {worst}, {share:.1g} of the largest), with a cosine of "
+        f"the table at {packed.precision} strays from the oracle in {len(strays)} rows: worst is the "
+        f"{_told_of_row(model, worst)} (row {worst}, {share:.1g} of the largest), with a cosine of "
         f"{agreement.cosines[worst]:.6f} and a length off by {agreement.lengths[worst]:.2g}; export with --quantize "
         f"{'float16' if packed.precision == 'int8' else 'none'}, or train the row"
     )
+
+
+def _told_of_row(model: StaticModel, row: int) -> str:
+    if row < model.pieces:
+        return f"token {str(model.tokenizer.id_to_token(row))[:40]!r}"
+    assert model.phrases is not None  # rows beyond the pieces are theirs
+    words = map(model.tokenizer.id_to_token, model.phrases.pairs[row - model.pieces].tolist())
+    return f"phrase {' '.join(map(str, words))[:40]!r}"
 
 
 def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:
