@@ -1,6 +1,6 @@
 """The phrases that a graph holds, found by its own tables: for what starts from row numbers, as its second half does.
 
-A pair's key is one wrapping whole number of 64 bits, by which the graph's perfect hash (exporters/text_hash.py) finds it.
+A pair's key is one wrapping whole number of 64 bits, by which the perfect hash of exporters/text_hash.py finds it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def export(
         remarks.append(f"without the classifier's head, which the graphs {' and '.join(HEAD_GRAPHS)} hold")
     if token_embeddings and shipped.phrases and not shipped.card.normalize:
         raise InputError(
-            f"{shipped.card.name} has phrases and vectors of any length: the mean of its tokens' vectors, phrases added, "
+            f"{shipped.card.name} has phrases, and vectors of any length: a mean of its tokens' vectors and phrases "
             "would be longer than the text's vector; export it without token embeddings"
         )
     for remark in remarks:

@@ -37,6 +37,7 @@ def with_phrases(graph: GraphBuilder, table: HashTable, grid: str, pad: int, dty
     rows = graph.take(graph.table("phrase_rows", lambda: table.ids), graph.take(slots, places))
     sizes = graph.op("Shape", keys)
     texts, width = (graph.op("Slice", sizes, *map(graph.int64, ([side], [side + 1]))) for side in (0, 1))
+    width = graph.op("Max", width, graph.int64(1))  # of texts of one token: no place, and nothing over 0
     text = graph.op("Div", places, width)  # (F,) in which each stands, in order
     ones = graph.filled(graph.op("Shape", places), value=1)
     counts = graph.op("ScatterElements", graph.filled(texts), text, ones, reduction="add")  # (B,)

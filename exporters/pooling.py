@@ -80,11 +80,11 @@ class Pooling:
             return graph.op("Concat", grid, behind, axis=1)
         return with_phrases(graph, self.phrases, grid, self.pad, self._grid_type)
 
-    def rows(self, graph: GraphBuilder, grid: str) -> str:
+    def rows(self, graph: GraphBuilder, grid: str, name: str | None = None) -> str:
         """(B, L, D) table rows, at the table's own dtype."""
         zeros = np.zeros((1, self.dim), self.packed.rows.dtype)
         table = graph.table("table_rows", lambda: np.concatenate([self.packed.rows, zeros]))
-        return graph.op("Gather", table, grid, name=TABLE_NODE)
+        return graph.op("Gather", table, grid, name=name)
 
     def digit(self, graph: GraphBuilder, grid: str, place: int) -> str:
         """(B, L) uint8: a digit of the row weights of an int8 table, 0 for the highest."""
@@ -143,7 +143,7 @@ class Pooling:
         digits = [self.digit(graph, grid, place) for place in range(self.digits)]
         digits = [graph.op("Unsqueeze", digit, graph.int64([1])) for digit in digits]  # (B, 1, L) u8
         weights = digits[0] if self.digits == 1 else graph.op("Concat", *digits, axis=1)  # (B, k, L)
-        parts = graph.op("MatMulInteger", weights, self.rows(graph, grid), name=POOL_NODE)  # (B, k, D) i32
+        parts = graph.op("MatMulInteger", weights, self.rows(graph, grid, TABLE_NODE), name=POOL_NODE)  # (B, k, D) i32
         if self.digits == 1:
             sums = graph.cast(graph.op("Squeeze", parts, graph.int64([1])), TensorProto.FLOAT)
         else:
@@ -160,7 +160,7 @@ class Pooling:
 
     def _float_sums(self, graph: GraphBuilder, grid: str) -> str:
         """(B, D) float32. The rows of [UNK] and PAD are zero, so no mask is needed."""
-        rows = self.rows(graph, grid)
+        rows = self.rows(graph, grid, TABLE_NODE)
         if self.packed.precision != "float32":
             rows = graph.cast(rows, TensorProto.FLOAT)  # after the Gather: before it, the whole table would expand
         if self._is_row_scaled:
