@@ -88,7 +88,7 @@ def pack_head(head: Head) -> PackedHead:
 
 def _keys(grams: np.ndarray) -> np.ndarray:
     """(R,) uint64, as the graph computes them."""
-    return pair_keys(grams[:, 0], grams[:, 1] - ALONE).view(np.uint64)
+    return pair_keys(grams - [0, ALONE]).view(np.uint64)
 
 
 def logits_of(graph: GraphBuilder, packed: PackedHead, vector: str, grid: str, pad: int) -> str:

@@ -20,9 +20,8 @@ __all__ = ["phrase_table", "rows_in_place", "with_phrases"]
 
 def phrase_table(phrases: Phrases) -> HashTable:
     """Where the row of each phrase is found; always the same for the same ones."""
-    first, second = phrases.pairs[:, 0], phrases.pairs[:, 1]
     rows = np.arange(phrases.pieces, phrases.pieces + len(phrases), dtype=np.int32)
-    return hash_table(pair_keys(first, second).view(np.uint64), rows)
+    return hash_table(pair_keys(phrases.pairs).view(np.uint64), rows)
 
 
 def with_phrases(graph: GraphBuilder, table: HashTable, grid: str, pad: int, dtype: int) -> str:

@@ -194,7 +194,7 @@ def test_the_tables_are_called_as_the_engine_looks_for_them(model):
 def test_each_pair_leads_to_its_row_and_nothing_else_to_any(model):
     table = phrase_table(model.phrases)
     first, second = (side.ravel() for side in np.meshgrid(np.arange(38), np.arange(38), indexing="ij"))
-    keys = pair_keys(first, second)
+    keys = pair_keys(np.stack([first, second], axis=1))
     products = keys.view(np.uint64) * table.multipliers[keys & (len(table.multipliers) - 1)].view(np.uint64)
     slots = (products >> np.uint64(64 - table.slot_bits)).astype(np.int64)
     found = table.keys[slots] == keys
