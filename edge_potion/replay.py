@@ -143,6 +143,7 @@ def _files(bundle: Bundle) -> Verdict:
             if name != CARD:  # its owner may write there
                 return Verdict("files", False, str(reason))
             changed.append(name)
-    remarks = [f"{len(sums) - len(here)} more are not here"] * (len(here) < len(sums))
+    remarks = [f"the model has {bundle.phrases:,} phrases"] * bool(bundle.phrases)
+    remarks += [f"{len(sums) - len(here)} more are not here"] * (len(here) < len(sums))
     remarks += [f"{name} was edited" for name in changed]
     return Verdict("files", True, "; ".join([f"{len(here) - len(changed)} are as they were exported", *remarks]))

@@ -37,8 +37,8 @@ class _Node:
 def second_half(parts: GraphParts, told: str, *, as_sums: bool = False) -> bytes:
     """An .onnx file that lacks what `parts.rest` lacks: GRID (B, L) -> (B, D) float32.
 
-    L is at least 1, and the grid holds V + P, the row of zeros, where no token or phrase is; it finds no phrase. With `as_sums` the output is what is
-    scaled to unit length at the end: it adds up over the parts of a text.
+    L is at least 1, and the grid holds V + P, the row of zeros, where no token or phrase is; no phrase is found. With
+    `as_sums` the output is what is scaled to unit length at the end: it adds up over the parts of a text.
 
     Raises:
         ModelFormatError: the graph is built otherwise than ours; names what it is `told` of.
