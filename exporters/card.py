@@ -79,8 +79,8 @@ graph takes. `edge-potion verify` does the whole check.
 """
 
 PHRASES = """
-{phrases:,} pairs of tokens that stand side by side, phrases, have a vector of their own, which joins the mean. The graphs
-find them."""
+{phrases:,} phrases, pairs of tokens that stand side by side, have a vector of their own, which joins the mean. The
+graphs find them."""
 PEERS = """\
 The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
 `model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it."""

@@ -35,9 +35,7 @@ def phrase_texts(model: StaticModel) -> list[str]:
 
 def _said(model: StaticModel, phrases: Phrases) -> Iterator[str]:
     """Texts that hold a phrase each, of pairs from all over the table."""
-    tried = np.unique(np.linspace(0, len(phrases) - 1, MOST_TRIED).astype(np.int64))
-    tried = tried[np.argsort(tried % MOST_SAID, kind="stable")]  # not the first ones first
-    for number in tried.tolist():
+    for number in np.random.default_rng(0).permutation(len(phrases))[:MOST_TRIED].tolist():
         row = phrases.pieces + number
         for text in _candidates(model, phrases.pairs[number].tolist()):
             if row in _found(model, [text]).flat:
