@@ -33,10 +33,9 @@ class GraphPhrases:
 
     @classmethod
     def of(cls, keys: np.ndarray, rows: np.ndarray) -> GraphPhrases:
-        """By the tables phrase_keys and phrase_rows, a slot each; a free slot has row 0, which is no phrase's."""
-        held = np.flatnonzero(rows)
-        order = held[np.argsort(keys[held])]
-        return cls(keys[order], rows[order])
+        """By the tables phrase_keys and phrase_rows, an entry a slot; a free slot has the entry of another one."""
+        different, first = np.unique(keys, return_index=True)
+        return cls(different, rows[first])
 
     def __len__(self) -> int:
         return len(self.keys)

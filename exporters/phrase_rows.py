@@ -6,6 +6,8 @@ Two ids that stand side by side are one key, as a gram of a head is, and a perfe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from onnx import TensorProto
 
@@ -21,7 +23,8 @@ __all__ = ["phrase_table", "rows_in_place", "with_phrases"]
 def phrase_table(phrases: Phrases) -> HashTable:
     """Where the row of each phrase is found; always the same for the same ones."""
     rows = np.arange(phrases.pieces, phrases.pieces + len(phrases), dtype=np.int32)
-    return hash_table(pair_keys(phrases.pairs).view(np.uint64), rows)
+    table = hash_table(pair_keys(phrases.pairs).view(np.uint64), rows)
+    return replace(table, ids=np.maximum(table.ids, phrases.pieces))  # a free slot has the first key, and so its row
 
 
 def with_phrases(graph: GraphBuilder, table: HashTable, grid: str, pad: int, dtype: int) -> str:
