@@ -184,3 +184,26 @@ def test_pairs_beside_a_table_of_pieces_are_refused(hand_folder):
     pairs_of(hand_folder, FOUR)
     with pytest.raises(ModelFormatError, match="rows of pieces alone"):
         StaticModel.from_pretrained(hand_folder)
+
+
+def test_model2vec_refuses_a_folder_with_phrases_and_loads_the_one_without(phrase_folder, hand_model):
+    """Contract: other vectors in silence would be worse than none."""
+    from model2vec import StaticModel as Peer
+
+    with pytest.raises(Exception, match="embeddings"):
+        Peer.from_pretrained(str(phrase_folder))
+    without = hand_model.save_pretrained(phrase_folder / "without_phrases")
+    texts = [text for text in TEXTS if "☃" not in text]
+    theirs = Peer.from_pretrained(str(without)).encode(texts)
+    np.testing.assert_allclose(theirs, hand_model.encode(texts), atol=1e-5)
+
+
+def test_sentence_transformers_refuses_a_folder_with_phrases_and_loads_the_one_without(phrase_folder, hand_model):
+    from sentence_transformers import SentenceTransformer
+
+    with pytest.raises(Exception, match="embedding"):
+        SentenceTransformer(str(phrase_folder), device="cpu")
+    without = hand_model.save_pretrained(phrase_folder / "without_phrases")
+    texts = [text for text in TEXTS if text and "☃" not in text]
+    theirs = SentenceTransformer(str(without), device="cpu").encode(texts)
+    np.testing.assert_allclose(theirs, hand_model.encode(texts), atol=1e-5)
