@@ -15,6 +15,7 @@ from edge_potion.find import BUILT_IN_FOLDER, COMMIT
 from edge_potion.graph_parts import metadata
 from edge_potion.head_in_graph import check_head
 from edge_potion.opened import Asked, Opened, bundle_in
+from edge_potion.phrases_told import check_phrases
 
 __all__ = ["InEngine", "open_in_engine"]
 
@@ -92,4 +93,6 @@ def _check(opened: InEngine) -> None:
             f"{engine.precision}; its name says {opened.precision}, and config.json {bundle.dim} dimensions; export "
             "the bundle again"
         )
-    check_head(bundle, "text", metadata(opened.content))
+    stated = metadata(opened.content)
+    check_head(bundle, "text", stated)
+    check_phrases(bundle, "text", stated)

@@ -17,6 +17,7 @@ from edge_potion.head_in_graph import GIVEN, Output, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
+from edge_potion.phrases_told import check_phrases
 from edge_potion.progress import unfailing_stderr
 
 if TYPE_CHECKING:
@@ -161,11 +162,7 @@ def _check_parts(opened: OnProvider) -> None:
             f"{bundle.folder}: the text graph cuts at {stated.get('max_tokens')} tokens, and config.json says "
             f"{json.dumps(bundle.max_tokens)}; export the bundle again"
         )
-    if stated.get("phrases", "0") != str(bundle.phrases):
-        raise ModelFormatError(
-            f"{bundle.folder}: the graph {graph!r} has {stated.get('phrases', 'no')} phrases, and config.json tells of "
-            f"{bundle.phrases}; export the bundle again"
-        )
+    check_phrases(bundle, graph, stated)
     rows, width = stated.get("tokens"), _vectors_of(session).shape[-1]
     # The text graph needs no tokenizer; the others' is read now, so that a damaged file is found at load.
     tokens = rows if graph == "text" else opened.tokenizer.get_vocab_size()

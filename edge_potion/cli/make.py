@@ -139,7 +139,8 @@ def train(
         show_progress=True,
     )
     print(as_table(trained.summary))
-    print(f"{trained.folder}: {len(trained.model.table)} tokens x {trained.model.dim} dimensions")
+    phrases = f" and {len(trained.model.phrases)} phrases" if trained.model.phrases else ""
+    print(f"{trained.folder}: {trained.model.pieces} tokens{phrases} x {trained.model.dim} dimensions")
     if push_to_hub is not None:
         print(upload(trained.folder, push_to_hub))
     print(f"next: edge-potion export {trained.folder} --quantize int8", file=sys.stderr)

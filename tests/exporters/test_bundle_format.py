@@ -1,6 +1,7 @@
 """A bundle's format is pinned: what other programs read of it changes by intent alone.
 
-`bundle_format.json` beside this file tells it of the hand-made model, and `classifier_format.json` of one with a head:
+`bundle_format.json` beside this file tells it of the hand-made model, `classifier_format.json` of one with a head, and
+`phrases_format.json` of one with phrases:
 files, keys, and of each graph its signature and what it computes. After a change that is meant, EDGE_POTION_PIN=1 has
 the test write them anew; the diff is what changed.
 """
@@ -37,7 +38,15 @@ def every_graph(model: StaticModel, out: Path) -> Path:
     ("file", "head"), [("bundle_format.json", None), ("classifier_format.json", head_of(threshold=0.4))]
 )
 def test_a_bundle_is_what_it_was(file, head, hand_model, tmp_path):
-    format_now = format_of(every_graph(replace(hand_model, head=head), tmp_path / "bundle"))
+    check_format(file, replace(hand_model, head=head), tmp_path / "bundle")
+
+
+def test_a_bundle_with_phrases_is_what_it_was(phrase_model, tmp_path):
+    check_format("phrases_format.json", phrase_model, tmp_path / "bundle")
+
+
+def check_format(file: str, model: StaticModel, out: Path) -> None:
+    format_now = format_of(every_graph(model, out))
     if os.environ.get("EDGE_POTION_PIN"):
         (HERE / file).write_text(json.dumps(format_now, indent=1) + "\n", encoding="utf-8")
     pinned = json.loads((HERE / file).read_text(encoding="utf-8"))

@@ -177,13 +177,14 @@ def test_other_providers_are_refused_by_name(folder):
         EdgeModel.from_pretrained(folder, provider="AzureExecutionProvider", graph="bag")
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("graph", [*GRAPHS, "text in the native engine"])
 def test_a_graph_of_another_number_of_phrases_is_refused(graph, changed):
+    graph, engine = (graph, "onnxruntime") if graph in GRAPHS else ("text", "auto")
     config = read_json(changed / "config.json")
     for number in (4, 0):
         (changed / "config.json").write_text(json.dumps({**config, "phrases": number}))
         with pytest.raises(ModelFormatError, match=f"has 5 phrases, and config.json tells of {number}"):
-            opened(changed, graph, "int8")
+            opened(changed, graph, "int8", engine)
 
 
 def test_a_graph_whose_tables_of_phrases_have_other_names_gives_no_vectors_without_them(changed):
