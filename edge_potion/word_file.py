@@ -105,8 +105,10 @@ def _of_array(
 ) -> Iterator[WordRows]:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as failure:
-        raise InputError(f"cannot read {file}: {getattr(failure, 'strerror', None) or failure}") from failure
+    except OSError as failure:
+        raise InputError(f"cannot read {file}: {failure.strerror or failure}") from failure
+    except (ValueError, EOFError) as failure:
+        raise InputError(f"{file} is no .npy file of numbers, or only a part of one; it may not be packed") from failure
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f":
         raise InputError(
             f"{file} holds {array.dtype} of shape {array.shape}; floats of (words, dimensions) were expected"

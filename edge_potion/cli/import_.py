@@ -47,7 +47,8 @@ def import_word_vectors(
         bool,
         typer.Option(
             "--normalize/--keep-length",
-            help="Give vectors of texts the length 1, or leave them the mean that they are.",
+            help="Give vectors of texts the length 1, as is done unless told, or leave them the mean that they are.",
+            show_default=False,
         ),
     ] = True,
     licence: Annotated[
