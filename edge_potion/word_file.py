@@ -269,9 +269,7 @@ def _of_binary(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator
         while (space := data.find(b" ", at)) < 0 or space + 1 + size > len(data):
             more = next(parts, b"")
             if not more or (space < 0 and len(data) - at > LONGEST_WORD):
-                raise InputError(
-                    f"{name}: {counted:,} words were promised, and word {number:,} is not whole; it is cut short"
-                )
+                raise InputError(f"{name}: word {number:,} of {counted:,} is not whole; it is cut short, or damaged")
             data, at = data[at:] + more, 0
         words.append(_decoded(data[at:space].lstrip(b"\n")))  # a word may have a line of its own
         rows.append(data[space + 1 : space + 1 + size])
@@ -296,7 +294,7 @@ def _decoded(word: bytes) -> str:
 
 def _wrong_row(rows: np.ndarray) -> int | None:
     """The first that holds what no table may hold."""
-    good = (np.abs(rows) <= LARGEST_VALUE).all(axis=1)  # False for NaN
+    good = (np.abs(rows.astype(np.float64)) <= LARGEST_VALUE).all(axis=1)  # False for NaN; float16 knows no such number
     return None if good.all() else int(np.argmin(good))
 
 
