@@ -123,7 +123,7 @@ def test_vectors_are_the_oracles_in_both_engines(model, sentences, tmp_path, pre
     ids = tokenize(model.tokenizer, texts, 512)
     known = np.array([int((~np.isin(row, model.dropped_ids)).sum()) for row in ids.split()])
     golden = Golden(texts, [row.tolist() for row in ids.split()], model.encode(texts), known, True)
-    assert golden.vectors[-3:].any(axis=1).tolist() == [True, True, False]
+    assert golden.vectors[-3].any() and not golden.vectors[-1].any()
     for engine, graph in (("native", "text"), ("onnxruntime", "text"), ("onnxruntime", "bag")):
         if engine == "onnxruntime" or library() is not None:
             opened = EdgeModel.from_pretrained(bundle.folder, engine=engine, graph=graph)
