@@ -14,6 +14,7 @@ segmented, because words have them. A word that the tokenizer never gives is of 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Sequence
@@ -48,7 +49,10 @@ SHOWN = 3  # words that are named of those left out
 
 PAGE = """\
 ---
-{header}---
+library_name: model2vec
+model_name: {quoted}
+tags: [embeddings, sentence-transformers, static-embeddings, word-vectors]
+{licence}---
 
 # {name}
 
@@ -189,16 +193,9 @@ def _table(found: Found, kept: Kept) -> np.ndarray:
 def _card(
     name: str, file: str, shape: tuple[int, ...], kind: str, lower_case: bool, normalize: bool, licence: str
 ) -> Card:
-    from yaml import safe_dump  # huggingface-hub brings it
-
-    header: dict[str, object] = {
-        "library_name": "model2vec",
-        "model_name": name,
-        "tags": ["embeddings", "sentence-transformers", "static-embeddings", "word-vectors"],
-        **({"license": licence} if licence else {}),
-    }
     readme = PAGE.format(
-        header=safe_dump(header, sort_keys=False, allow_unicode=True),
+        quoted=json.dumps(name, ensure_ascii=False),  # JSON's strings are YAML's too
+        licence=f"license: {json.dumps(licence, ensure_ascii=False)}\n" if licence else "",
         name=name,
         dim=shape[1],
         tokens=shape[0] - len(SPECIAL),

@@ -327,7 +327,7 @@ def folder(tmp_path) -> Path:
 
 def test_the_card_names_file_and_licence_and_no_path(folder, tmp_path):
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert "license: pddl\n" in readme and "the word vectors of `glove_6B 50d.txt`" in readme
+    assert 'license: "pddl"\n' in readme and "the word vectors of `glove_6B 50d.txt`" in readme
     assert "\n# glove-6B-50d\n" in readme and "lower-cased and split at white space" in readme
     assert all(
         str(tmp_path) not in file.read_text("utf-8") for file in folder.iterdir() if file.suffix != ".safetensors"
@@ -357,7 +357,8 @@ def test_lengths_are_kept_where_that_is_asked_for(tmp_path):
 def test_it_is_exported_with_every_graph_and_under_its_name(folder, tmp_path):
     bundle = export(folder, tmp_path / "bundle")
     assert {graph for graph, _ in bundle.graphs} == {"text", "bag", "tokens"} and not bundle.remarks
-    assert re.search(r"^# glove-6B-50d$", (bundle.folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    card = (bundle.folder / "README.md").read_text("utf-8")
+    assert re.search(r"^# glove-6B-50d$", card, re.MULTILINE) and "\nlicense: pddl\n" in card
     texts = ["The cat.", "café 日本", "nothing known"]
     wanted = StaticModel.from_pretrained(folder).encode(texts)
     for engine in ("native", "onnxruntime"):
