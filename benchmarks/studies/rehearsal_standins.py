@@ -73,8 +73,11 @@ class Shape:
     inner: int
 
 
-WHOLE = Shape(layers=24, width=1024, heads=16, inner=4096)
-THIN = Shape(layers=2, width=256, heads=4, inner=512)
+SHAPES = {
+    "whole": Shape(layers=24, width=1024, heads=16, inner=4096),
+    "wide": Shape(layers=1, width=1024, heads=16, inner=64),
+    "thin": Shape(layers=2, width=256, heads=4, inner=512),
+}
 
 
 def write_teacher(folder: Path, shape: Shape, pieces: Sequence[str], seed: int = 0) -> Path:
