@@ -43,14 +43,14 @@ from ..speed.machine import cpu_name, load_average
 from .rehearsal_hub import Hub, hub_of
 from .rehearsal_standins import C4, C4_NAMES, SHAPES, TEACHER, write_c4, write_teacher
 
-__all__ = ["Watched", "bits", "killed_in_each_stage", "recipe_copy", "train_watched"]
+__all__ = ["Watched", "bare_environment", "bits", "killed_in_each_stage", "recipe_copy", "train_watched"]
 
 RECIPE = "potion-256d"
 PACKAGES = ("edge-potion", "torch", "transformers", "tokenizers", "datasets", "huggingface-hub", "numpy")
 # `_from_hub` looks at four times as many sentences as it keeps; some are duplicates, or too short or long.
 SENTENCES_SERVED = 4.5
 SHARDS = 3
-LOOK_S = 0.005  # between two looks at a run's folder
+WATCH_S, KILL_S = 0.1, 0.005  # between two looks at a run's folder: one that is measured, one that is to be killed
 TRIES = 20  # of a kill before its stage has ended
 TELL_TIMES = ("stage.json", "summary.json", ".lock")  # files of a run that differ from one to the next
 
@@ -87,7 +87,7 @@ def main() -> None:
         "changed": arguments.set,
     }
     with hub_of(folders, {f"datasets/{C4}": C4_NAMES}) as hub:
-        environment = {**_bare_environment(), **hub.environment(out / "hf")}
+        environment = {**bare_environment(), **hub.environment(out / "hf")}
         undisturbed = out / "run"
         watched = train_watched(recipe, undisturbed, environment, hub, out / "run.log")
         if watched.code:
@@ -95,7 +95,7 @@ def main() -> None:
         report |= _report(undisturbed, watched, hub)
         _print(report)
         if arguments.kill:
-            again = out / "killed"
+            again = out / "killed" / undisturbed.name  # which the pictures of a run name
             kills = killed_in_each_stage(recipe, again, environment, undisturbed, np.random.default_rng())
             report |= {"kills": kills, "same_bytes": bits(again) == bits(undisturbed)}
             print(f"killed {kills}; same bytes: {report['same_bytes']}")
@@ -105,7 +105,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sentences_file", type=Path, help="a file of sentences, one a line, that C4's texts are made of")
+    parser.add_argument(
+        "sentences_file", type=Path, help="a file of sentences, one a line, that C4's texts are made of"
+    )
     parser.add_argument("out", type=Path, help="folder for stand-ins and runs")
     parser.add_argument("--shape", choices=list(SHAPES), default="whole", help="of the teacher")
     parser.add_argument("--sentences", type=int, default=2000, help="how many the recipe asks for")
@@ -147,7 +149,7 @@ def train_watched(recipe: Path, out: Path, environment: Mapping[str, str], hub: 
             done.add(name)
             cpu_at[name] = cpu - sum(cpu_at.values())
             sent_at[name] = sum(hub.sent.values()) - sent_before - sum(sent_at.values())
-        time.sleep(LOOK_S)
+        time.sleep(WATCH_S)
     cpu_at[""] = cpu_at.get("", 0.0) + cpu - sum(cpu_at.values())
     rounded = {name: round(seconds, 1) for name, seconds in cpu_at.items()}
     return Watched(process.returncode, round(time.perf_counter() - begin, 1), rounded, sent_at)
@@ -166,6 +168,7 @@ def killed_in_each_stage(
         rng: of the moments.
     """
     shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log")
     after: dict[str, float] = {}
     for stage in STAGES:
@@ -196,7 +199,7 @@ def _killed_in(name: str, moment: float, process: subprocess.Popen[bytes], out: 
             time.sleep(moment)
             break
         is_left_over = is_left_over and part.exists()
-        time.sleep(LOOK_S)
+        time.sleep(KILL_S)
     process.kill()
     process.wait()
     return part.exists() and name not in _whole(out)
@@ -208,7 +211,7 @@ def _train(recipe: Path, out: Path, environment: Mapping[str, str], log: Path) -
         return subprocess.Popen(command, env=dict(environment), stdout=stream, stderr=stream)
 
 
-def _bare_environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING_FACE_"))}
 
 
@@ -281,7 +284,9 @@ def _print(report: Mapping[str, Any]) -> None:
     for row in report["stages"]:
         numbers = f"{row['seconds']:8} {row['cpu_seconds'] or 0:8} {row['peak_memory_mb'] or 0:8}"
         print(f"{row['stage']:13} {numbers} {row['hub_bytes'] or 0:12,} {row['disk_bytes']:12,}")
-    print(f"in all {report['seconds']} s; {report['before_and_after']['cpu_seconds']} CPU s before and after the stages")
+    print(
+        f"in all {report['seconds']} s; {report['before_and_after']['cpu_seconds']} CPU s before and after the stages"
+    )
     print(f"downloaded: {report['downloaded']}")
 
 

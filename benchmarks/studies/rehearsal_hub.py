@@ -138,13 +138,15 @@ class _Answer(BaseHTTPRequestHandler):
     def _file(self, repository: str, name: str) -> None:
         file = self.server.folders.get(repository, Path("nowhere")) / name
         if not file.is_file():
-            return self._missing("EntryNotFound")
+            self._missing("EntryNotFound")
+            return
         size = file.stat().st_size
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         begin = int(asked[1]) if asked else 0
         end = min(int(asked[2]) + 1 if asked and asked[2] else size, size)
         if begin >= size > 0:
-            return self._begin(416, 0, {"Content-Range": f"bytes */{size}"})
+            self._begin(416, 0, {"Content-Range": f"bytes */{size}"})
+            return
         headers = {"ETag": f'"{_sha256(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if asked:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"

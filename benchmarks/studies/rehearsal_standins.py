@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tokenizers import BertWordPieceTokenizer
 
-__all__ = ["C4", "C4_NAMES", "TEACHER", "THIN", "WHOLE", "Shape", "write_c4", "write_teacher"]
+__all__ = ["C4", "C4_NAMES", "SHAPES", "SHARD_NAMES", "TEACHER", "Shape", "write_c4", "write_teacher"]
 
 TEACHER, C4 = "mixedbread-ai/mxbai-embed-large-v1", "allenai/c4"
 SHARD_NAMES = [f"en/c4-train.{number:05d}-of-01024.json.gz" for number in range(1024)]
