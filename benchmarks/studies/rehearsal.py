@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from edge_potion.texts import read_texts
 from edge_potion.trainer.recipe_file import load_recipe, to_toml
@@ -100,7 +101,7 @@ def main() -> None:
             report |= {"kills": kills, "same_bytes": bits(again) == bits(undisturbed)}
             print(f"killed {kills}; same bytes: {report['same_bytes']}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        _add(report, arguments.json)
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, default=2000, help="how many the recipe asks for")
     parser.add_argument("--set", action="append", default=[], help='another change of the recipe: "[pca] dims = 64"')
     parser.add_argument("--kill", action="store_true", help="kill the command in each stage, too")
-    parser.add_argument("--json", type=Path, help="write the report here")
+    parser.add_argument("--json", type=Path, help="add the report to those in this file")
     return parser.parse_args()
 
 
@@ -273,10 +274,25 @@ def _report(out: Path, watched: Watched, hub: Hub) -> dict[str, Any]:
     ]
     return {
         "seconds": watched.seconds,
+        "teacher_tokens_a_sentence": _teacher_tokens(out),
         "before_and_after": {"cpu_seconds": watched.cpu_seconds[""], "hub_bytes": watched.hub_bytes.get("", 0)},
         "downloaded": {name: hub.sent_of(name) for name in hub.folders},
         "stages": rows,
     }
+
+
+def _teacher_tokens(out: Path) -> float:
+    """Tokens a sentence of a run's corpus is to the teacher, special ones included, cut as the recipe cuts."""
+    teacher, recipe = out.parent / "hub" / TEACHER, load_recipe(RECIPE)
+    tokenizer = Tokenizer.from_file(str(teacher / "tokenizer.json"))
+    sentences = (out / "0-corpus" / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(sentences)]
+    return round(float(np.minimum(lengths, recipe.featurize.max_tokens).mean()), 2)
+
+
+def _add(report: Mapping[str, Any], file: Path) -> None:
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
+    file.write_text(json.dumps({"runs": [*runs, report]}, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _print(report: Mapping[str, Any]) -> None:

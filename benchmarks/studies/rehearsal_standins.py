@@ -102,7 +102,7 @@ def write_teacher(folder: Path, shape: Shape, pieces: Sequence[str], seed: int =
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        BertModel(config).half().save_pretrained(folder)
+        BertModel(config).to(torch.float16).save_pretrained(folder)
     _write_tokenizer(folder, pieces)
     pooling = {"word_embedding_dimension": shape.width, "pooling_mode_cls_token": True}
     pooling |= {f"pooling_mode_{mode}": False for mode in ("mean_tokens", "max_tokens", "mean_sqrt_len_tokens")}
