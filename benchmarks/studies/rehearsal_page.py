@@ -85,7 +85,7 @@ def _measured(run: Report) -> list[str]:
     rows.insert(0, ["download, load, check", f"{around['cpu_seconds']:,.0f}", "", _mb(around["hub_bytes"]), ""])
     return [
         f"## {run['sentences']:,} sentences, a teacher of {shape['layers']} x {shape['width']}",
-        f"{shape['layers']} layers, {shape['width']} wide, inner width {shape['inner']}; "
+        f"Layers of the teacher: {shape['layers']}; width {shape['width']}, inner width {shape['inner']}. "
         f"{_tokens(run):,} tokens in the table{f'; changed: {changed}' if changed else ''}.",
         table(["", "CPU s", "peak memory, MB", "from the hub, MB", "on disk, MB"], rows),
     ]
