@@ -192,15 +192,11 @@ def killed_in_each_stage(
 def _killed_in(name: str, moment: float, process: subprocess.Popen[bytes], out: Path) -> bool:
     """Kill a run so many seconds after a stage has begun; whether that stage was still at work."""
     part = out / f".{name}.part"
-    is_left_over = part.exists()  # of a kill before: it goes on in there
-    while process.poll() is None:
-        if name in _whole(out):
-            break
-        if part.exists() and not is_left_over:
-            time.sleep(moment)
-            break
-        is_left_over = is_left_over and part.exists()
+    while process.poll() is None and not part.exists() and name not in _whole(out):
         time.sleep(KILL_S)
+    if process.returncode:
+        raise SystemExit(f"the command failed before {name}: see {out.with_suffix('.log')}")
+    time.sleep(moment)
     process.kill()
     process.wait()
     return part.exists() and name not in _whole(out)
