@@ -90,7 +90,7 @@ def write_teacher(folder: Path, shape: Shape, pieces: Sequence[str], seed: int =
         seed: of the weights.
     """
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import AutoModel, BertConfig
 
     config = BertConfig(
         vocab_size=len(pieces),
@@ -102,7 +102,7 @@ def write_teacher(folder: Path, shape: Shape, pieces: Sequence[str], seed: int =
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        BertModel(config).to(torch.float16).save_pretrained(folder)
+        AutoModel.from_config(config, dtype=torch.float16).save_pretrained(folder)  # type: ignore[no-untyped-call]
     _write_tokenizer(folder, pieces)
     pooling = {"word_embedding_dimension": shape.width, "pooling_mode_cls_token": True}
     pooling |= {f"pooling_mode_{mode}": False for mode in ("mean_tokens", "max_tokens", "mean_sqrt_len_tokens")}
