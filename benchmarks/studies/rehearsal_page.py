@@ -51,7 +51,7 @@ def rehearsal_page(report: Report, name: str) -> dict[str, str]:
     killed = [run for run in runs if "kills" in run]
     parts = ["# The published recipe, rehearsed", _what(runs)]
     parts += [part for run in of_shape.values() if run["shape"]["name"] != "thin" for part in _measured(run)]
-    parts += ["## Killed in each stage", *map(_kills, killed)]
+    parts += ["## Killed in each stage", *map(_kills, killed)] if killed else []
     parts += ["## 500,000 sentences", *_extrapolated(of_shape["whole"], of_shape["wide"])]
     parts += [source(name, COMMAND)]
     return {"results/rehearsal.md": "\n\n".join(parts) + "\n"}
@@ -74,7 +74,7 @@ def _measured(run: Report) -> list[str]:
     rows = [
         [
             stage["stage"],
-            f"{stage['cpu_seconds'] or 0:,.0f}",
+            f"{stage['cpu_seconds'] or 0:,.1f}",
             f"{stage['peak_memory_mb']:,}",
             _mb(stage["hub_bytes"] or 0),
             _mb(stage["disk_bytes"]),
@@ -82,7 +82,7 @@ def _measured(run: Report) -> list[str]:
         for stage in run["stages"]
     ]
     around = run["before_and_after"]
-    rows.insert(0, ["download, load, check", f"{around['cpu_seconds']:,.0f}", "", _mb(around["hub_bytes"]), ""])
+    rows.insert(0, ["download, load, check", f"{around['cpu_seconds']:,.1f}", "", _mb(around["hub_bytes"]), ""])
     return [
         f"## {run['sentences']:,} sentences, a teacher of {shape['layers']} x {shape['width']}",
         f"Layers of the teacher: {shape['layers']}; width {shape['width']}, inner width {shape['inner']}. "
