@@ -8,6 +8,7 @@ import lzma
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +21,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from edge_potion import StaticModel, export, train
 from edge_potion.bundle import Bundle, open_bundle
 from edge_potion.manifest import MANIFEST
+from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
-from edge_potion.tokens import plain
+from edge_potion.tokens import plain, tokenize
 
 CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
@@ -56,6 +58,14 @@ def hand_table() -> np.ndarray:
 @pytest.fixture
 def hand_model(hand_table, hand_tokenizer) -> StaticModel:
     return StaticModel(hand_table, hand_tokenizer, Card("hand", normalize=True, max_tokens=16))
+
+
+@pytest.fixture
+def phrase_model(hand_model) -> StaticModel:
+    """The hand model with rows for five pairs: "the cat", "cat sat", "a b", "b a" and "dog ##s"."""
+    pairs = np.array([[5, 6], [6, 7], [14, 15], [15, 14], [10, 12]], np.int32)
+    rows = (7 * np.eye(8)[[1, 3, 5, 7, 2]] - 4).astype(np.float32)  # (5, 8)
+    return replace(hand_model, table=np.concatenate([hand_model.table, rows]), phrases=Phrases(pairs, 32))
 
 
 @pytest.fixture
@@ -108,6 +118,22 @@ def bert_teacher(bert_tokenizer, tmp_path) -> Path:
         folder
     )
     return folder
+
+
+def phrases_of(model: StaticModel, texts: Sequence[str], most: int) -> StaticModel:
+    """A model with a row of a third of a usual length, and of any direction, for the commonest pairs of `texts`."""
+    ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
+    pairs = np.stack([ids.flat[:-1], ids.flat[1:]], axis=1)
+    inside = np.ones(len(pairs), bool)
+    inside[ids.starts[(ids.starts > 0) & (ids.starts <= len(pairs))] - 1] = False  # across the end of a text
+    inside &= ~np.isin(pairs, model.dropped_ids).any(axis=1)
+    found, counts = np.unique(pairs[inside], axis=0, return_counts=True)
+    chosen = found[np.argsort(-counts, kind="stable")[:most]].astype(np.int32)
+    lengths = np.linalg.norm(model.table, axis=1)
+    rows = np.random.default_rng(0).standard_normal((len(chosen), model.dim))
+    rows *= np.median(lengths[lengths > 0]) / 3 / np.linalg.norm(rows, axis=1, keepdims=True)
+    table = np.concatenate([model.table, rows.astype(np.float32)])
+    return replace(model, table=table, phrases=Phrases(chosen, len(model.table)))
 
 
 def by_count(items: Iterable[str]) -> list[str]:

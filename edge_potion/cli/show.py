@@ -19,7 +19,8 @@ def print_bundle(bundle: Bundle) -> None:
     origin = origin_of(bundle.config)
     limit = "never cut" if bundle.max_tokens is None else f"cut at {bundle.max_tokens} tokens"
     lengths = "normalized" if bundle.normalize else "not normalized"
-    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}")
+    phrases = f", {bundle.phrases:,} phrases" if bundle.phrases else ""
+    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}{phrases}")
     for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
         if origin.get(key):
             print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")
@@ -80,8 +81,9 @@ def print_other(folder: Path) -> None:
     else:
         card = static.card
         limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"
+        phrases = f" and {len(static.phrases):,} phrases" if static.phrases else ""
         kind = f"{static.dim} dimensions, {'normalized' if card.normalize else 'not normalized'}, {limit}"
-        print(f"{folder}: a static model of {len(static.table):,} tokens, {kind}")
+        print(f"{folder}: a static model of {static.pieces:,} tokens{phrases}, {kind}")
         if static.head:
             print(terminal(_labels(static.head.answers)))
         print("it holds no graph of ours: EdgeModel exports it once into the cache, or edge-potion export for good")
