@@ -294,7 +294,10 @@ class Reader {
     if (int status = need(keys_, "piece_keys")) return status;
     if (int status = need(ids_, "piece_ids")) return status;
     if (int status = need(rows_, "table_rows")) return status;
-    if (!model_.phrases.count) model_.vocabulary = int32_t(row_count_ - 1);
+    if (!model_.phrases.count)
+      model_.vocabulary = int32_t(row_count_ - 1);
+    else if (row_count_ != int64_t(model_.vocabulary) + model_.phrases.count + 1)
+      return damaged("its table has not a row for each of its tokens and phrases");
     if (!take_hash(model_.pieces, multipliers_, buckets_, keys_, keys_count_, ids_, ids_count_))
       return damaged("its tables of pieces have other sizes than they should");
     if (!are_below(ids_, ids_count_, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
@@ -343,8 +346,6 @@ class Reader {
     if (int status = need(phrase_multipliers_, "phrase_multipliers")) return status;
     if (int status = need(phrase_keys_, "phrase_keys")) return status;
     if (int status = need(phrase_rows_, "phrase_rows")) return status;
-    if (row_count_ != int64_t(model_.vocabulary) + phrases.count + 1)
-      return damaged("its table has not a row for each of its tokens and phrases");
     PerfectHash hash;
     if (!take_hash(hash, phrase_multipliers_, phrase_buckets_, phrase_keys_, phrase_slots_, phrase_rows_, phrase_rows_count_))
       return damaged("its tables of phrases have other sizes than they should");
