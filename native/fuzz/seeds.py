@@ -21,7 +21,7 @@ from edge_potion.head import Head
 from edge_potion.phrases import Phrases
 from edge_potion.tokens import tokenize
 
-DIM, ROWS, SLOTS, PHRASES = 8, 6, 8, 2
+DIM, ROWS, SLOTS, PHRASES, UNKNOWN = 8, 6, 8, 2, 1
 LABELS = ["a", "naïve", "\n😀"]
 SENTENCES = Path(__file__).parents[2] / "tests" / "data" / "sentences.txt"
 
@@ -67,9 +67,8 @@ def head_tables() -> dict[str, np.ndarray]:
 
 
 def phrase_tables() -> dict[str, np.ndarray]:
-    """Of phrases of the letters of the fuzzer's texts: the last PHRASES rows are theirs."""
-    pairs = np.array([[2, 3], [2, 2]], np.int32)[:PHRASES]
-    table = phrase_table(Phrases(pairs, ROWS - 1 - PHRASES))
+    """Of phrases whose rows are the last; the first of them stands in any text, as all of its words are unknown."""
+    table = phrase_table(Phrases(np.array([[UNKNOWN, UNKNOWN], [UNKNOWN, 2]], np.int32), ROWS - 1 - PHRASES))
     return {"phrase_multipliers": table.multipliers, "phrase_keys": table.keys, "phrase_rows": table.ids}
 
 
@@ -114,12 +113,8 @@ def main() -> None:
             tensors.append(numpy_helper.from_array(np.array([1], np.int64), "constant_0"))
             node = helper.make_node("Identity", ["text"], ["sentence_embedding"])
             model = helper.make_model(helper.make_graph([node], "seed", [], [], tensors))
-            said = {
-                "text_tables": "2" if has_phrases else "1",
-                "longest_piece": "18",
-                "longest_word": "100",
-                "unknown_id": "1",
-            }
+            said = {"text_tables": "2" if has_phrases else "1", "longest_piece": "18", "longest_word": "100"}
+            said["unknown_id"] = str(UNKNOWN)
             of_head = {"head_format": "1", "labels": json.dumps(LABELS), "multi_label": "false", "threshold": "0.5"}
             said |= {"max_tokens": "512", "normalize": normalize, "structure": "", **(of_head if has_head else {})}
             said |= {"tokens": str(ROWS - 1 - PHRASES), "phrases": str(PHRASES)} if has_phrases else {}
