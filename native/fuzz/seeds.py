@@ -1,6 +1,6 @@
 """Writes what the fuzzers begin with: seeds.py FOLDER makes FOLDER/file, small models true to the format, and texts.
 
-The texts are for FOLDER/classifier, the built-in model with a head of random weights.
+The texts are for FOLDER/classifier, the built-in model with a head and phrases of random weights.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edge_potion import StaticModel, export
-from edge_potion.grams import grams_of
+from edge_potion.exporters.phrase_rows import phrase_table
+from edge_potion.grams import ALONE, grams_of
 from edge_potion.head import Head
+from edge_potion.phrases import Phrases
 from edge_potion.tokens import tokenize
 
-DIM, ROWS, SLOTS = 8, 6, 8
+DIM, ROWS, SLOTS, PHRASES, UNKNOWN = 8, 6, 8, 2, 1
 LABELS = ["a", "naïve", "\n😀"]
 SENTENCES = Path(__file__).parents[2] / "tests" / "data" / "sentences.txt"
 
@@ -37,7 +39,7 @@ def tables(precision: str) -> dict[str, np.ndarray]:
         "slots": np.full((256, 3), word, np.int32),
         "piece_multipliers": np.ones(2, np.int64),
         "piece_keys": np.arange(SLOTS, dtype=np.int64),
-        "piece_ids": np.arange(SLOTS, dtype=np.int32) % (ROWS - 1),
+        "piece_ids": np.arange(SLOTS, dtype=np.int32) % (ROWS - 1 - PHRASES),
         "table_rows": (np.arange(ROWS * DIM).reshape(ROWS, DIM) % 100).astype(precision),
         "is_known": np.ones(ROWS, np.int32),
         "scale": np.ones(1, np.float32),
@@ -64,11 +66,20 @@ def head_tables() -> dict[str, np.ndarray]:
     return made | {name: np.ones(len(LABELS)) for name in ("head_dense_scale", "head_row_scale", "head_bias")}
 
 
+def phrase_tables() -> dict[str, np.ndarray]:
+    """Of phrases whose rows are the last; the first of them stands in any text, as all of its words are unknown."""
+    table = phrase_table(Phrases(np.array([[UNKNOWN, UNKNOWN], [UNKNOWN, 2]], np.int32), ROWS - 1 - PHRASES))
+    return {"phrase_multipliers": table.multipliers, "phrase_keys": table.keys, "phrase_rows": table.ids}
+
+
 def classifier() -> StaticModel:
-    """The built-in model with a head, for half of the sentences' grams."""
+    """The built-in model with a head and phrases, each for half of the sentences' grams."""
     model, source = StaticModel.from_pretrained(), np.random.default_rng(0)
     keys = np.unique(grams_of(tokenize(model.tokenizer, SENTENCES.read_text("utf-8").splitlines(), None)).keys)[::2]
     grams = np.stack([keys >> 31, (keys & (2**31 - 1)) - 1], axis=1).astype(np.int32)
+    pairs = grams[(grams != ALONE).all(axis=1) & ~np.isin(grams, model.dropped_ids).any(axis=1)]
+    rows = source.normal(0, 0.01, (len(pairs), model.dim)).astype(np.float32)
+    model = replace(model, table=np.concatenate([model.table, rows]), phrases=Phrases(pairs, model.pieces))
     weights = source.normal(size=(model.dim + len(grams), 77)).astype(np.float32)
     names = tuple(f"label {number}" for number in range(77))
     bias = np.zeros(77, np.float32)
@@ -91,17 +102,25 @@ def main() -> None:
     (folder / "file").mkdir(exist_ok=True)
     export(classifier(), folder / "classifier", quantize="int8", graphs="text")
     for precision in ("int8", "float16", "float32"):
-        for normalize, has_head in (("true", True), ("false", True), ("true", False)):
-            arrays = {**tables(precision), **(head_tables() if has_head else {})}
+        for normalize, has_head, has_phrases in (
+            ("true", True, False),
+            ("false", True, True),
+            ("true", False, False),
+            ("true", False, True),
+        ):
+            arrays = tables(precision) | (head_tables() if has_head else {}) | (phrase_tables() if has_phrases else {})
             tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
             tensors.append(numpy_helper.from_array(np.array([1], np.int64), "constant_0"))
             node = helper.make_node("Identity", ["text"], ["sentence_embedding"])
             model = helper.make_model(helper.make_graph([node], "seed", [], [], tensors))
-            said = {"text_tables": "1", "longest_piece": "18", "longest_word": "100", "unknown_id": "1"}
+            said = {"text_tables": "2" if has_phrases else "1", "longest_piece": "18", "longest_word": "100"}
+            said["unknown_id"] = str(UNKNOWN)
             of_head = {"head_format": "1", "labels": json.dumps(LABELS), "multi_label": "false", "threshold": "0.5"}
             said |= {"max_tokens": "512", "normalize": normalize, "structure": "", **(of_head if has_head else {})}
+            said |= {"tokens": str(ROWS - 1 - PHRASES), "phrases": str(PHRASES)} if has_phrases else {}
             helper.set_model_props(model, said)
-            onnx.save(model, folder / "file" / f"{precision}-{normalize}{'-head' * has_head}.onnx")
+            name = f"{precision}-{normalize}{'-head' * has_head}{'-phrases' * has_phrases}.onnx"
+            onnx.save(model, folder / "file" / name)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ int64_t grams(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t c
   for (size_t t = 1; t < size_t(count); t++) keys[2 * t - 1] = keys[2 * t - 2] + (uint64_t(tokens[t]) + 1) * SALT;
   for (size_t k = 0; k < size; k++) prefetch_bucket(hash, keys[k]);
   for (size_t k = 0; k < size; k++) {
-    slots[k] = slot_of(hash, keys[k]);
+    slots[k] = hash.slot_of(keys[k]);
     prefetch_slot(hash, slots[k]);
   }
   int32_t* rows = scratch.rows[which].data();

@@ -26,8 +26,7 @@ struct Kernels {
   // Token ids of a text into scratch.tokens[which], cut at `limit` (-1 for never); how many, -1 without memory, -2
   // when it was stopped.
   int64_t (*tokenize)(const Model&, Scratch&, const Text&, int which, int64_t limit);
-  // Of a model with phrases: which two tokens beside each other may be one, into scratch.keys and scratch.slots; how many, -1
-  // without memory.
+  // Of a model with phrases: the keys of pairs of tokens that may be some, into scratch.keys; how many, -1 without memory.
   int64_t (*pairs)(const Model&, Scratch&, const int32_t* tokens, int64_t count);
   // The rows of the phrases among these `some` pairs, behind the `count` tokens in scratch.tokens[which]; how many, -1
   // without memory.

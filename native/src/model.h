@@ -28,24 +28,41 @@ struct PerfectHash {
   const uint8_t* values = nullptr;       // (2^slot_bits,) int32
   uint64_t bucket_mask = 0;
   int slot_bits = 0;
+
+  EP_INLINE uint64_t slot_of(uint64_t key) const {
+    return (key * load<uint64_t>(multipliers, key & bucket_mask)) >> (64 - slot_bits);
+  }
 };
 
-// Two pieces that follow one another and have a row of their own, behind the pieces'; none where `count` is 0.
+// Two pieces that follow one another and have a row of their own, behind the pieces'; none where `count` is 0. They are laid
+// out anew: the file's perfect hash asks memory three times for each of a text's pairs.
 struct Phrases {
+  struct Pair {
+    uint64_t key;
+    int32_t row;  // 0 where there is no pair
+  };
   int32_t count = 0;
-  PerfectHash rows;         // of their keys -> rows of the table
-  Buffer<uint64_t> filter;  // a bit for each key by its highest bits, 8 to 16 times as many as there are phrases
+  Buffer<Pair> pairs;  // by the highest bits of their keys, or at the next place that was free
+  int pair_bits = 0;
+  Buffer<uint64_t> filter;  // two bits of a word for each pair: so few words that a processor keeps them near
   int filter_bits = 0;
 
-  EP_INLINE void let_in(uint64_t key) {
-    const uint64_t bit = key >> (64 - filter_bits);
-    filter[size_t(bit >> 6)] |= uint64_t(1) << (bit & 63);
+  EP_INLINE size_t place_of(uint64_t key) const { return size_t(key >> (64 - pair_bits)); }
+  EP_INLINE size_t after(size_t place) const { return (place + 1) & ((size_t(1) << pair_bits) - 1); }
+  // 0 where the pair is none.
+  EP_INLINE int32_t row_of(uint64_t key) const {
+    size_t place = place_of(key);
+    while (pairs[place].row && pairs[place].key != key) place = after(place);
+    return pairs[place].row;
   }
-  // Whether a pair may be a phrase: true of all that are, and of few others.
-  EP_INLINE bool may_hold(uint64_t key) const {
-    const uint64_t bit = key >> (64 - filter_bits);
-    return filter[size_t(bit >> 6)] >> (bit & 63) & 1;
+
+  EP_INLINE size_t word_of(uint32_t half) const { return half >> (32 - filter_bits); }
+  EP_INLINE uint64_t bits_of(uint32_t half) const {
+    const uint32_t rest = half << filter_bits;
+    return uint64_t(1) << (rest >> 26) | uint64_t(1) << (rest >> 20 & 63);
   }
+  // By the low half of a key: true of all pairs, and of few others.
+  EP_INLINE bool may_hold(uint32_t half) const { return !(bits_of(half) & ~filter[word_of(half)]); }
 };
 
 // What a classifier decides with; without labels where the model is none.

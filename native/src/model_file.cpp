@@ -13,7 +13,8 @@ constexpr int FORMAT = 1, FORMAT_WITH_PHRASES = 2;
 constexpr int HEAD_FORMAT = 1;  // of those of a head ("head_format")
 constexpr int FLOAT = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7, FLOAT16 = 10, DOUBLE = 11;  // TensorProto.DataType
 constexpr int64_t MOST_ROWS = int64_t(1) << 28;
-constexpr int64_t FILTER_BITS = 8;  // for each phrase, at least
+constexpr int32_t PHRASES_A_WORD = 8;  // of the filter, at most
+constexpr size_t MOST_STEPS = 1024;    // from where a phrase should lie to where there is room: of hashes a few dozen at most
 constexpr uint8_t LARGEST_WEIGHT = 127;  // of a row of int8
 constexpr int MOST_LETTERS = 100000;  // of a word
 // Of a head. The product of a column and of a vector, of VECTOR_STEPS and what rounding adds, is below 2^31.
@@ -293,10 +294,13 @@ class Reader {
     if (int status = need(keys_, "piece_keys")) return status;
     if (int status = need(ids_, "piece_ids")) return status;
     if (int status = need(rows_, "table_rows")) return status;
-    if (!model_.phrases.count) model_.vocabulary = int32_t(row_count_ - 1);
+    if (!model_.phrases.count)
+      model_.vocabulary = int32_t(row_count_ - 1);
+    else if (row_count_ != int64_t(model_.vocabulary) + model_.phrases.count + 1)
+      return damaged("its table has not a row for each of its tokens and phrases");
     if (!take_hash(model_.pieces, multipliers_, buckets_, keys_, keys_count_, ids_, ids_count_))
       return damaged("its tables of pieces have other sizes than they should");
-    if (!are_in(ids_, ids_count_, 0, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
+    if (!are_below(ids_, ids_count_, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
     if (model_.unknown >= model_.vocabulary) return damaged("its unknown_id points beyond its table");
     return make_powers();
   }
@@ -310,10 +314,9 @@ class Reader {
     while (int64_t(1) << hash.slot_bits < slots) hash.slot_bits++;
     return true;
   }
-  // Whether all are `least` or more, and below `bound`.
-  static bool are_in(Span numbers, int64_t count, int64_t least, int64_t bound) {
+  static bool are_below(Span numbers, int64_t count, int64_t bound) {
     for (int64_t place = 0; place < count; place++)
-      if (load<uint32_t>(numbers.data, size_t(place)) - uint32_t(least) >= uint32_t(bound - least)) return false;
+      if (load<uint32_t>(numbers.data, size_t(place)) >= uint32_t(bound)) return false;
     return true;
   }
 
@@ -343,24 +346,44 @@ class Reader {
     if (int status = need(phrase_multipliers_, "phrase_multipliers")) return status;
     if (int status = need(phrase_keys_, "phrase_keys")) return status;
     if (int status = need(phrase_rows_, "phrase_rows")) return status;
-    const int64_t bound = int64_t(model_.vocabulary) + phrases.count;
-    if (row_count_ != bound + 1) return damaged("its table has not a row for each of its tokens and phrases");
-    if (!take_hash(phrases.rows, phrase_multipliers_, phrase_buckets_, phrase_keys_, phrase_slots_, phrase_rows_, phrase_rows_count_))
+    PerfectHash hash;
+    if (!take_hash(hash, phrase_multipliers_, phrase_buckets_, phrase_keys_, phrase_slots_, phrase_rows_, phrase_rows_count_))
       return damaged("its tables of phrases have other sizes than they should");
-    if (!are_in(phrase_rows_, phrase_rows_count_, model_.vocabulary, bound))
-      return damaged("its phrase_rows are not those of its phrases");
-    return make_filter();
+    return phrase_slots_ < phrases.count ? wrong_count_of_phrases() : lay_out_phrases(hash);
   }
 
-  int make_filter() {
+  int lay_out_phrases(const PerfectHash& hash) {
     Phrases& phrases = model_.phrases;
-    phrases.filter_bits = 6;  // a word of the filter
-    while (int64_t(1) << phrases.filter_bits < FILTER_BITS * phrases.count) phrases.filter_bits++;
-    const size_t words = size_t(1) << (phrases.filter_bits - 6);
-    if (!phrases.filter.grow(words)) return no_memory();
-    memset(phrases.filter.data(), 0, words * sizeof(uint64_t));
-    for (int64_t slot = 0; slot < phrase_slots_; slot++) phrases.let_in(load<uint64_t>(phrase_keys_.data, size_t(slot)));
-    return EP_OK;
+    phrases.filter_bits = bits_for(phrases.count / PHRASES_A_WORD);
+    phrases.pair_bits = bits_for(int64_t(phrases.count) * 3 / 2);
+    if (!make_room(phrases.filter, phrases.filter_bits) || !make_room(phrases.pairs, phrases.pair_bits)) return no_memory();
+    int64_t found = 0;
+    for (size_t slot = 0; slot < size_t(phrase_slots_); slot++) {
+      const uint64_t key = load<uint64_t>(hash.keys, slot);
+      if (hash.slot_of(key) != slot) continue;  // nothing is there
+      const int64_t row = load<int32_t>(hash.values, slot);
+      if (row < model_.vocabulary || row >= row_count_ - 1) return damaged("its phrase_rows are not those of its phrases");
+      if (++found > phrases.count) break;
+      size_t place = phrases.place_of(key);
+      for (size_t steps = 0; phrases.pairs[place].row; place = phrases.after(place))
+        if (++steps > MOST_STEPS) return damaged("its phrase_keys are not those of phrases");
+      phrases.pairs[place] = {key, int32_t(row)};
+      phrases.filter[phrases.word_of(uint32_t(key))] |= phrases.bits_of(uint32_t(key));
+    }
+    return found == phrases.count ? EP_OK : wrong_count_of_phrases();
+  }
+  int wrong_count_of_phrases() { return damaged("its tables of phrases hold not as many as it says"); }
+  static int bits_for(int64_t count) {
+    int bits = 1;
+    while (int64_t(1) << bits <= count) bits++;
+    return bits;
+  }
+  // For 2^bits things that are 0.
+  template <class T>
+  static bool make_room(Buffer<T>& buffer, int bits) {
+    if (!buffer.grow(size_t(1) << bits)) return false;
+    memset(static_cast<void*>(buffer.data()), 0, sizeof(T) << bits);
+    return true;
   }
 
   int check_pooling() {
@@ -460,7 +483,7 @@ class Reader {
     if (all > LARGEST_WEIGHT) return damaged("its head_row_weights are above 127");
     if (!take_hash(head.grams, gram_multipliers_, gram_buckets_, gram_keys_, gram_slots_, places_, places_count_))
       return damaged("its tables of grams have other sizes than they should");
-    if (!are_in(places_, places_count_, 0, gram_row_count_)) return damaged("its head_places point beyond its head_rows");
+    if (!are_below(places_, places_count_, gram_row_count_)) return damaged("its head_places point beyond its head_rows");
     head.rows = gram_rows_.data;
     head.row_weights = gram_weights_.data;
     return EP_OK;

@@ -7,9 +7,6 @@ inline void prefetch_row(const Model& m, int32_t id) {
   prefetch(row + bytes - 1);  // as rows begin anywhere in a line
 }
 
-inline uint64_t slot_of(const PerfectHash& hash, uint64_t key) {
-  return (key * load<uint64_t>(hash.multipliers, key & hash.bucket_mask)) >> (64 - hash.slot_bits);
-}
 inline bool holds(const PerfectHash& hash, uint64_t slot, uint64_t key) { return load<uint64_t>(hash.keys, slot) == key; }
 inline int32_t value_at(const PerfectHash& hash, uint64_t slot) { return load<int32_t>(hash.values, slot); }
 
@@ -68,7 +65,7 @@ struct Tokens {
       uint64_t keys[4], slots[4];
       for (size_t k = 0; k < group; k++) {
         keys[k] = (sums[at + size - k] - before) * back + salt;
-        slots[k] = slot_of(m.pieces, keys[k]);
+        slots[k] = m.pieces.slot_of(keys[k]);
       }
       for (size_t k = 0; k < group; k++) {
         if (holds(m.pieces, slots[k], keys[k])) {
@@ -86,7 +83,7 @@ struct Tokens {
   bool word(Code code, size_t letters) {
     uint64_t key = 0;
     for (size_t k = 0; k < letters; k++) key += uint64_t(code(k)) * m.up[k + 1];
-    return word(code, letters, key, slot_of(m.pieces, key));
+    return word(code, letters, key, m.pieces.slot_of(key));
   }
   template <class Code>
   bool word(Code code, size_t letters, uint64_t key, uint64_t slot) {

@@ -8,7 +8,8 @@ namespace ep {
 
 struct Scratch {
   Buffer<uint32_t> starts, stops;  // of the words of a stretch
-  Buffer<uint64_t> keys, slots;    // of those words, or of phrases or grams: their hashes, and where these lead to
+  Buffer<uint64_t> keys, slots;    // of those words, or of pairs or grams: their hashes, and where these lead to
+  Buffer<uint32_t> halves;         // of the keys of all pairs; then, which of them are looked up
   Buffer<uint32_t> letters;        // of a word that is normalized
   Buffer<uint64_t> sums;           // of the hash of a word that is cut
   Buffer<int32_t> pieces;          // of that word

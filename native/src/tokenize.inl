@@ -18,7 +18,7 @@ inline int64_t stretch_tokens(Tokens& tokens, const uint8_t* s, size_t size, con
     prefetch_bucket(m.pieces, keys[k]);
   }
   for (size_t k = 0; k < count; k++) {
-    slots[k] = slot_of(m.pieces, keys[k]);
+    slots[k] = m.pieces.slot_of(keys[k]);
     prefetch_slot(m.pieces, slots[k]);
   }
   for (size_t k = 0; k < count && !tokens.is_full(); k++) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -34,9 +35,9 @@ HARD_TEXTS = [
 TEXTS_A_CALL = 8  # ONNX Runtime lays a call out as wide as its longest text
 
 
-def by_onnxruntime(texts: Sequence[str]) -> np.ndarray:
+def by_onnxruntime(texts: Sequence[str], file: Path = MODEL) -> np.ndarray:
     """(N, D) f32. NUL is left out, and half a surrogate pair counts as U+FFFD, as in JavaScript's TextEncoder."""
-    session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     found = []
     for begin in range(0, len(texts), TEXTS_A_CALL):
         joined = "\0".join(text.replace("\0", "") for text in texts[begin : begin + TEXTS_A_CALL])

@@ -14,7 +14,7 @@ import pytest
 from edge_potion import StaticModel, export
 from edge_potion.head import Head
 
-from ..models import DATA
+from ..models import DATA, phrases_of
 from .hard_texts import GOLDEN, HARD_TEXTS, MODEL, by_onnxruntime
 from .packed import install_package, run
 
@@ -62,6 +62,25 @@ def test_vectors_are_those_of_python_bit_for_bit(node, tmp_path):
     assert (rows, max_tokens) == (len(texts), 512)
     expected = by_onnxruntime(texts)
     found = np.fromfile(out, np.float32).reshape(rows, columns)
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
+def test_vectors_of_a_model_with_phrases_are_those_of_python_bit_for_bit(node, tmp_path):
+    sentences = DATA.read_text(encoding="utf-8").splitlines()
+    texts = [*sentences, *HARD_TEXTS]
+    model = phrases_of(StaticModel.from_pretrained(), sentences, 2000)
+    file = export(model, tmp_path / "bundle", quantize="int8", graphs="text").folder / "onnx" / "text_quantized.onnx"
+    out = tmp_path / "vectors.f32"
+    code = """
+        const other = await load(given.file);
+        const vectors = await other.embed(given.texts);
+        writeFileSync(given.out, Buffer.concat(vectors.map((vector) => Buffer.from(Float32Array.from(vector).buffer))));
+        print((await other.check(given.golden)).why);
+    """
+    golden = str(tmp_path / "bundle" / "golden.json")
+    assert node(code, {"file": str(file), "golden": golden, "texts": texts, "out": str(out)}) == ""
+    expected = by_onnxruntime(texts, file)
+    found = np.fromfile(out, np.float32).reshape(expected.shape)
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from edge_potion import StaticModel
 from edge_potion.exporters.head import PackedHead, pack_head
+from edge_potion.exporters.phrase_rows import phrase_table
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import PackedTable, pack
 from edge_potion.exporters.text_graph import text_graph
@@ -46,8 +47,10 @@ class Both:
         """`tables` are of the model's tokenizer, where they were made before. The session gives `logits`, too."""
         card = model.card
         packed = pack(model.table, precision, normalize=card.normalize)
-        pooling = Pooling(packed, model.dropped_ids, card.normalize)
+        phrases = phrase_table(model.phrases) if model.phrases else None
+        pooling = Pooling(packed, model.dropped_ids, card.normalize, phrases)
         says = {"normalize": json.dumps(card.normalize), "max_tokens": json.dumps(card.max_tokens)}
+        says |= {"tokens": str(model.pieces), "phrases": str(len(model.phrases))} if model.phrases else {}
         head = pack_head(model.head) if model.head else None
         says |= head_facts(model.head.answers) if model.head else {}
         graph = text_graph(pooling, tables or TextTables.of(model.tokenizer), card.max_tokens, says, head=head)

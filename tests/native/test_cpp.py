@@ -13,6 +13,7 @@ from edge_potion import StaticModel
 from edge_potion.grams import ALONE
 from edge_potion.head import Head
 
+from ..models import phrases_of
 from .both import Both
 from .built import MODEL, engine_built, run
 from .c_interface import library
@@ -20,7 +21,7 @@ from .c_interface import library
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory) -> Path:
-    """The built-in model with a head for words that the tests' texts hold."""
+    """The built-in model with a head and phrases for words that the tests' texts hold."""
     if library() is None:
         pytest.skip("this install has no native engine: no C++ compiler was found when it was made")
     model, source = StaticModel.from_pretrained(), np.random.default_rng(0)
@@ -29,6 +30,7 @@ def classifier(tmp_path_factory) -> Path:
     weights = source.normal(size=(model.dim + 1 + len(grams), 77)).astype(np.float32)
     names = tuple(f"label {number}" for number in range(77))
     head = Head(names, weights[: model.dim], weights[model.dim], grams, weights[model.dim + 1 :])
+    model = phrases_of(model, ["a sentence number about the weather in the cat."], 6)
     file = tmp_path_factory.mktemp("classifier") / "text.onnx"
     file.write_bytes(Both.of(replace(model, head=head)).file)
     return file
