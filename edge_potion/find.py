@@ -18,6 +18,7 @@ __all__ = [
     "COMMIT",
     "HUB_ID",
     "MODEL_FILES",
+    "WITHOUT_PHRASES",
     "files_of",
     "find_folder",
     "json_object",
@@ -42,6 +43,7 @@ MODEL_FILES = (
     "manifest.json",
     "model.safetensors",
     "modules.json",
+    "phrases.safetensors",
     "README.md",
     "recipe.toml",
     "special_tokens_map.json",
@@ -50,6 +52,7 @@ MODEL_FILES = (
     "0_StaticEmbedding/*",
 )
 GRAPH_FILES = ("onnx/*.onnx",)
+WITHOUT_PHRASES = "without_phrases"  # a whole model folder inside one: its pieces, trained alone
 WEIGHTS_AND_WORDS = ("*.json", "*.safetensors", "*.txt", "*.model")  # of a module's folder: nothing pickled, no code
 LARGEST_JSON = 2**28  # bytes: a tokenizer of a million tokens has a tenth of it
 LARGEST_TEXT = 2**24  # of a README.md or recipe.toml

@@ -15,7 +15,8 @@ from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
 from edge_potion.head import HEAD_FILE, Head, head_config, read_head, write_head
 from edge_potion.manifest import check_files, read_manifest
-from edge_potion.model_table import TABLE, projected, read_table
+from edge_potion.model_table import PIECES, PIECES_AND_PHRASES, ST_PIECES, TABLE, projected, read_table
+from edge_potion.phrases import PHRASES_FILE, Phrases, read_phrases, write_phrases
 from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, read_pipeline
 from edge_potion.tokens import file_text, lowers_case, open_tokenizer
 
@@ -39,7 +40,7 @@ DEFAULT_MAX_TOKENS = 512  # Model2Vec's, for folders that do not say
 WITHOUT_MODULES = (".", "0_StaticEmbedding")  # where a table may lie in a folder without modules.json
 TRUNCATIONS = (("Right", "LongestFirst"), ("Right", "OnlyFirst"))  # the same for a text that is no pair
 # The keys of a Model2Vec config.json: what it, we and our bundles write. Those marked change no vector.
-CONFIG_KEYS = {"normalize", "max_length", "model_type", "hidden_dim", "edge_potion"}
+CONFIG_KEYS = {"normalize", "max_length", "model_type", "hidden_dim", "edge_potion", "phrases"}
 NOTES = {"architectures", "tokenizer_name", "apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling"}
 NOTES |= {"pad_token_id", "embedding_dtype", "vocabulary_quantization", "dtype", "torch_dtype", "transformers_version"}
 HEAD_KEYS = {"id2label", "label2id", "problem_type", "classifier", "hidden_act"}  # the last: of bundles
@@ -80,16 +81,19 @@ class ModelParts:
     """What a folder holds.
 
     Attributes:
-        table: (V, D) float32, one row a token, with everything folded in that the folder does to a mean of rows.
+        table: (V + P, D) float32, one row a token, and behind them one a phrase, with everything folded in that the
+            folder does to a mean of rows.
         tokenizer: plain (see `edge_potion.tokens`).
         card: what it says of itself.
         head: what it decides with, where it is a classifier.
+        phrases: which pairs of tokens have a row, where some have.
     """
 
     table: np.ndarray
     tokenizer: Tokenizer
     card: Card
     head: Head | None = None
+    phrases: Phrases | None = None
 
 
 def read_model(folder: Path, name: str) -> ModelParts:
@@ -105,13 +109,14 @@ def read_model(folder: Path, name: str) -> ModelParts:
     pipeline = read_pipeline(folder)
     home = static_home(folder, pipeline)
     if home == folder:  # a bundle tells what its files were
-        check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json", *_head_files(folder)])
+        check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json", *_own_files(folder)])
     tokenizer_file = home / "tokenizer.json"
     tokenizer = open_tokenizer(tokenizer_file)
     _name_what_nobody_reads(home)
-    table, is_st_layout = read_table(home / TABLE, tokenizer.get_vocab_size())
+    table, called = read_table(home / TABLE, tokenizer.get_vocab_size())
+    phrases = read_phrases(folder, len(table), has_rows=called == PIECES_AND_PHRASES)
     table, ends_in_unit_length = projected(table, pipeline.steps[1:])
-    card = _read_card(folder, name, pipeline, is_st_layout, ends_in_unit_length, tokenizer_file)
+    card = _read_card(folder, name, pipeline, called == ST_PIECES, ends_in_unit_length, tokenizer_file)
     if pipeline.truncate_dim is not None and pipeline.truncate_dim < table.shape[1]:
         table = table[:, : pipeline.truncate_dim]
         if card.normalize:
@@ -121,7 +126,8 @@ def read_model(folder: Path, name: str) -> ModelParts:
                 folder,
                 pipeline.truncate_dim,
             )
-    return ModelParts(table, tokenizer, card, read_head(folder) if (folder / "config.json").exists() else None)
+    head = read_head(folder) if (folder / "config.json").exists() else None
+    return ModelParts(table, tokenizer, card, head, phrases)
 
 
 def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
@@ -152,8 +158,9 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
     )
 
 
-def _head_files(folder: Path) -> list[str]:
-    return [HEAD_FILE] if (folder / HEAD_FILE).exists() else []
+def _own_files(folder: Path) -> list[str]:
+    """Those that only some models have."""
+    return [name for name in (HEAD_FILE, PHRASES_FILE) if (folder / name).exists()]
 
 
 def _name_what_nobody_reads(home: Path) -> None:
@@ -236,7 +243,8 @@ def write_model_files(
     Args:
         folder: an existing folder.
         model: its tokenizer and card are written as they are.
-        tensors: `embeddings` (V, D) and optionally `weights` (V,) float32; a row is embeddings[i] * weights[i].
+        tensors: `embeddings` (V, D) and optionally `weights` (V,) float32; a row is embeddings[i] * weights[i]. Where
+            the model has phrases, they have P rows more, and the file calls the table PIECES_AND_PHRASES.
         told: keys of config.json, in the place of ours.
     """
     from safetensors import SafetensorError
@@ -253,8 +261,14 @@ def write_model_files(
         "normalize": card.normalize,
         "max_length": card.max_tokens,
         "pooling": "mean",
-        "embedding_dtype": str(tensors["embeddings"].dtype),
+        "embedding_dtype": str(tensors[PIECES].dtype),
+        "phrases": len(model.phrases or ()),
     }
+    if model.phrases is None:
+        config.pop("phrases")
+    else:
+        write_phrases(folder, model.phrases)
+        tensors = {PIECES_AND_PHRASES if name == PIECES else name: array for name, array in tensors.items()}
     config.pop("vocabulary_quantization", None)  # the mapping was resolved when the model was read
     for key in HEAD_KEYS - ({"classifier"} if model.head else set()):
         config.pop(key, None)

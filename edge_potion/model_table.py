@@ -13,30 +13,49 @@ import numpy as np
 from edge_potion.errors import ModelFormatError
 from edge_potion.st_pipeline import Step
 
-__all__ = ["TABLE", "DenseLayer", "dense_layer", "projected", "read_table", "tensors_of"]
+__all__ = [
+    "PIECES",
+    "PIECES_AND_PHRASES",
+    "ST_PIECES",
+    "TABLE",
+    "DenseLayer",
+    "dense_layer",
+    "projected",
+    "read_table",
+    "tensors_of",
+]
 
 log = logging.getLogger("edge_potion")
 
 TABLE = "model.safetensors"
+# What the table is called in it: by Model2Vec, by sentence-transformers, and where rows of phrases stand behind those of
+# pieces. Who reads the first two would take these rows for tokens, or a mean without them for the vector.
+PIECES, ST_PIECES, PIECES_AND_PHRASES = "embeddings", "embedding.weight", "pieces_and_phrases"
 IDENTITY = "torch.nn.modules.linear.Identity"
 ROWS_AT_ONCE = 16_384  # of a table that is projected in float64
 
 
-def read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
-    """The (V, D) float32 table with weights and mapping folded in, and whether sentence-transformers wrote it.
+def read_table(file: Path, tokens: int) -> tuple[np.ndarray, str]:
+    """The (V, D) float32 table with weights and mapping folded in, and what it is called: PIECES, ST_PIECES or, with
+    P rows more, PIECES_AND_PHRASES.
 
     A mapping of another length than the tokenizer's `tokens` is refused before it makes a small file a large table.
     """
     found = tensors_of(file)
-    is_st_layout = "embedding.weight" in found
-    rows = found.get("embedding.weight", found.get("embeddings"))
-    if rows is None:
+    name = next((each for each in (PIECES_AND_PHRASES, ST_PIECES, PIECES) if each in found), None)
+    if name is None:
         raise ModelFormatError(
             f"{file} holds {', '.join(sorted(found)) or 'no tensor'}; 'embeddings' (Model2Vec) or 'embedding.weight' "
             "(sentence-transformers) was expected"
         )
-    for name in sorted(set(found) - {"embeddings", "embedding.weight", "weights", "mapping"}):
-        log.warning("%s: the tensor %r means nothing to us, and is left out", file, name)
+    rows, others = found[name], {PIECES, ST_PIECES, "mapping"} & set(found)
+    if name == PIECES_AND_PHRASES and others:
+        raise ModelFormatError(
+            f"{file} holds {', '.join(sorted(others))} beside {name!r}, and one table was expected; download or train "
+            "the model again"
+        )
+    for other in sorted(set(found) - {PIECES, ST_PIECES, PIECES_AND_PHRASES, "weights", "mapping"}):
+        log.warning("%s: the tensor %r means nothing to us, and is left out", file, other)
     if rows.ndim != 2 or rows.dtype not in (np.float16, np.float32, np.float64, np.int8):
         raise ModelFormatError(
             f"{file}: the table is {rows.dtype} of shape {rows.shape}; float16, bfloat16, float32, float64 or int8 of "
@@ -55,7 +74,7 @@ def read_table(file: Path, tokens: int) -> tuple[np.ndarray, bool]:
                 f"{file}: 'weights' is {weights.dtype} of shape {weights.shape}; floats, {len(table)} of them, expected"
             )
         table *= weights.astype(np.float32)[:, None]
-    return table, is_st_layout
+    return table, name
 
 
 def tensors_of(file: Path) -> dict[str, np.ndarray]:

@@ -2,21 +2,29 @@
 
 A mean of rows cannot tell "hot dog" from a dog that is hot. A row for the pair can, and costs one lookup a token. The
 rows lie behind the pieces' in the table, in the order of the pairs; where they lie is all that a bag needs to know.
+
+In a folder PHRASES_FILE holds the pairs, and the table has another name than one of pieces alone: who knows nothing of
+phrases finds no table there, and gives no other vectors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edge_potion.errors import ModelFormatError
+from edge_potion.errors import AccessError, ModelFormatError
+from edge_potion.find import read_json
 from edge_potion.grams import gram_keys
 from edge_potion.tokens import TokenIds
 
-__all__ = ["MOST_PHRASES", "Phrases"]
+__all__ = ["MOST_PHRASES", "PHRASES_FILE", "Phrases", "phrases_told", "read_phrases", "write_phrases"]
 
+PHRASES_FILE = "phrases.safetensors"
 MOST_PHRASES = 2**24
 
 
@@ -83,3 +91,64 @@ class Phrases:
         if len(np.unique(gram_keys(pairs))) < len(pairs):
             return "a pair is there twice"
         return ""
+
+
+def write_phrases(folder: Path, phrases: Phrases) -> None:
+    """Write PHRASES_FILE into an existing folder; config.json tells how many there are."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file({"pairs": np.ascontiguousarray(phrases.pairs)}, folder / PHRASES_FILE)
+    except SafetensorError as failure:  # a full disk, which is no OSError there
+        raise AccessError(f"cannot write the phrases ({failure})") from failure
+
+
+def read_phrases(folder: Path, rows: int, *, has_rows: bool) -> Phrases | None:
+    """The phrases in a model folder; None where its model has none.
+
+    Args:
+        folder: holds PHRASES_FILE and config.json.
+        rows: of the whole table.
+        has_rows: whether the table's name says that rows of phrases are in it.
+
+    Raises:
+        ModelFormatError: pairs, rows and config.json are not of the same model.
+    """
+    file, config_file = folder / PHRASES_FILE, folder / "config.json"
+    told = phrases_told(read_json(config_file), config_file) if config_file.is_file() else 0
+    if not file.is_file():
+        if has_rows or told:
+            said = "model.safetensors holds rows of phrases" if has_rows else f"config.json tells of {told:,} phrases"
+            raise ModelFormatError(f"{file} is missing, and {said}; download or train the model again")
+        return None
+    if not has_rows:
+        raise ModelFormatError(
+            f"{folder} holds {PHRASES_FILE}, and model.safetensors rows of pieces alone; download or train the model "
+            f"again, or remove {PHRASES_FILE} where the table was made without them"
+        )
+    from edge_potion.model_table import tensors_of
+
+    found = tensors_of(file)
+    if set(found) != {"pairs"}:
+        raise ModelFormatError(f"{file} holds {', '.join(sorted(found)) or 'no tensor'}; 'pairs' was expected")
+    pairs = found["pairs"]
+    if len(pairs) != told or not 0 < told < rows:
+        raise ModelFormatError(
+            f"{file} holds {len(pairs):,} phrases, config.json tells of {told:,}, and the table has {rows:,} rows of "
+            "pieces and phrases; they are of different models: download or train it again"
+        )
+    try:
+        return Phrases(pairs, rows - told)
+    except ModelFormatError as failure:
+        raise ModelFormatError(f"{file}: {failure}") from failure
+
+
+def phrases_told(config: Mapping[str, Any], file: Path) -> int:
+    """P, of how many phrases a config.json tells; 0 where it says nothing of them."""
+    told = config.get("phrases", 0)
+    if type(told) is not int or not 0 <= told <= MOST_PHRASES:
+        raise ModelFormatError(
+            f"{file}: phrases is {told!r}; how many there are was expected, {MOST_PHRASES:,} at most"
+        )
+    return told

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_potion.bundle import is_bundle, open_bundle
 from edge_potion.errors import AccessError, InputError, ModelFormatError
 from edge_potion.escaping import terminal
-from edge_potion.find import HUB_ID, MODEL_FILES, files_of, read_json
+from edge_potion.find import HUB_ID, MODEL_FILES, WITHOUT_PHRASES, files_of, read_json
 from edge_potion.labels import is_classifier
 from edge_potion.manifest import MANIFEST, check_files
 from edge_potion.progress import unfailing_stderr
@@ -125,7 +125,7 @@ def _of_model(folder: Path) -> list[Path]:
     from edge_potion.static_model import StaticModel
 
     StaticModel.from_pretrained(folder)
-    return files_of(folder, MODEL_FILES)
+    return files_of(folder, (*MODEL_FILES, f"{WITHOUT_PHRASES}/*"))
 
 
 def _tell_of_others(folder: Path, files: Iterable[Path]) -> None:

@@ -24,7 +24,8 @@ from edge_potion.runtime import EdgeModel
 __all__ = ["Verdict", "verify"]
 
 # Where they are there.
-NEEDED = ("config.json", "golden.bin", "golden.json", "head.safetensors", "model.safetensors", "tokenizer.json")
+NEEDED = ("config.json", "golden.bin", "golden.json", "tokenizer.json")
+NEEDED += ("head.safetensors", "model.safetensors", "phrases.safetensors")
 CARD = "README.md"
 
 

@@ -16,6 +16,7 @@ from edge_potion.find import BUILT_IN, find_folder
 from edge_potion.head import Head
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
 from edge_potion.peer_names import PeerNames
+from edge_potion.phrases import Phrases
 from edge_potion.tokens import UNSET, TokenIds, Unset, is_plain, pad_id, plain, tokenize_checked, unk_id
 from edge_potion.unit_length import NORM_EPS
 from edge_potion.writing import written_whole
@@ -34,19 +35,22 @@ class StaticModel(PeerNames):
     """A static embedding model.
 
     Attributes:
-        table: (V, D) float32, finite; row i is the vector of token id i. The rows of [PAD] and [UNK] are zero.
+        table: (V + P, D) float32, finite; row i is the vector of token id i, and row V + i that of phrase i. The rows of
+            [PAD] and [UNK] are zero.
         tokenizer: gives ids in 0..V-1; padding, truncation and special tokens are off.
         card: what the model says of itself.
         head: what it decides with, where it is a classifier.
+        phrases: P pairs of tokens that have a row of their own; None where there are none.
 
     Raises:
-        ModelFormatError: the table does not fit the tokenizer or the head, or holds NaN or inf.
+        ModelFormatError: the table does not fit the tokenizer, the head or the phrases, or holds NaN or inf.
     """
 
     table: np.ndarray
     tokenizer: Tokenizer
     card: Card
     head: Head | None = None
+    phrases: Phrases | None = None
 
     def __new__(cls, *parts: Any, **named: Any) -> StaticModel:
         """Say how a model is opened to who gives a name where its parts are expected."""
@@ -59,13 +63,16 @@ class StaticModel(PeerNames):
 
         if not is_plain(self.tokenizer):
             object.__setattr__(self, "tokenizer", plain(Tokenizer.from_str(self.tokenizer.to_str())))
+        object.__setattr__(self, "phrases", self.phrases or None)  # no pair at all is no phrases
         object.__setattr__(self, "table", _checked_table(self.table, self))
+        if self.phrases is not None:
+            _check_phrases(self.phrases, self)
         if self.head is not None:
             _check_head(self.head, self)
 
-    def __reduce__(self) -> tuple[type[StaticModel], tuple[np.ndarray, Tokenizer, Card, Head | None]]:
+    def __reduce__(self) -> tuple[type[StaticModel], tuple[np.ndarray, Tokenizer, Card, Head | None, Phrases | None]]:
         """A copy is made anew, so that its tokenizer is plain and its table read-only too."""
-        return type(self), (self.table, self.tokenizer, self.card, self.head)
+        return type(self), (self.table, self.tokenizer, self.card, self.head, self.phrases)
 
     @classmethod
     def from_pretrained(
@@ -97,12 +104,17 @@ class StaticModel(PeerNames):
     @classmethod
     def _open(cls, model: Any, revision: str | None) -> StaticModel:
         parts = read_model(find_folder(model, revision), name=str(model or BUILT_IN))
-        return cls(parts.table, parts.tokenizer, parts.card, parts.head)
+        return cls(parts.table, parts.tokenizer, parts.card, parts.head, parts.phrases)
 
     @property
     def dim(self) -> int:
         """D, the width of a vector."""
         return int(self.table.shape[1])
+
+    @property
+    def pieces(self) -> int:
+        """V, how many token ids there are: the rows of the table that are no phrases'."""
+        return len(self.table) - len(self.phrases or ())
 
     @property
     def says(self) -> Card:
@@ -142,7 +154,8 @@ class StaticModel(PeerNames):
     ) -> np.ndarray:
         """Vectors of `texts`, in plain numpy: the reference that every other path is held to.
 
-        Tokenize, cut at `max_tokens`, drop [UNK], take the mean of the rows, normalize. The sum is in float64.
+        Tokenize, cut at `max_tokens`, drop [UNK], take the mean of the rows of tokens and phrases, normalize. The sum is
+        in float64.
         A text without a known token gives zeros. The arguments are those of `EdgeModel.encode`; `batch_size` changes
         nothing, as each text is pooled alone.
 
@@ -169,9 +182,13 @@ class StaticModel(PeerNames):
         return self.pool(tokenize_checked(self.tokenizer, texts, max_tokens))
 
     def pool(self, ids: TokenIds) -> np.ndarray:
-        """(B, D) float32: mean of the known rows of each text, of unit length when the card says so."""
+        """(B, D) float32: mean of the known rows of each text, of unit length when the card says so.
+
+        `ids` are those of its tokens; the rows of its phrases are found here.
+        """
         sums = np.zeros((len(ids.lengths), self.dim), np.float64)  # (B, D)
-        for place, tokens in enumerate(ids.split()):
+        bags = self.phrases.joined(ids) if self.phrases else ids
+        for place, tokens in enumerate(bags.split()):
             known = tokens[~np.isin(tokens, self.dropped_ids)]
             for begin in range(0, len(known), POOL_CHUNK):
                 sums[place] += self.table[known[begin : begin + POOL_CHUNK]].sum(axis=0, dtype=np.float64)
@@ -182,6 +199,8 @@ class StaticModel(PeerNames):
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a folder that Model2Vec and sentence-transformers load as it is, replacing a model of that name.
+
+        Of a model with phrases they find no table in it, and say so.
 
         Raises:
             InputError: the folder cannot be written, or holds something else than a model.
@@ -196,10 +215,11 @@ def _checked_table(table: np.ndarray, model: StaticModel) -> np.ndarray:
     if table.ndim != 2 or 0 in table.shape:
         raise ModelFormatError(f"{name}: the table has shape {table.shape}; (tokens, dimensions) was expected")
     ids = model.tokenizer.get_vocab(with_added_tokens=True).values()
-    wanted = max(ids, default=-1) + 1
-    if len(table) != wanted:
+    wanted, phrases = max(ids, default=-1) + 1, len(model.phrases or ())
+    if len(table) - phrases != wanted:
+        some_of_phrases = f", {phrases} of them of phrases," if phrases else ""
         raise ModelFormatError(
-            f"{name}: the table has {len(table)} rows and the tokenizer {wanted} tokens; "
+            f"{name}: the table has {len(table)} rows{some_of_phrases} and the tokenizer {wanted} tokens; "
             "model.safetensors and tokenizer.json are not of the same model"
         )
     rows = np.array(table, np.float32)  # a copy: two rows are zeroed below
@@ -211,8 +231,18 @@ def _checked_table(table: np.ndarray, model: StaticModel) -> np.ndarray:
     return rows
 
 
+def _check_phrases(phrases: Phrases, model: StaticModel) -> None:
+    if phrases.pieces != model.pieces:
+        raise ModelFormatError(
+            f"{model.card.name}: its phrases are of {phrases.pieces} tokens, and there are {model.pieces}; they are of "
+            "different models"
+        )
+    if np.isin(phrases.pairs, model.dropped_ids).any():
+        raise ModelFormatError(f"{model.card.name}: a phrase holds [UNK] or [PAD], which count for nothing in a mean")
+
+
 def _check_head(head: Head, model: StaticModel) -> None:
-    tokens, dim = model.table.shape
+    tokens, dim = model.pieces, model.dim
     if head.dim != dim or (len(head.grams) and int(head.grams.max()) >= tokens):
         raise ModelFormatError(
             f"{model.card.name}: its head is for vectors of {head.dim} dimensions and tokens up to "

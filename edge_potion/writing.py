@@ -22,9 +22,9 @@ __all__ = ["file_written_whole", "is_litter", "make_folder", "refuse_unwritable"
 
 # What we write into a model folder or bundle. A folder of these may be replaced; anything else is the user's.
 OUR_FILES = re.compile(
-    r"config\.json|config_sentence_transformers\.json|golden\.(bin|json)|head\.safetensors|manifest\.json"
-    r"|model\.safetensors|modules\.json"
-    r"|README\.md|recipe\.toml|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
+    r"(without_phrases/)?(config\.json|config_sentence_transformers\.json|(head|model|phrases)\.safetensors"
+    r"|modules\.json|README\.md|recipe\.toml|tokenizer\.json)"
+    r"|golden\.(bin|json)|manifest\.json|tokenizer_config\.json|special_tokens_map\.json|onnx/[^/]+\.onnx"
     r"|mobile/([^/]+\.(onnx|ort)|README\.md|required_operators\.config)"
 )
 # What systems put into any folder: macOS and Windows when one looks at it, NFS for a file that is open and deleted.

@@ -25,6 +25,7 @@ from .models import (  # noqa: F401  # fixtures, which tests name as arguments
     hand_table,
     hand_tokenizer,
     other_tokenizer,
+    phrase_model,
     run_folder,
     sentences,
     shared,

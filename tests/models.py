@@ -8,6 +8,7 @@ import lzma
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from edge_potion import StaticModel, export, train
 from edge_potion.bundle import Bundle, open_bundle
 from edge_potion.manifest import MANIFEST
+from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain
 
@@ -56,6 +58,14 @@ def hand_table() -> np.ndarray:
 @pytest.fixture
 def hand_model(hand_table, hand_tokenizer) -> StaticModel:
     return StaticModel(hand_table, hand_tokenizer, Card("hand", normalize=True, max_tokens=16))
+
+
+@pytest.fixture
+def phrase_model(hand_model) -> StaticModel:
+    """The hand model with rows for five pairs: "the cat", "cat sat", "a b", "b a" and "dog ##s"."""
+    pairs = np.array([[5, 6], [6, 7], [14, 15], [15, 14], [10, 12]], np.int32)
+    rows = (7 * np.eye(8)[[1, 3, 5, 7, 2]] - 4).astype(np.float32)  # (5, 8)
+    return replace(hand_model, table=np.concatenate([hand_model.table, rows]), phrases=Phrases(pairs, 32))
 
 
 @pytest.fixture

@@ -80,8 +80,9 @@ def print_other(folder: Path) -> None:
     else:
         card = static.card
         limit = "never cut" if card.max_tokens is None else f"cut at {card.max_tokens} tokens"
+        phrases = f" and {len(static.phrases):,} phrases" if static.phrases else ""
         kind = f"{static.dim} dimensions, {'normalized' if card.normalize else 'not normalized'}, {limit}"
-        print(f"{folder}: a static model of {len(static.table):,} tokens, {kind}")
+        print(f"{folder}: a static model of {static.pieces:,} tokens{phrases}, {kind}")
         if static.head:
             print(terminal(_labels(static.head.answers)))
         print("it holds no graph of ours: EdgeModel exports it once into the cache, or edge-potion export for good")
