@@ -61,11 +61,12 @@ def rows_by_teacher(
 def _sequences(texts: Sequence[Sequence[int]], student: Tokenizer, teacher: Teacher) -> list[list[int]]:
     """Texts of the student's tokens as ids of the teacher's, with special ones around them."""
     around = special_tokens(teacher.tokenizer).around
-    ids_of = {token: _teacher_ids(student.id_to_token(token), teacher.tokenizer) for text in texts for token in text}
+    ids_of = {token: _teacher_ids(token, student, teacher.tokenizer) for text in texts for token in text}
     return [around([each for token in text for each in ids_of[token]]) for text in texts]
 
 
-def _teacher_ids(token: str, teacher: Tokenizer) -> list[int]:
+def _teacher_ids(token: int, student: Tokenizer, teacher: Tokenizer) -> list[int]:
     """A piece of the teacher's by its name, and a word of the corpus as it is cut."""
-    own = teacher.token_to_id(token)
-    return [own] if own is not None else list(teacher.encode(token, add_special_tokens=False).ids)
+    name = student.id_to_token(token)
+    own = token if name is None else teacher.token_to_id(name)
+    return [own] if own is not None else list(teacher.encode(name, add_special_tokens=False).ids)

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import InputError, RecipeError, StaticModel, TextClassifier, train
+from edge_potion import InputError, RecipeError, StaticModel, train
+from edge_potion.grams import gram_keys, grams_of
 from edge_potion.phrases import Phrases
-from edge_potion.static_model import Card
 from edge_potion.tokens import TokenIds, tokenize
 from edge_potion.trainer import phrases as choosing
+from edge_potion.trainer.classifier import fit_classifier
 from edge_potion.trainer.contrast import split_rows
 from edge_potion.trainer.distill import distill
 from edge_potion.trainer.pairs import Pairs, open_pairs
@@ -25,6 +26,7 @@ from edge_potion.trainer.phrase_rows import rows_by_teacher
 from edge_potion.trainer.phrases import choose_phrases
 from edge_potion.trainer.recipe import DistillRecipe, PcaRecipe, PhrasesRecipe, Recipe
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
+from edge_potion.trainer.shards import open_features
 from edge_potion.trainer.teacher import load_teacher
 
 from ..models import DATA, bits
@@ -49,17 +51,20 @@ def test_pairs_that_stand_most_often_are_taken_and_of_equals_the_lower_ids():
 
 
 def test_by_pmi_two_tokens_that_never_stand_apart_come_first():
-    """18 known tokens and 10 pairs; 4, 5 and their pair stand there twice, 2 five times, 3 four times, theirs thrice."""
-    assert chosen(2, choice="pmi") == [[4, 5], [2, 3]]
-    keys = choosing.gram_keys(np.array([[2, 3], [4, 5]]))
-    uses = choosing.Uses(np.array([0, 0, 5, 4, 2, 2, 2, 2]), 10)
+    """Of 10 pairs and 13 tokens, 2 is there five times, 3 four times, 2 3 and 3 2 three times; 4 5 twice."""
+    sentences = TokenIds.of([[2, 3, 2, 2, 3, 3, 2, 3, 2], [4, 5], [4, 5]])
+    how = {"tokens": 6, "left_out": (PAD, UNK)}
+    found = choose_phrases(sentences, np.arange(3), PhrasesRecipe(count=2, least_count=2), **how)
+    assert found.tolist() == [[4, 5], [2, 3]]
+    uses = choosing._uses(sentences, np.arange(3), np.ones(6, bool))
+    assert (uses.tokens.tolist(), uses.pairs) == ([0, 0, 5, 4, 2, 2], 10)
     wanted = [
-        np.log((3 / 10) / (5 / 17 * 4 / 17)) / -np.log(3 / 10) * np.log(3),
-        np.log((2 / 10) / (2 / 17 * 2 / 17)) / -np.log(2 / 10) * np.log(2),
+        np.log((2 / 10) / (2 / 13 * 2 / 13)) / -np.log(2 / 10) * np.log(2),
+        np.log((3 / 10) / (5 / 13 * 4 / 13)) / -np.log(3 / 10) * np.log(3),
     ]
-    np.testing.assert_allclose(choosing._association(keys, np.array([3, 2]), uses), wanted)
-    only = choosing._association(keys[:1], np.array([4]), choosing.Uses(np.array([0, 0, 4, 4, 0, 0, 0, 0]), 4))
-    assert np.isfinite(only).all()
+    np.testing.assert_allclose(choosing._association(gram_keys(found), np.array([2, 3]), uses), wanted)
+    one_pair = choosing.Uses(np.array([0, 0, 4, 4]), 4)
+    assert np.isfinite(choosing._association(gram_keys(np.array([[2, 3]])), np.array([4]), one_pair)).all()
 
 
 def test_rows_that_are_not_looked_at_do_not_count():
@@ -122,8 +127,9 @@ def test_a_row_that_begins_at_the_teacher_turns_its_tokens_to_the_teachers_vecto
     rows = rows_by_teacher(teacher, distilled, 1e-4, distilled.table, pairs)
     assert rows.shape == (3, 8) and rows.dtype == np.float32
     own = teacher.vectors([[2, ids[0], ids[1], 3], [2, ids[1], ids[2], 3]])
-    # By all dimensions the PCA is a turn about the mean of the tokens' vectors, so that cosines tell whether it is found.
-    mean = teacher.vectors([[2, token, 3] for token in range(2, 250)] + [teacher.tokenizer.encode("zzxy").ids]).mean(axis=0)
+    # A PCA to all dimensions is a turn about the mean of the tokens' vectors: cosines tell whether it was found.
+    read = [[2, token, 3] for token in range(2, 250)] + [teacher.tokenizer.encode("zzxy").ids]
+    mean = teacher.vectors(read).mean(axis=0)
     cosine = cosine_of(*(own - mean))
     sums = distilled.table[pairs].sum(axis=1) + rows
     turned = rows.any(axis=1)
@@ -142,6 +148,13 @@ def phrase_run(small_teacher, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("phrase_run") / "run"
     train(WITH_PHRASES, out, teacher=small_teacher, corpus=[DATA], device="cpu")
     return out
+
+
+def texts_of(run: Path) -> list[str]:
+    """The sentences with a known token, in the order of the pairs."""
+    texts = [text for shard in open_features(run / "2-featurize").shards() for text in shard.texts]
+    known = StaticModel.from_pretrained(run / "1-distill" / "model").encode(texts).any(axis=1)
+    return [text for text, is_known in zip(texts, known, strict=True) if is_known]
 
 
 def test_a_run_ends_in_a_model_with_phrases_and_the_tokens_trained_alone(phrase_run, tiny_run):
@@ -166,7 +179,7 @@ def test_what_was_trained_is_what_the_model_gives(phrase_run):
     trained = StaticModel.from_pretrained(phrase_run / "4-phrases" / "model")
     pairs = open_pairs(phrase_run / "2-pairs")
     bags = open_bags(phrase_run / "4-phrases", pairs)
-    texts = (phrase_run / "0-corpus" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    texts = texts_of(phrase_run)
     assert len(texts) == len(pairs)
     wanted = bags.means(trained.table, np.arange(len(pairs)))
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
@@ -175,7 +188,7 @@ def test_what_was_trained_is_what_the_model_gives(phrase_run):
 
 def test_pairs_are_chosen_by_the_sentences_that_are_trained_on(phrase_run):
     model = StaticModel.from_pretrained(phrase_run / "model")
-    texts = (phrase_run / "0-corpus" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    texts = texts_of(phrase_run)
     ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
     rows = split_rows(len(texts), WITH_PHRASES.phrases).training
     wanted = choose_phrases(ids, rows, WITH_PHRASES.phrases, tokens=300, left_out=model.dropped_ids)
@@ -191,7 +204,12 @@ def test_the_summary_and_the_cards_tell_of_the_phrases(phrase_run):
     assert told["phrases"] == 50 and told["phrases_a_sentence"] > 0 and 0 < told["validation_loss"] < 20
     assert all(-1 <= row["agreement"] <= 1 for name, row in summary.items() if name[0] in "13456")
     card, alone = ((phrase_run / "model" / name / "README.md").read_text() for name in ("", "without_phrases"))
-    for words in ("300 tokens and 50 phrases", "pointwise mutual information", "`without_phrases`", "| 4-phrases | phr"):
+    for words in (
+        "300 tokens and 50 phrases",
+        "pointwise mutual information",
+        "`without_phrases`",
+        "| 4-phrases | phr",
+    ):
         assert words in card
     assert "library_name: edge-potion" in card and "model2vec import" not in card
     assert "library_name: model2vec" in alone and "phrases, trained" not in alone and "4-phrases" not in alone
@@ -261,15 +279,13 @@ def test_a_run_that_is_killed_among_its_phrases_ends_in_the_same_bits(run_folder
     assert bits(run_folder) == bits(phrase_run)
 
 
-def test_the_table_of_a_classifier_is_trained_with_its_phrases(phrase_model, tmp_path):
-    """What only the order of two words tells, a table of tokens cannot learn, and rows of phrases can."""
-    model = replace(phrase_model, card=Card("hand", normalize=True, max_tokens=16))
-    texts = [f"{words} {'mat ' * (number % 5)}on" for number in range(40) for words in ("a b", "b ! a")]
-    labels = ["pair", "apart"] * 40
-    classifier = TextClassifier(model, tune="table", head="vector").fit(texts, labels)
-    assert (classifier.predict(texts) == labels).all()
-    classifier.save_pretrained(tmp_path / "classifier")
-    again = StaticModel.from_pretrained(tmp_path / "classifier")
-    assert np.array_equal(again.phrases.pairs, model.phrases.pairs)
-    changed = (again.table != model.table).any(axis=1)
-    assert changed[32 + 2] and not changed[32 + 0]  # "a b" stands in the texts, "the cat" does not
+def test_the_table_of_a_classifier_is_trained_with_its_phrases(phrase_model):
+    """Which of two words comes first, no table of tokens tells; rows of phrases learn it, and the oracle finds them."""
+    texts = [f"{words} {'mat ' * (number % 5)}on" for number in range(40) for words in ("a b", "b a")]
+    labels = ["one", "other"] * 40
+    model = fit_classifier(phrase_model, phrase_model.encode, texts, labels, head="vector", tune="table").model
+    grams = grams_of(tokenize(model.tokenizer, texts, None))
+    assert (model.head.logits(model.encode(texts), grams).argmax(axis=1) == [0, 1] * 40).all()
+    assert model.phrases is phrase_model.phrases
+    changed = (model.table != phrase_model.table).any(axis=1)
+    assert np.flatnonzero(changed).tolist() == [8, 9, 14, 15, 32 + 2, 32 + 3]
