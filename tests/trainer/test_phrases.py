@@ -24,7 +24,7 @@ from edge_potion.trainer.pairs import Pairs, open_pairs
 from edge_potion.trainer.phrase_bags import open_bags, write_bags, write_sentences
 from edge_potion.trainer.phrase_rows import rows_by_teacher
 from edge_potion.trainer.phrases import choose_phrases
-from edge_potion.trainer.recipe import DistillRecipe, PcaRecipe, PhrasesRecipe, Recipe
+from edge_potion.trainer.recipe import DistillRecipe, PhrasesRecipe, Recipe
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
 from edge_potion.trainer.shards import open_features
 from edge_potion.trainer.teacher import load_teacher
@@ -220,7 +220,6 @@ def test_the_summary_and_the_cards_tell_of_the_phrases(phrase_run):
 
 def test_without_phrases_recipes_and_fingerprints_are_what_they_were():
     """Those that the version before phrases gave."""
-    assert "phrases" not in to_toml(Recipe()) and to_toml(PcaRecipe()) == "[pca]\ndims = 256\n"
     assert [fingerprint(recipe) for recipe in (Recipe(), TINY)] == ["eda04da8f763", "afd3350c7239"]
 
 
