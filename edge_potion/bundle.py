@@ -13,6 +13,7 @@ from edge_potion.errors import InputError, ModelFormatError
 from edge_potion.find import BUILT_IN_FOLDER, read_json
 from edge_potion.labels import Labels, labels_in
 from edge_potion.manifest import FileSum, check_content, check_files, read_manifest
+from edge_potion.phrases_told import phrases_told
 from edge_potion.st_pipeline import MODULES_FILE, SETTINGS_FILE, Pipeline, read_pipeline
 
 __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bundle"]
@@ -43,6 +44,7 @@ class Bundle:
             it there.
         prompts: the model's prompts by name.
         labels: what it answers with, where it is a classifier.
+        phrases: P, how many pairs of tokens have a row of their own, which its graphs find.
         remarks: from `export`, a line each: what the bundle lacks that one might think it has.
     """
 
@@ -56,6 +58,7 @@ class Bundle:
     prompt: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
     labels: Labels | None = None
+    phrases: int = 0
     remarks: tuple[str, ...] = ()
 
     def check(self, file: Path) -> Path:
@@ -172,7 +175,8 @@ def open_bundle(folder: Path) -> Bundle:
     pipeline = _pipeline_in(folder, at_load)
     own = (int(dim or 0), max_tokens, bool(normalize))
     labels = labels_in(config, folder / "config.json")
-    return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts, labels)
+    phrases = phrases_told(config, folder / "config.json")
+    return Bundle(folder, config, found, *own, sums, pipeline.prompt, pipeline.prompts, labels, phrases)
 
 
 def _at_load(folder: Path, sums: Mapping[str, FileSum]) -> Mapping[str, FileSum]:

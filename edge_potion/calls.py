@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 # Rows that a call gathers: what fits the processor's caches beside the table (65,536 tokens a call: half the speed).
-# Twice as many are as fast, and hold 10 MB more.
+# Twice as many are as fast, and hold 10 MB more: so it matters little that phrases are rows beside those of tokens.
 BYTES_PER_CALL = 2 * 2**20
 MOST_TOKENS_A_CALL = 32_768  # with few dimensions too: words that must be cut cost as much with them
 
@@ -131,12 +131,11 @@ def _tokens_feed(ids: TokenIds, places: np.ndarray) -> dict[str, np.ndarray]:
     return {"input_ids": grid, "attention_mask": mask}
 
 
-def grid_feed(ids: TokenIds, places: np.ndarray, pad: int, dtype: type[np.integer]) -> np.ndarray:
-    """(B, L) of `dtype`, for the half of a graph that starts from ids: `pad` where no token is, and at the end."""
-    lengths = ids.lengths[places]
-    columns = np.arange(lengths.max(initial=0) + 1)  # (L,)
-    grid = np.append(ids.flat, pad).take(ids.starts[places, None] + columns, mode="clip")
-    return np.where(columns < lengths[:, None], grid, pad).astype(dtype)
+def grid_feed(rows: TokenIds, pad: int, dtype: type[np.integer]) -> np.ndarray:
+    """(B, L) of `dtype`, for the half of a graph that starts from row numbers: `pad` where none is, and at the end."""
+    columns = np.arange(rows.lengths.max(initial=0) + 1)  # (L,)
+    grid = np.append(rows.flat, pad).take(rows.starts[:, None] + columns, mode="clip")
+    return np.where(columns < rows.lengths[:, None], grid, pad).astype(dtype)
 
 
 # What a graph that starts from ids is fed: the texts at `places` of `ids`.

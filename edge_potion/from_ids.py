@@ -2,6 +2,8 @@
 
 That graph is "bag" or "tokens" where the model runs one of them, and else the half of the text graph that starts from
 ids. What a graph cannot sum exactly is summed here, of parts.
+
+"bag" and "tokens" find a text's phrases themselves. A half knows nothing of them, and is given their rows.
 """
 
 from __future__ import annotations
@@ -18,10 +20,15 @@ from edge_potion.open_on_provider import OnProvider
 from edge_potion.tokens import TokenIds, pad_id, tokenize_checked, unk_id
 from edge_potion.unit_length import NORM_EPS
 
-__all__ = ["LONGEST_IN_GRAPH", "FromIds"]
+__all__ = ["FromIds", "longest_in_graph"]
 
-# int32 holds 133,152 products of 127 x 127; longer texts are summed in numpy.
-LONGEST_IN_GRAPH = 131_072
+# Rows: int32 holds 133,152 products of 127 x 127; what has more is summed in numpy.
+MOST_ROWS = 131_072
+
+
+def longest_in_graph(opened: OnProvider) -> int:
+    """Tokens of a text that a graph sums exactly, whatever it says: each may begin a phrase, which is a row more."""
+    return MOST_ROWS // 2 if opened.bundle.phrases else MOST_ROWS
 
 
 class FromIds:
@@ -30,6 +37,7 @@ class FromIds:
     def __init__(self, opened: OnProvider) -> None:
         self._opened = opened
         self._tokens_per_call = tokens_per_call(opened.bundle.dim, opened.precision)
+        self._longest = longest_in_graph(opened)
 
     def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:
         """(b, D) float32 of texts that were checked, each cut at `max_tokens` (None: never)."""
@@ -37,13 +45,13 @@ class FromIds:
 
     def encode_ids(self, ids: TokenIds, batch_size: int) -> np.ndarray:
         """(b, D) float32 of ids in 0..V-1."""
-        if len(ids.lengths) == 1 and ids.lengths[0] <= LONGEST_IN_GRAPH:  # what a search box asks
+        if len(ids.lengths) == 1 and ids.lengths[0] <= self._longest:  # what a search box asks
             return self._run(ids, np.zeros(1, np.int64))
         vectors = np.empty((len(ids.lengths), self._opened.bundle.dim), np.float32)  # (b, D)
         order = np.argsort(ids.lengths, kind="stable")
         for begin, end in calls_of(ids.lengths[order], batch_size, self._tokens_per_call):
             places = order[begin:end]
-            if ids.lengths[places[-1]] > LONGEST_IN_GRAPH:  # such a text is alone in its call
+            if ids.lengths[places[-1]] > self._longest:  # such a text is alone in its call
                 vectors[places] = self._sum_of_parts(ids.take(places))
             else:
                 vectors[places] = self._run(ids, places)
@@ -53,7 +61,8 @@ class FromIds:
         """(b, D) float32 of the texts at `places`, by one call."""
         opened = self._opened
         if opened.graph == "text":
-            return opened.open_graph.checked(self._run_half(self._half, ids, places), len(places))
+            rows = self._rows_of(ids.take(places))
+            return opened.open_graph.checked(self._run_half(self._half, rows), len(places))
         return opened.open_graph.run(FEEDS[opened.graph](ids, places), len(places))
 
     def _sum_of_parts(self, ids: TokenIds) -> np.ndarray:
@@ -65,21 +74,27 @@ class FromIds:
             if special is not None
         ]
         total, known = np.zeros((1, self._opened.bundle.dim)), 0  # float64
-        for begin in range(0, len(ids.flat), LONGEST_IN_GRAPH):
-            flat = ids.flat[begin : begin + LONGEST_IN_GRAPH]
+        rows = self._rows_of(ids).flat  # of the whole text: no phrase is lost where it is parted
+        for begin in range(0, len(rows), MOST_ROWS):
+            flat = rows[begin : begin + MOST_ROWS]
             part = TokenIds(flat, np.array([len(flat)]))
             count = int((~np.isin(flat, dropped)).sum())
             # A sum, or else a mean over the tokens that are known.
-            total += self._run_half(self._half_to_sums, part, np.zeros(1, np.int64)) * (1.0 if normalize else count)
+            total += self._run_half(self._half_to_sums, part) * (1.0 if normalize else count)
             known += count
         total /= max(float(np.linalg.norm(total)), NORM_EPS) if normalize else max(known, 1)
         return self._opened.open_graph.checked(total.astype(np.float32), 1)
 
-    def _run_half(self, half: OpenGraph, ids: TokenIds, places: np.ndarray) -> np.ndarray:
+    def _rows_of(self, ids: TokenIds) -> TokenIds:
+        """The rows of the table that each text has: its tokens', and its phrases'."""
+        phrases = self._opened.phrases
+        return ids if phrases is None else phrases.joined(ids)
+
+    def _run_half(self, half: OpenGraph, rows: TokenIds) -> np.ndarray:
         table = self._opened.parts.table
         assert table is not None  # a graph without one has no half
         dtype = np.int32 if self._opened.graph == "text" else np.int64
-        grid = grid_feed(ids, places, len(table) - 1, dtype)
+        grid = grid_feed(rows, len(table) - 1, dtype)
         (taken,) = half.session.session.get_inputs()
         return half.called(None, {taken.name: grid})
 

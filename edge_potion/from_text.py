@@ -12,15 +12,14 @@ import numpy as np
 
 from edge_potion.calls import beginning, calls_of, cores, joined, side_by_side, tokens_per_call
 from edge_potion.checked_texts import refuse_surrogates
-from edge_potion.from_ids import LONGEST_IN_GRAPH
+from edge_potion.from_ids import longest_in_graph
 from edge_potion.open_graph import OpenGraph
 from edge_potion.open_on_provider import OnProvider
 from edge_potion.tokens import room
 
 __all__ = ["FromText"]
 
-# A Hangul syllable is three letters; and junk takes the text graph a kilobyte of memory a letter.
-LONGEST_IN_TEXT_GRAPH = LONGEST_IN_GRAPH // 3
+TOKENS_A_CHARACTER = 3  # at most: of a Hangul syllable
 CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 
 
@@ -43,7 +42,9 @@ class FromText:
         # Much of the text graph runs on one thread whatever it is given, so calls run side by side instead.
         self._workers = opened.asked.threads or cores()
         self._tokens_per_call = tokens_per_call(max(opened.bundle.dim, 2 * self._graph.dim), opened.precision)
-        self._whole = min(room(self._max_tokens), LONGEST_IN_TEXT_GRAPH)  # characters of a text that is never cut here
+        # Junk takes the text graph a kilobyte of memory a letter, too.
+        self._longest = longest_in_graph(opened) // TOKENS_A_CHARACTER
+        self._whole = min(room(self._max_tokens), self._longest)  # characters of a text that is never cut here
 
     def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:
         """(b, D) float32 of texts that were checked, each cut at `max_tokens` (None: never)."""
@@ -63,7 +64,7 @@ class FromText:
             texts = self._beginnings(texts)
             characters = np.fromiter(map(len, texts), np.int64, len(texts))
         order = np.argsort(characters, kind="stable")
-        order, too_long = np.split(order, [int((characters <= LONGEST_IN_TEXT_GRAPH).sum())])
+        order, too_long = np.split(order, [int((characters <= self._longest).sum())])
         tokens = characters[order] // CHARACTERS_A_TOKEN + 1
         vectors = np.empty((len(texts), self._graph.dim), np.float32)  # (b, D)
 
@@ -83,7 +84,7 @@ class FromText:
         limit = self._max_tokens
         if limit is None:
             return texts
-        return [text if len(text) <= self._whole else beginning(text, limit, LONGEST_IN_TEXT_GRAPH) for text in texts]
+        return [text if len(text) <= self._whole else beginning(text, limit, self._longest) for text in texts]
 
     def _run(self, texts: Sequence[str]) -> np.ndarray:
         """(b, D) float32 by one call."""

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from mmap import mmap
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message", "metadata"]
+if TYPE_CHECKING:
+    from edge_potion.phrases_in_graph import GraphPhrases
+
+__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message", "metadata", "phrases_in"]
 
 TABLE_TENSOR = b"table_rows"  # the name that exporters/pooling.py gives it
+PHRASE_TENSORS = (b"phrase_keys", b"phrase_rows")  # those of exporters/phrase_rows.py
 VECTORS = "sentence_embedding"  # the output of every graph
 HELD = b"held"  # where the table "lies": ONNX Runtime wants a name
 # Numbers of fields in onnx.proto, and of types.
 MODEL_GRAPH, MODEL_METADATA, GRAPH_INITIALIZER = 7, 14, 5
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
-DTYPES = {1: np.float32, 3: np.int8, 10: np.float16}
+DTYPES = {1: np.float32, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
 VARINT, FIXED64, BYTES = 0, 1, 2  # protobuf's wire types
 
 
@@ -31,8 +37,8 @@ class GraphParts:
     Attributes:
         content: the .onnx file.
         graph: which one it holds, "text", "bag" or "tokens".
-        table: (V + 1, D) of its own dtype, the last row zeros, where it lies in `content`, at any address (ONNX Runtime
-            copies rows out of it, and reads nothing else); None where the file holds none under our name.
+        table: (V + P + 1, D) of its own dtype, the last row zeros, where it lies in `content`, at any address (ONNX
+            Runtime copies rows out of it, and reads nothing else); None where the file holds none under our name.
         rest: `content` without the table, which is marked as lying elsewhere; `content` where `table` is None.
     """
 
@@ -49,8 +55,8 @@ class GraphParts:
 
 def cut_graph(content: bytes, graph: str) -> GraphParts:
     """Find the table in an .onnx file; `graph` is the one that it holds."""
-    found = _table(content)
-    if found is None:
+    found = _tensor(content, TABLE_TENSOR)
+    if found is None or found[3].ndim != 2:
         return GraphParts(content, graph, None, content)
     whole, tensor, raw, table = found
     elsewhere = message(TENSOR_EXTERNAL, message(1, b"location") + message(2, HELD))
@@ -68,8 +74,18 @@ def cut_graph(content: bytes, graph: str) -> GraphParts:
 Field = tuple[int, int, int, int]  # its number, where its key and its value begin, and where it ends
 
 
-def _table(content: bytes) -> tuple[Field, Field, Field, np.ndarray] | None:
-    """The graph, in it the tensor that is the table, in it its data, and these as an array."""
+def phrases_in(content: bytes) -> GraphPhrases | None:
+    """The phrases that an .onnx file holds; None where there are none, or none under our names."""
+    keys, rows = (None if (found := _tensor(content, name)) is None else found[3] for name in PHRASE_TENSORS)
+    if keys is None or rows is None or keys.shape != rows.shape or keys.dtype != np.int64 or rows.dtype != np.int32:
+        return None
+    from edge_potion.phrases_in_graph import GraphPhrases  # for what starts from row numbers alone
+
+    return GraphPhrases.of(keys, rows)
+
+
+def _tensor(content: bytes, called: bytes) -> tuple[Field, Field, Field, np.ndarray] | None:
+    """The graph, in it the tensor of that name, in it its data, and these as an array."""
     whole = next(each for each in fields(content, 0, len(content)) if each[0] == MODEL_GRAPH)
     for tensor in fields(content, *whole[2:]):
         if tensor[0] != GRAPH_INITIALIZER:
@@ -77,13 +93,13 @@ def _table(content: bytes) -> tuple[Field, Field, Field, np.ndarray] | None:
         inner = list(fields(content, *tensor[2:]))
         by_number = {each[0]: each for each in inner}
         name, kind, raw = (by_number.get(number) for number in (TENSOR_NAME, TENSOR_TYPE, TENSOR_RAW))
-        if name is None or content[name[2] : name[3]] != TABLE_TENSOR:
+        if name is None or content[name[2] : name[3]] != called:
             continue
         dims = [_varint(content, each[2])[0] for each in inner if each[0] == TENSOR_DIMS]
         dtype = None if kind is None else DTYPES.get(_varint(content, kind[2])[0])
-        if raw is None or dtype is None or len(dims) != 2:
+        if raw is None or dtype is None:
             return None
-        return whole, tensor, raw, np.frombuffer(content, dtype, dims[0] * dims[1], raw[2]).reshape(dims)
+        return whole, tensor, raw, np.frombuffer(content, dtype, prod(dims), raw[2]).reshape(dims)
     return None
 
 

@@ -28,8 +28,8 @@ __all__ = [
 log = logging.getLogger("edge_potion")
 
 TABLE = "model.safetensors"
-# What the table is called in it: by Model2Vec, by sentence-transformers, and where rows of phrases stand behind those of
-# pieces. Who reads the first two would take these rows for tokens, or a mean without them for the vector.
+# What the table is called in it: by Model2Vec, by sentence-transformers, and with rows of phrases behind the pieces',
+# which readers of the first two would take for rows of tokens, and give a mean without them.
 PIECES, ST_PIECES, PIECES_AND_PHRASES = "embeddings", "embedding.weight", "pieces_and_phrases"
 IDENTITY = "torch.nn.modules.linear.Identity"
 ROWS_AT_ONCE = 16_384  # of a table that is projected in float64

@@ -7,17 +7,20 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_potion import providers
 from edge_potion.bundle import CPU_GRAPHS, Bundle
 from edge_potion.errors import ModelFormatError, ProviderError
-from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph
+from edge_potion.graph_parts import VECTORS, GraphParts, cut_graph, phrases_in
 from edge_potion.head_in_graph import GIVEN, Output, check_head
 from edge_potion.onnx_file import check_onnx
 from edge_potion.open_graph import OpenGraph
 from edge_potion.opened import Asked, Opened, bundle_in
 from edge_potion.progress import unfailing_stderr
+
+if TYPE_CHECKING:
+    from edge_potion.phrases_in_graph import GraphPhrases
 
 __all__ = ["OnProvider", "open_on_provider"]
 
@@ -42,6 +45,23 @@ class OnProvider(Opened):
     parts: GraphParts
     open_graph: OpenGraph
     provider: providers.Provider
+
+    @cached_property
+    def phrases(self) -> GraphPhrases | None:
+        """Which pairs of tokens have a row, by the tables of the graph's own file; None where none has.
+
+        Raises:
+            ModelFormatError: the file does not hold as many as it should.
+        """
+        if not self.bundle.phrases:
+            return None
+        found = phrases_in(self.parts.content)
+        if found is None or len(found) != self.bundle.phrases:
+            raise ModelFormatError(
+                f"{self.open_graph.name} holds {len(found or ()):,} phrases under our names, and config.json tells of "
+                f"{self.bundle.phrases:,}; export the bundle again"
+            )
+        return found
 
     @cached_property
     def tokens(self) -> int:
@@ -84,6 +104,11 @@ def _open_on(provider: providers.Provider, folder: Path, asked: Asked) -> OnProv
             f"the graph {name!r} runs on the cpu alone, and {provider.name!r} was asked for: "
             + (f"use graph={others[0]!r}, " if others else f"edge-potion export {folder} --graphs bag, ")
             + "or provider='cpu'"
+        )
+    if bundle.phrases and not on_cpu:  # a wrong key finds no phrase, and gives another vector in silence
+        raise ProviderError(
+            f"{folder} is a model with phrases, which its graphs find by 64-bit integers, on the cpu alone, and "
+            f"{provider.name!r} was asked for: use provider='cpu', or export the model --without-phrases"
         )
     # Read once: what is held to the manifest and looked at is what runs, whatever becomes of the files.
     content = bundle.read(file)
@@ -135,6 +160,11 @@ def _check_parts(opened: OnProvider) -> None:
         raise ModelFormatError(
             f"{bundle.folder}: the text graph cuts at {stated.get('max_tokens')} tokens, and config.json says "
             f"{json.dumps(bundle.max_tokens)}; export the bundle again"
+        )
+    if stated.get("phrases", "0") != str(bundle.phrases):
+        raise ModelFormatError(
+            f"{bundle.folder}: the graph {graph!r} has {stated.get('phrases', 'no')} phrases, and config.json tells of "
+            f"{bundle.phrases}; export the bundle again"
         )
     rows, width = stated.get("tokens"), _vectors_of(session).shape[-1]
     # The text graph needs no tokenizer; the others' is read now, so that a damaged file is found at load.

@@ -9,23 +9,22 @@ phrases finds no table there, and gives no other vectors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json
 from edge_potion.grams import gram_keys
+from edge_potion.phrases_told import MOST_PHRASES, phrases_told
 from edge_potion.tokens import TokenIds
 
-__all__ = ["MOST_PHRASES", "PHRASES_FILE", "Phrases", "phrases_told", "read_phrases", "write_phrases"]
+__all__ = ["PHRASES_FILE", "Phrases", "bags", "read_phrases", "rows_found", "write_phrases"]
 
 PHRASES_FILE = "phrases.safetensors"
-MOST_PHRASES = 2**24
 
 
 @dataclass(frozen=True)
@@ -55,25 +54,12 @@ class Phrases:
 
         Two pieces are side by side where nothing stands between them, not even [UNK]; a text is cut before.
         """
-        flat, owner = ids.flat.astype(np.int64), np.repeat(np.arange(len(ids.lengths)), ids.lengths)
-        if not len(self) or len(flat) < 2:
-            return TokenIds(np.empty(0, np.int64), np.zeros_like(ids.lengths))
-        keys, rows = self._order
-        wanted = gram_keys(np.stack([flat[:-1], flat[1:]], axis=1))  # (T - 1,)
-        places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-        is_phrase = (keys[places] == wanted) & (owner[:-1] == owner[1:])
-        lengths = np.bincount(owner[:-1][is_phrase], minlength=len(ids.lengths)).astype(np.int64)
-        return TokenIds(self.pieces + rows[places[is_phrase]], lengths)
+        keys, numbers = self._order
+        return rows_found(ids, keys, self.pieces + numbers, gram_keys)
 
     def joined(self, ids: TokenIds) -> TokenIds:
         """The bag of each text: the ids of its pieces, and behind them the rows of its phrases."""
-        phrases = self.found(ids)
-        lengths = ids.lengths + phrases.lengths
-        starts = np.cumsum(lengths) - lengths
-        flat = np.empty(int(lengths.sum()), np.int64)
-        for part, begins in ((ids, starts), (phrases, starts + ids.lengths)):
-            flat[np.arange(len(part.flat)) + np.repeat(begins - part.starts, part.lengths)] = part.flat
-        return TokenIds(flat, lengths)
+        return bags(ids, self.found(ids))
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
@@ -86,11 +72,42 @@ class Phrases:
         pairs = self.pairs
         if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype != np.int32 or len(pairs) > MOST_PHRASES:
             return f"their pairs are {pairs.dtype} of shape {pairs.shape}; int32 of shape (phrases, 2) was expected"
-        if len(pairs) and not (0 <= int(pairs.min()) and int(pairs.max()) < self.pieces):
+        if len(pairs) and (pairs.min() < 0 or pairs.max() >= self.pieces):
             return f"a pair names piece {int(pairs.max())}, and there are {self.pieces}"
         if len(np.unique(gram_keys(pairs))) < len(pairs):
             return "a pair is there twice"
         return ""
+
+
+def rows_found(
+    ids: TokenIds, keys: np.ndarray, rows: np.ndarray, key_of: Callable[[np.ndarray], np.ndarray]
+) -> TokenIds:
+    """The rows of what neighbours in each text are found under.
+
+    Args:
+        ids: of the texts.
+        keys: (P,) int64, in order.
+        rows: (P,), the row of each.
+        key_of: pairs (N, 2) -> their keys.
+    """
+    flat, owner = ids.flat.astype(np.int64), np.repeat(np.arange(len(ids.lengths)), ids.lengths)
+    if not len(keys) or len(flat) < 2:
+        return TokenIds(np.empty(0, np.int64), np.zeros_like(ids.lengths))
+    wanted = key_of(np.stack([flat[:-1], flat[1:]], axis=1))  # (T - 1,)
+    places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    is_phrase = (keys[places] == wanted) & (owner[:-1] == owner[1:])
+    lengths = np.bincount(owner[:-1][is_phrase], minlength=len(ids.lengths)).astype(np.int64)
+    return TokenIds(rows[places[is_phrase]].astype(np.int64), lengths)
+
+
+def bags(ids: TokenIds, phrases: TokenIds) -> TokenIds:
+    """The ids of each text, and behind them the rows of its phrases."""
+    lengths = ids.lengths + phrases.lengths
+    starts = np.cumsum(lengths) - lengths
+    flat = np.empty(int(lengths.sum()), np.int64)
+    for part, begins in ((ids, starts), (phrases, starts + ids.lengths)):
+        flat[np.arange(len(part.flat)) + np.repeat(begins - part.starts, part.lengths)] = part.flat
+    return TokenIds(flat, lengths)
 
 
 def write_phrases(folder: Path, phrases: Phrases) -> None:
@@ -142,13 +159,3 @@ def read_phrases(folder: Path, rows: int, *, has_rows: bool) -> Phrases | None:
         return Phrases(pairs, rows - told)
     except ModelFormatError as failure:
         raise ModelFormatError(f"{file}: {failure}") from failure
-
-
-def phrases_told(config: Mapping[str, Any], file: Path) -> int:
-    """P, of how many phrases a config.json tells; 0 where it says nothing of them."""
-    told = config.get("phrases", 0)
-    if type(told) is not int or not 0 <= told <= MOST_PHRASES:
-        raise ModelFormatError(
-            f"{file}: phrases is {told!r}; how many there are was expected, {MOST_PHRASES:,} at most"
-        )
-    return told

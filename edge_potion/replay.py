@@ -24,8 +24,10 @@ from edge_potion.runtime import EdgeModel
 __all__ = ["Verdict", "verify"]
 
 # Where they are there.
-NEEDED = ("config.json", "golden.bin", "golden.json", "tokenizer.json")
-NEEDED += ("head.safetensors", "model.safetensors", "phrases.safetensors")
+NEEDED = (
+    *("config.json", "golden.bin", "golden.json", "tokenizer.json"),
+    *("head.safetensors", "model.safetensors", "phrases.safetensors"),
+)
 CARD = "README.md"
 
 
@@ -141,6 +143,7 @@ def _files(bundle: Bundle) -> Verdict:
             if name != CARD:  # its owner may write there
                 return Verdict("files", False, str(reason))
             changed.append(name)
-    remarks = [f"{len(sums) - len(here)} more are not here"] * (len(here) < len(sums))
+    remarks = [f"the model has {bundle.phrases:,} phrases"] * bool(bundle.phrases)
+    remarks += [f"{len(sums) - len(here)} more are not here"] * (len(here) < len(sums))
     remarks += [f"{name} was edited" for name in changed]
     return Verdict("files", True, "; ".join([f"{len(here) - len(changed)} are as they were exported", *remarks]))

@@ -1,4 +1,4 @@
-"""The half of a graph of ours that starts from token ids, cut out of its bytes.
+"""The half of a graph of ours that starts from the numbers of rows, of tokens and phrases, cut out of its bytes.
 
 Every graph of ours ends in the same half: a grid of row numbers goes into the node "table", and what comes of the rows
 are the vectors. That half alone is a graph for any token ids, with the same table, precision and bits.
@@ -37,8 +37,8 @@ class _Node:
 def second_half(parts: GraphParts, told: str, *, as_sums: bool = False) -> bytes:
     """An .onnx file that lacks what `parts.rest` lacks: GRID (B, L) -> (B, D) float32.
 
-    L is at least 1, and the grid holds V, the row of zeros, where no token is. With `as_sums` the output is what is
-    scaled to unit length at the end: it adds up over the parts of a text.
+    L is at least 1, and the grid holds V + P, the row of zeros, where no token or phrase is; no phrase is found. With
+    `as_sums` the output is what is scaled to unit length at the end: it adds up over the parts of a text.
 
     Raises:
         ModelFormatError: the graph is built otherwise than ours; names what it is `told` of.

@@ -35,7 +35,7 @@ class StaticModel(PeerNames):
     """A static embedding model.
 
     Attributes:
-        table: (V + P, D) float32, finite; row i is the vector of token id i, and row V + i that of phrase i. The rows of
+        table: (V + P, D) float32, finite; row i is the vector of token id i, row V + i that of phrase i. The rows of
             [PAD] and [UNK] are zero.
         tokenizer: gives ids in 0..V-1; padding, truncation and special tokens are off.
         card: what the model says of itself.
@@ -154,10 +154,9 @@ class StaticModel(PeerNames):
     ) -> np.ndarray:
         """Vectors of `texts`, in plain numpy: the reference that every other path is held to.
 
-        Tokenize, cut at `max_tokens`, drop [UNK], take the mean of the rows of tokens and phrases, normalize. The sum is
-        in float64.
-        A text without a known token gives zeros. The arguments are those of `EdgeModel.encode`; `batch_size` changes
-        nothing, as each text is pooled alone.
+        Tokenize, cut at `max_tokens`, drop [UNK], take the mean of the rows of tokens and phrases, normalize. The sum
+        is in float64. A text without a known token gives zeros. The arguments are those of `EdgeModel.encode`;
+        `batch_size` changes nothing, as each text is pooled alone.
 
         Returns:
             (D,) float32 for a single str, else (B, D) float32.

@@ -129,6 +129,7 @@ def export(
     mobile: bool = False,
     max_tokens: int = 128,
     revision: str | None = None,
+    without_phrases: bool = False,
 ) -> Bundle:
     """Write a bundle, a model folder with ONNX graphs: `edge_potion.exporters.export.export`.
 

@@ -59,7 +59,7 @@ PAGE = """\
 # {name}
 
 A static text embedding model of {dim} dimensions and {tokens:,} tokens{origin}, exported to ONNX by edge-potion.
-A text is the {mean} of its token vectors, cut at {max_tokens} tokens.
+A text is the {mean} of its token vectors, cut at {max_tokens} tokens.{phrases}
 {remarks}
 | file | bytes |
 |---|---|
@@ -72,12 +72,21 @@ model = EdgeModel.from_pretrained("path/of/this/folder")  # or its id on the hub
 vectors = model.encode(["It is raining.", "The weather is wet."])  # (2, {dim}) float32
 ```
 {classifier}
-The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
-`model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it. `golden.json` holds texts, their token
+{peers} `golden.json` holds texts, their token
 ids and their vectors, with the tolerance of each precision, so that any port can test itself; `golden.bin` holds the
 same as one flat binary file, for devices without JSON. No text of them holds NUL: joined by it, they are what the text
 graph takes. `edge-potion verify` does the whole check.
 """
+
+PHRASES = """
+{phrases:,} phrases, pairs of tokens that stand side by side, have a vector of their own, which joins the mean. The
+graphs find them."""
+PEERS = """\
+The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
+`model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it."""
+NO_PEERS = """\
+Model2Vec and sentence-transformers know no phrases, and refuse the folder: `edge-potion export MODEL --without-phrases`
+makes one of the same model for them, where it was trained with one."""
 
 
 def model_name(card: Card, *, has_own_name: bool) -> str:
@@ -132,7 +141,9 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
         header=safe_dump(_plain(header), sort_keys=False, allow_unicode=True),
         name=markdown(card.name),
         dim=model.dim,
-        tokens=len(model.table),
+        tokens=model.pieces,
+        phrases=PHRASES.format(phrases=len(model.phrases)) if model.phrases else "",
+        peers=NO_PEERS if model.phrases else PEERS,
         origin=f", distilled from {markdown(teacher)}" if teacher not in NO_NAMES else "",
         mean="normalized mean" if card.normalize else "mean",
         max_tokens="no number of" if card.max_tokens is None else card.max_tokens,

@@ -16,12 +16,14 @@ import onnx
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.engine import absent
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
+from edge_potion.find import MODEL_FILES, WITHOUT_PHRASES, find_folder, read_json
 from edge_potion.golden import Golden, check_parity
 from edge_potion.golden_head import check_decisions
 from edge_potion.golden_runs import head_outputs
 from edge_potion.head_in_graph import HEAD_GRAPHS
 from edge_potion.manifest import write_manifest
 from edge_potion.ort_files import FIXED, LONGEST_FIXED
+from edge_potion.phrases_told import phrases_told
 from edge_potion.progress import unfailing_stderr
 from edge_potion.runtime import EdgeModel
 from edge_potion.static_model import StaticModel, write_model_files
@@ -33,6 +35,7 @@ from .graphs import Plan, build_graph, file_of
 from .head import pack_head
 from .make_golden import golden_of, write_golden
 from .mobile import write_mobile
+from .phrase_rows import phrase_table
 from .quantize import PackedTable, file_tensors, pack, row_agreement
 from .reachable import reachable_rows
 from .text_tables import TextTables
@@ -63,6 +66,7 @@ def export(
     mobile: bool = False,
     max_tokens: int = 128,
     revision: str | None = None,
+    without_phrases: bool = False,
 ) -> Bundle:
     """Write a bundle: a model folder with ONNX graphs, replacing an older one of that name as a whole.
 
@@ -78,13 +82,16 @@ def export(
             shape that takes one text of `max_tokens` tokens.
         max_tokens: how many tokens that graph takes.
         revision: branch, tag or commit, when `model` is a hub id.
+        without_phrases: of a model with phrases take the one that was trained beside it without any, which Model2Vec
+            and sentence-transformers load, too.
 
     Returns:
         The bundle, within tolerance of the oracle on the golden texts and on every token that a text can have; its
         `remarks` say, a line each, what is not in it.
 
     Raises:
-        InputError: an unknown precision or graph, no such model, or a folder that cannot be written.
+        InputError: an unknown precision or graph, no such model, none without phrases, or a folder that cannot be
+            written.
         ModelFormatError: the model cannot be read, or is too large for one ONNX file.
         ParityError: the exported graphs stray from the oracle, or a row of the table cannot be held at a precision;
             nothing is left behind.
@@ -99,6 +106,8 @@ def export(
     _check_choices("graph", names, list(GRAPHS))
     require("onnxruntime", extra="cpu,export", purpose="exporting (a bundle is run before it is handed out)")
     out = _refuse_models(Path(out), model)
+    if without_phrases:
+        model, revision = _without_phrases(model, revision), None
     shipped = _as_shipped(model, revision)
 
     remarks = [*_of_rounded_values(shipped, precisions), *_of_prompt(shipped)]
@@ -113,10 +122,17 @@ def export(
             names.remove("text")
     if shipped.head and not set(names) & set(HEAD_GRAPHS):
         remarks.append(f"without the classifier's head, which the graphs {' and '.join(HEAD_GRAPHS)} hold")
+    if token_embeddings and shipped.phrases and not shipped.card.normalize:
+        raise InputError(
+            f"{shipped.card.name} has phrases, and vectors of any length: a mean of its tokens' vectors and phrases "
+            "would be longer than the text's vector; export it without token embeddings"
+        )
     for remark in remarks:
         log.warning("%s", remark)
     head = pack_head(shipped.head) if shipped.head else None
-    plan = Plan(shipped, precisions, names + [FIXED] * mobile, tables, head, token_embeddings, max_tokens, remarks)
+    phrases = phrase_table(shipped.phrases) if shipped.phrases else None
+    every = names + [FIXED] * mobile
+    plan = Plan(shipped, precisions, every, tables, phrases, head, token_embeddings, max_tokens, remarks)
 
     golden, reachable = golden_of(shipped), reachable_rows(shipped)
     with written_whole(out) as folder:
@@ -157,6 +173,22 @@ def _refuse_models(out: Path, model: StaticModel | str | Path) -> Path:
     if is_itself or ((out / "model.safetensors").is_file() and not is_bundle(out)):
         raise InputError(f"{out} is a model, whose table would be replaced by a rounded one; name another folder")
     return out
+
+
+def _without_phrases(model: StaticModel | str | Path, revision: str | None) -> Path:
+    """The folder of the model that was trained without phrases beside one with them."""
+    if isinstance(model, StaticModel):
+        raise InputError("a StaticModel holds itself alone; name the folder that holds one without phrases too")
+    folder = find_folder(model, revision, (*MODEL_FILES, f"{WITHOUT_PHRASES}/*"))
+    file = folder / "config.json"
+    if not (file.is_file() and phrases_told(read_json(file), file)):
+        raise InputError(f"{folder} has no phrases; export it as it is")
+    if not (folder / WITHOUT_PHRASES).is_dir():
+        raise InputError(
+            f"{folder} holds no {WITHOUT_PHRASES}/, a model of its tokens that was trained without phrases: name the "
+            "model's own folder, which is no bundle, or train one"
+        )
+    return folder / WITHOUT_PHRASES
 
 
 def _as_shipped(model: StaticModel | str | Path, revision: str | None) -> StaticModel:
@@ -205,11 +237,19 @@ def _hold_rows(model: StaticModel, packed: PackedTable, reachable: np.ndarray) -
     worst = int(strays[np.lexsort((-agreement.lengths[strays], agreement.cosines[strays]))[0]])
     share = float(np.abs(model.table[worst]).max() / (np.abs(model.table[reachable]).max() or 1))
     raise ParityError(
-        f"the table at {packed.precision} strays from the oracle in {len(strays)} rows: worst is the token "
-        f"{str(model.tokenizer.id_to_token(worst))[:40]!r} (row {worst}, {share:.1g} of the largest), with a cosine of "
+        f"the table at {packed.precision} strays from the oracle in {len(strays)} rows: worst is the "
+        f"{_told_of_row(model, worst)} (row {worst}, {share:.1g} of the largest), with a cosine of "
         f"{agreement.cosines[worst]:.6f} and a length off by {agreement.lengths[worst]:.2g}; export with --quantize "
         f"{'float16' if packed.precision == 'int8' else 'none'}, or train the row"
     )
+
+
+def _told_of_row(model: StaticModel, row: int) -> str:
+    if row < model.pieces:
+        return f"token {str(model.tokenizer.id_to_token(row))[:40]!r}"
+    assert model.phrases is not None  # rows beyond the pieces are theirs
+    words = map(model.tokenizer.id_to_token, model.phrases.pairs[row - model.pieces].tolist())
+    return f"phrase {' '.join(map(str, words))[:40]!r}"
 
 
 def _write_tokenizer_companions(folder: Path, model: StaticModel) -> None:

@@ -20,6 +20,7 @@ from .head import PackedHead
 from .pooling import Pooling
 from .quantize import PackedTable
 from .text_graph import text_graph
+from .text_hash import HashTable
 from .text_tables import TextTables
 from .token_graph import bag_graph, fixed_graph, tokens_graph
 
@@ -37,6 +38,7 @@ class Plan:
         precisions: in the order that was asked for; model.safetensors holds the first.
         graphs: names as in BUILDERS; with FIXED among them, there is a folder `mobile/`.
         text_tables: of the model's tokenizer; None where the text graph is not among them.
+        phrases: where the rows of phrases are found; None where the model has none.
         head: of a classifier.
         token_embeddings: whether the tokens graph gives the vector of each token, too.
         fixed_tokens: how many tokens the graph of fixed shape takes.
@@ -47,6 +49,7 @@ class Plan:
     precisions: Sequence[str]
     graphs: Sequence[str]
     text_tables: TextTables | None
+    phrases: HashTable | None
     head: PackedHead | None
     token_embeddings: bool
     fixed_tokens: int
@@ -67,7 +70,7 @@ def build_graph(plan: Plan, graph: str, packed: PackedTable) -> onnx.ModelProto:
             f"a {packed.precision} table of {packed.rows.nbytes / 1e9:.1f} GB does not fit into one ONNX file (2 GB); "
             "export at int8 or float16, or with fewer dimensions"
         )
-    pooling = Pooling(packed, plan.model.dropped_ids, plan.model.card.normalize)
+    pooling = Pooling(packed, plan.model.dropped_ids, plan.model.card.normalize, plan.phrases, is_fixed=graph == FIXED)
     metadata = _metadata(plan.model, graph, packed.precision)
     if plan.model.head and graph in (*HEAD_GRAPHS, FIXED):
         metadata |= head_facts(plan.model.head.answers)
@@ -88,6 +91,7 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
         "graph": graph,
         "precision": precision,
         "tokens": str(model.tokenizer.get_vocab_size()),
+        **({"phrases": str(len(model.phrases))} if model.phrases else {}),
         "normalize": json.dumps(model.card.normalize),
         "max_tokens": json.dumps(model.card.max_tokens),
         **({"prompt": model.card.prompt} if model.card.prompt else {}),

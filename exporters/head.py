@@ -15,10 +15,11 @@ from onnx import TensorProto
 
 from edge_potion.grams import ALONE
 from edge_potion.head import NONE_OF_THESE, Head
+from edge_potion.phrases_in_graph import BASE, SALT, pair_keys
 
 from .graph_builder import GraphBuilder
 from .quantize import LARGEST_INT8, LARGEST_ROW_WEIGHT
-from .text_hash import BASE, SALT, HashTable, hash_table, looked_up
+from .text_hash import HashTable, hash_table, looked_up
 
 __all__ = ["VECTOR_STEPS", "PackedHead", "labels_of", "logits_of", "pack_head", "probabilities_of"]
 
@@ -87,8 +88,7 @@ def pack_head(head: Head) -> PackedHead:
 
 def _keys(grams: np.ndarray) -> np.ndarray:
     """(R,) uint64, as the graph computes them."""
-    first, second = (grams[:, side].astype(np.int64) for side in (0, 1))
-    return np.asarray((first + 1).astype(np.uint64) * BASE + (second + 1 - ALONE).astype(np.uint64) * SALT)
+    return pair_keys(grams - [0, ALONE]).view(np.uint64)
 
 
 def logits_of(graph: GraphBuilder, packed: PackedHead, vector: str, grid: str, pad: int) -> str:

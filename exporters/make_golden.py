@@ -26,16 +26,20 @@ from edge_potion.grams import grams_of
 from edge_potion.static_model import UNSET, StaticModel, Unset
 from edge_potion.tokens import tokenize
 
+from .phrase_texts import phrase_texts
+
 __all__ = ["golden_of", "write_golden"]
 
 
 def golden_of(model: StaticModel, *, max_tokens: int | Unset | None = UNSET) -> Golden:
     """The oracle's answers, cut at the model's limit unless `max_tokens` is given.
 
-    No golden text holds NUL, so that they can be joined by it.
+    Of a model with phrases there are texts more, which hold some. No golden text holds NUL, so that they can be joined
+    by it.
     """
     limit = model.card.max_tokens if isinstance(max_tokens, Unset) else max_tokens
     texts = json.loads(files(__package__).joinpath("golden_texts.json").read_text(encoding="ascii"))
+    texts += phrase_texts(model)
     ids = tokenize(model.tokenizer, texts, limit)
     dropped = model.dropped_ids
     known = np.array([int((~np.isin(row, dropped)).sum()) for row in ids.split()], np.int64)

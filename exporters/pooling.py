@@ -17,7 +17,9 @@ from edge_potion.providers import KEY_NODES
 from edge_potion.static_model import NORM_EPS
 
 from .graph_builder import GraphBuilder
+from .phrase_rows import rows_in_place, with_phrases
 from .quantize import DIGIT_BASE, PackedTable
+from .text_hash import HashTable
 
 __all__ = ["Pooling", "take_grid"]
 
@@ -29,20 +31,24 @@ class Pooling:
     """What the second half is made from.
 
     Attributes:
-        packed: the table at the precision of this graph, (V, D).
+        packed: the table at the precision of this graph, (V + P, D).
         dropped: ids that count for nothing in a mean ([UNK], [PAD]); their rows are zero.
         normalize: whether vectors get unit length.
+        phrases: where the rows of phrases are found; None where there are none.
+        is_fixed: whether every shape of the graph is told when it is written.
         for_engine: whether the native engine reads the graph's tables, and so finds each by a name.
     """
 
     packed: PackedTable
     dropped: tuple[int, ...]
     normalize: bool
+    phrases: HashTable | None = None
+    is_fixed: bool = False
     for_engine: bool = False
 
     @property
     def pad(self) -> int:
-        """V, the row number of PAD."""
+        """V + P, the row number of PAD."""
         return len(self.packed.rows)
 
     @property
@@ -60,11 +66,25 @@ class Pooling:
         """Whether the rows of a float table have powers of two of their own."""
         return self.packed.precision != "int8" and bool((self.packed.row_weights != 1).any())
 
-    def rows(self, graph: GraphBuilder, grid: str) -> str:
+    @property
+    def _grid_type(self) -> int:
+        """TensorProto's type of a grid."""
+        return TensorProto.INT32 if self.for_engine or self.is_fixed else TensorProto.INT64
+
+    def bag(self, graph: GraphBuilder, grid: str) -> str:
+        """(B, L + K) of row numbers: those of the ids in a grid (B, L), and of the phrases that they make."""
+        if self.phrases is None:
+            return grid
+        if self.is_fixed:
+            behind = rows_in_place(graph, self.phrases, grid, self.pad, self._grid_type)
+            return graph.op("Concat", grid, behind, axis=1)
+        return with_phrases(graph, self.phrases, grid, self.pad, self._grid_type)
+
+    def rows(self, graph: GraphBuilder, grid: str, name: str | None = None) -> str:
         """(B, L, D) table rows, at the table's own dtype."""
         zeros = np.zeros((1, self.dim), self.packed.rows.dtype)
         table = graph.table("table_rows", lambda: np.concatenate([self.packed.rows, zeros]))
-        return graph.op("Gather", table, grid, name=TABLE_NODE)
+        return graph.op("Gather", table, grid, name=name)
 
     def digit(self, graph: GraphBuilder, grid: str, place: int) -> str:
         """(B, L) uint8: a digit of the row weights of an int8 table, 0 for the highest."""
@@ -77,7 +97,8 @@ class Pooling:
         return take_grid(graph, factors, grid)
 
     def sentence_embedding(self, graph: GraphBuilder, grid: str) -> str:
-        """(B, D) float32: normalized, or the mean over the known tokens."""
+        """(B, D) float32 of a grid of ids: normalized, or the mean over the known tokens and the phrases."""
+        grid = self.bag(graph, grid)
         is_int8 = self.packed.precision == "int8"
         sums = self._int_sums(graph, grid) if is_int8 else self._float_sums(graph, grid)
         if self.normalize:
@@ -90,7 +111,20 @@ class Pooling:
         return replace(self, normalize=True).sentence_embedding(graph, grid)
 
     def token_embeddings(self, graph: GraphBuilder, grid: str) -> str:
-        """(B, L - 1, D) float32: the row of each token, without the PAD column."""
+        """(B, L - 1, D) float32: the row of each token, without the PAD column.
+
+        The row of a phrase is added to that of its second token: the mean over the tokens then has the direction of the
+        sum over the bag, and another length.
+        """
+        vectors = self._token_rows(graph, grid)
+        if self.phrases is None:
+            return vectors
+        behind = rows_in_place(graph, self.phrases, grid, self.pad, self._grid_type)  # (B, L - 1)
+        before = graph.op("Pad", behind, graph.int64([0, 1, 0, 0]), graph.int64(self.pad))  # (B, L): none ends first
+        return graph.op("Add", vectors, self._token_rows(graph, before))
+
+    def _token_rows(self, graph: GraphBuilder, grid: str) -> str:
+        """(B, L - 1, D) float32: table rows, without those of the last column."""
         first = [graph.int64([0]), graph.int64([-1]), graph.int64([1])]  # all but the last column
         rows = graph.cast(graph.op("Slice", self.rows(graph, grid), *first), TensorProto.FLOAT)
         if self.packed.precision == "int8" or self._is_row_scaled:
@@ -109,7 +143,7 @@ class Pooling:
         digits = [self.digit(graph, grid, place) for place in range(self.digits)]
         digits = [graph.op("Unsqueeze", digit, graph.int64([1])) for digit in digits]  # (B, 1, L) u8
         weights = digits[0] if self.digits == 1 else graph.op("Concat", *digits, axis=1)  # (B, k, L)
-        parts = graph.op("MatMulInteger", weights, self.rows(graph, grid), name=POOL_NODE)  # (B, k, D) i32
+        parts = graph.op("MatMulInteger", weights, self.rows(graph, grid, TABLE_NODE), name=POOL_NODE)  # (B, k, D) i32
         if self.digits == 1:
             sums = graph.cast(graph.op("Squeeze", parts, graph.int64([1])), TensorProto.FLOAT)
         else:
@@ -126,7 +160,7 @@ class Pooling:
 
     def _float_sums(self, graph: GraphBuilder, grid: str) -> str:
         """(B, D) float32. The rows of [UNK] and PAD are zero, so no mask is needed."""
-        rows = self.rows(graph, grid)
+        rows = self.rows(graph, grid, TABLE_NODE)
         if self.packed.precision != "float32":
             rows = graph.cast(rows, TensorProto.FLOAT)  # after the Gather: before it, the whole table would expand
         if self._is_row_scaled:

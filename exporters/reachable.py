@@ -19,11 +19,12 @@ LETTER = "q"  # before a piece that continues a word: no mark of any script join
 
 
 def reachable_rows(model: StaticModel) -> np.ndarray:
-    """(V,) bool: all but those of which it is sure that no text has their token.
+    """(V + P,) bool: all but those of which it is sure that no text has their token, or their phrase.
 
     These are rows without a token, of [PAD] and [UNK], which count for nothing, of special tokens whose own name is
     cut into other tokens, and, of BERT's WordPiece, of pieces that the normalizer changes or the pre-tokenizer cuts:
     both look at each character by itself, so that what becomes of a piece alone becomes of it in any text.
+    A phrase is reached where both of its tokens are.
 
     Raises:
         ModelFormatError: the tokenizer cannot tokenize.
@@ -42,6 +43,8 @@ def reachable_rows(model: StaticModel) -> np.ndarray:
         unheard += _not_said_by(tokenizer, {number: names[number] for number in names.keys() - inner.keys()}, ("",))
         unheard += [number for number, name in inner.items() if not _continues(tokenizer, name.removeprefix(prefix))]
     reachable[unheard] = False
+    if model.phrases:
+        reachable[model.pieces :] = reachable[model.phrases.pairs].all(axis=1)
     return reachable
 
 

@@ -18,12 +18,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from edge_potion.phrases_in_graph import BASE, SALT
+
 from .engine_facts import engine_facts
 from .graph_builder import GraphBuilder
 from .head import PackedHead, labels_of, logits_of, probabilities_of
 from .pooling import Pooling
 from .text_characters import CHANGED, CODES, KINDS, NUL, WORD
-from .text_hash import BASE, INVERSE, SALT, looked_up, powers
+from .text_hash import INVERSE, looked_up, powers
 from .text_tables import TextTables
 from .text_unicode import decoded, normalized
 
@@ -109,7 +111,9 @@ def text_graph(
         outputs.update({"input_ids": ["tokens"], "text_index": ["tokens"]})
         types.update({"input_ids": TensorProto.INT32, "text_index": TensorProto.INT32})
     model = graph.finish("edge_potion_text", {"text": ["bytes"]}, outputs, metadata, types)
-    onnx.helper.set_model_props(model, {**metadata, **engine_facts(model, tables.pieces)})
+    onnx.helper.set_model_props(
+        model, {**metadata, **engine_facts(model, tables.pieces, has_phrases=pooling.phrases is not None)}
+    )
     return model
 
 

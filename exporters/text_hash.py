@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
+from edge_potion.phrases_in_graph import BASE, SALT
+
 from .graph_builder import GraphBuilder
 from .text_pieces import Pieces
 
-__all__ = ["BASE", "INVERSE", "SALT", "HashTable", "hash_table", "looked_up", "piece_table", "powers"]
+__all__ = ["INVERSE", "HashTable", "hash_table", "looked_up", "neighbours", "piece_table", "powers"]
 
-BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
-SALT = np.uint64(0xD1B54A32D192ED03)  # added to the key of a piece that goes on in a word
 KEYS_A_BUCKET = 4  # on average
 MULTIPLIERS = 64  # tried at once
 ROUNDS = 400  # of these, before a table twice the size is taken
@@ -86,6 +86,19 @@ def looked_up(graph: GraphBuilder, name: str, table: HashTable, keys: str) -> tu
     slot = graph.cast(graph.op("BitShift", unsigned, shift, direction="RIGHT"), TensorProto.INT64)
     held = graph.take(graph.table(f"{name}_keys", lambda: table.keys), slot)
     return slot, graph.op("Equal", held, keys)
+
+
+def neighbours(graph: GraphBuilder, grid: str) -> str:
+    """(B, L - 1) int64: keys of ids that stand side by side in a grid (B, L), as `pair_keys` has them."""
+    above = graph.op("Add", graph.cast(grid, TensorProto.INT64), graph.int64(1))
+    axis = graph.int64([1])
+    first = graph.op("Slice", above, graph.int64([0]), graph.int64([-1]), axis)
+    second = graph.op("Slice", above, graph.int64([1]), graph.int64([np.iinfo(np.int64).max]), axis)
+    products = (
+        graph.op("Mul", side, graph.int64(int(factor.view(np.int64))))
+        for side, factor in ((first, BASE), (second, SALT))
+    )
+    return graph.op("Add", *products)
 
 
 def _keys(pieces: Pieces) -> np.ndarray:

@@ -23,7 +23,7 @@ from edge_potion.bundle import Bundle, open_bundle
 from edge_potion.manifest import MANIFEST
 from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
-from edge_potion.tokens import plain
+from edge_potion.tokens import plain, tokenize
 
 CHECKOUT = Path(__file__).parent.parent
 SHARED = CHECKOUT.parent / "shared"
@@ -118,6 +118,22 @@ def bert_teacher(bert_tokenizer, tmp_path) -> Path:
         folder
     )
     return folder
+
+
+def phrases_of(model: StaticModel, texts: Sequence[str], most: int) -> StaticModel:
+    """A model with a row of a third of a usual length, and of any direction, for the commonest pairs of `texts`."""
+    ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
+    pairs = np.stack([ids.flat[:-1], ids.flat[1:]], axis=1)
+    inside = np.ones(len(pairs), bool)
+    inside[ids.starts[(ids.starts > 0) & (ids.starts <= len(pairs))] - 1] = False  # across the end of a text
+    inside &= ~np.isin(pairs, model.dropped_ids).any(axis=1)
+    found, counts = np.unique(pairs[inside], axis=0, return_counts=True)
+    chosen = found[np.argsort(-counts, kind="stable")[:most]].astype(np.int32)
+    lengths = np.linalg.norm(model.table, axis=1)
+    rows = np.random.default_rng(0).standard_normal((len(chosen), model.dim))
+    rows *= np.median(lengths[lengths > 0]) / 3 / np.linalg.norm(rows, axis=1, keepdims=True)
+    table = np.concatenate([model.table, rows.astype(np.float32)])
+    return replace(model, table=table, phrases=Phrases(chosen, len(model.table)))
 
 
 def by_count(items: Iterable[str]) -> list[str]:

@@ -239,6 +239,14 @@ def export(
         int, typer.Option(metavar="N", min=1, help="Tokens that the graph of fixed shape takes.")
     ] = 128,
     revision: RevisionOption = None,
+    without_phrases: Annotated[
+        bool,
+        typer.Option(
+            "--without-phrases",
+            help="Of a model with phrases take the one that was trained without them, which Model2Vec and "
+            "sentence-transformers load too.",
+        ),
+    ] = False,
 ) -> None:
     """Write a bundle: ONNX graphs with a quantized table, checked against the oracle before they are handed out.
 
@@ -258,6 +266,7 @@ def export(
         mobile=mobile,
         max_tokens=max_tokens,
         revision=revision,
+        without_phrases=without_phrases,
     )
     print_bundle(bundle)
     if mobile:

@@ -19,7 +19,8 @@ def print_bundle(bundle: Bundle) -> None:
     origin = origin_of(bundle.config)
     limit = "never cut" if bundle.max_tokens is None else f"cut at {bundle.max_tokens} tokens"
     lengths = "normalized" if bundle.normalize else "not normalized"
-    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}")
+    phrases = f", {bundle.phrases:,} phrases" if bundle.phrases else ""
+    print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}{phrases}")
     for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
         if origin.get(key):
             print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")

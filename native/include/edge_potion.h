@@ -80,7 +80,7 @@ EP_API int32_t ep_dim(const ep_model* model);
 /* Where texts are cut, in tokens; -1 for never. */
 EP_API int32_t ep_max_tokens(const ep_model* model);
 
-/* Rows of the table; ids are below it. */
+/* V, the tokens; ids are below it. */
 EP_API int32_t ep_vocabulary_size(const ep_model* model);
 
 /* "int8", "float16" or "float32". */

@@ -1,4 +1,4 @@
-// A text's tokens -> its logits. All of it is whole numbers up to one rounding, so that every processor gives the same bits:
+// A text's bag and grams -> its logits. All of it is whole numbers up to one rounding, so that every processor gives the same bits:
 // those of the text graph (exporters/head.py). Included once for each kind of processor, after pool.inl and `add_pairs`.
 
 // The rows that a text's grams have: of each token alone, and of each two that follow one another. As with words, each step
@@ -54,16 +54,16 @@ inline void layer_sums(const Head& head, const int16_t* steps, int32_t* sums) {
   }
 }
 
-int64_t classify(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, const int32_t* rows, int64_t found,
-                 float* vector, float* logits) {
+int64_t classify(const Model& m, Scratch& scratch, const int32_t* bag, int64_t count, int64_t tokens, const int32_t* rows,
+                 int64_t found, float* vector, float* logits) {
   const Head& head = m.head;
   const size_t dim = size_t(m.dim), labels = size_t(head.labels);
   alignas(64) float room[MOST_DIMS];
   float* unit = vector && m.normalize ? vector : room;
-  if (!sums_of(m, scratch, tokens, count, unit)) return -1;
+  if (!sums_of(m, scratch, bag, count, unit)) return -1;
   if (vector && vector != unit) {
     memcpy(vector, unit, dim * sizeof(float));
-    if (!to_means(m, tokens, count, vector)) return -3;
+    if (!to_means(m, bag, count, vector)) return -3;
   }
   if (!to_unit_length(unit, dim)) return -3;
 
@@ -79,7 +79,7 @@ int64_t classify(const Model& m, Scratch& scratch, const int32_t* tokens, int64_
   }
   const Rows table = {reinterpret_cast<const int8_t*>(head.rows), labels, head.row_weights};
   add_rows(table, rows, found, sums);
-  const double root = square_root(double(count > 1 ? count : 1));
+  const double root = square_root(double(tokens > 1 ? tokens : 1));
   for (size_t c = 0; c < labels; c++)
     logits[c] = float((double(layer[c]) * layer_scale[c] + double(sums[c]) * row_scale[c] / root) + bias[c]);
   return 0;

@@ -26,14 +26,21 @@ struct Kernels {
   // Token ids of a text into scratch.tokens[which], cut at `limit` (-1 for never); how many, -1 without memory, -2
   // when it was stopped.
   int64_t (*tokenize)(const Model&, Scratch&, const Text&, int which, int64_t limit);
-  // The vector of `count` tokens: 0, -1 without memory, -3 where the table gives NaN or inf.
-  int64_t (*pool)(const Model&, Scratch&, const int32_t* tokens, int64_t count, float* vector);
+  // Of a model with phrases: which two tokens beside each other may be one, into scratch.keys and scratch.slots; how many, -1
+  // without memory.
+  int64_t (*pairs)(const Model&, Scratch&, const int32_t* tokens, int64_t count);
+  // The rows of the phrases among these `some` pairs, behind the `count` tokens in scratch.tokens[which]; how many, -1
+  // without memory.
+  int64_t (*phrases)(const Model&, Scratch&, int64_t some, int64_t count, int which);
+  // The vector of a bag of `count` rows, a text's tokens and phrases: 0, -1 without memory, -3 where the table gives NaN or
+  // inf.
+  int64_t (*pool)(const Model&, Scratch&, const int32_t* bag, int64_t count, float* vector);
   // Of a classifier: which rows of the head a text's grams have, into scratch.rows[which]; how many, -1 without memory.
   int64_t (*grams)(const Model&, Scratch&, const int32_t* tokens, int64_t count, int which);
-  // The logits of a text by its tokens, of which there are MOST_TOKENS at most, and those rows; and its vector, where
-  // that is not null. What it returns is as with `pool`.
-  int64_t (*classify)(const Model&, Scratch&, const int32_t* tokens, int64_t count, const int32_t* rows, int64_t found,
-                      float* vector, float* logits);
+  // The logits of a text by its bag, whose first are its `tokens`, MOST_TOKENS at most, and by those rows; and its vector,
+  // where that is not null. What it returns is as with `pool`.
+  int64_t (*classify)(const Model&, Scratch&, const int32_t* bag, int64_t count, int64_t tokens, const int32_t* rows,
+                      int64_t found, float* vector, float* logits);
   // As ep_scan() says, of arguments that were checked.
   void (*scan)(const int8_t* rows, size_t count, size_t width, const int16_t* query, const float* scales, float query_scale,
                float* scores);

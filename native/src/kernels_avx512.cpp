@@ -93,13 +93,15 @@ EP_APART void dot_products(const int8_t* const* row, size_t width, const int16_t
 
 #include "tokenize.inl"
 
+#include "phrases.inl"
+
 #include "pool.inl"
 
 #include "head.inl"
 
 #include "scan.inl"
 
-const Kernels AVX512 = {"avx512-vnni", tokenize, pool, grams, classify, scan};
+const Kernels AVX512 = {"avx512-vnni", tokenize, pairs, phrases, pool, grams, classify, scan};
 
 }  // namespace
 

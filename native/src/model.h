@@ -7,7 +7,7 @@ namespace ep {
 // An item is a code point and its class, as exporters/text_tables.py has it.
 constexpr int32_t CODES = (1 << 22) - 1, WORD = 1 << 22, ISOLATED = 2 << 22, KINDS = WORD | ISOLATED;
 constexpr int32_t CHANGED = 4 << 22;  // a byte whose word is decoded and normalized first
-constexpr uint64_t BASE = 0x9E3779B97F4A7C15, SALT = 0xD1B54A32D192ED03;  // of the hash of a piece
+constexpr uint64_t BASE = 0x9E3779B97F4A7C15, SALT = 0xD1B54A32D192ED03;  // of the hash of a piece, and of pairs
 constexpr int MOST_DIGITS = 3, DIGIT_BASE = 128;
 constexpr int32_t LAST_CODE_POINT = 0x10FFFF, REPLACEMENT = 0xFFFD;
 constexpr int PAGE = 256, PAGES_OF = (LAST_CODE_POINT + 1) / PAGE, SLOTS = 3;
@@ -28,6 +28,24 @@ struct PerfectHash {
   const uint8_t* values = nullptr;       // (2^slot_bits,) int32
   uint64_t bucket_mask = 0;
   int slot_bits = 0;
+};
+
+// Two pieces that follow one another and have a row of their own, behind the pieces'; none where `count` is 0.
+struct Phrases {
+  int32_t count = 0;
+  PerfectHash rows;         // of their keys -> rows of the table
+  Buffer<uint64_t> filter;  // a bit for each key by its highest bits, 8 to 16 times as many as there are phrases
+  int filter_bits = 0;
+
+  EP_INLINE void let_in(uint64_t key) {
+    const uint64_t bit = key >> (64 - filter_bits);
+    filter[size_t(bit >> 6)] |= uint64_t(1) << (bit & 63);
+  }
+  // Whether a pair may be a phrase: true of all that are, and of few others.
+  EP_INLINE bool may_hold(uint64_t key) const {
+    const uint64_t bit = key >> (64 - filter_bits);
+    return filter[size_t(bit >> 6)] >> (bit & 63) & 1;
+  }
 };
 
 // What a classifier decides with; without labels where the model is none.
@@ -58,6 +76,7 @@ struct Model {
   const uint8_t* slots = nullptr;    // (pages * 256, 3) int32
 
   PerfectHash pieces;  // -> their ids
+  Phrases phrases;
   int longest_piece = 0, longest_word = 0;
   int32_t unknown = 0;
   int32_t max_tokens = -1;      // -1 for never
@@ -66,11 +85,11 @@ struct Model {
 
   // Pooling.
   Precision precision = Precision::int8;
-  const uint8_t* rows = nullptr;  // (vocabulary + 1, dim)
-  const uint8_t* row_digits[MOST_DIGITS] = {};  // (vocabulary + 1,) u8
+  const uint8_t* rows = nullptr;  // (vocabulary + phrases + 1, dim), the last of them zeros
+  const uint8_t* row_digits[MOST_DIGITS] = {};  // u8, one a row
   int digits = 0;
-  const uint8_t* row_factors = nullptr;  // (vocabulary + 1,) float32, of floats whose rows have their own
-  const uint8_t* is_known = nullptr;     // (vocabulary + 1,) int32, where vectors are means
+  const uint8_t* row_factors = nullptr;  // float32, one a row, of floats whose rows have their own
+  const uint8_t* is_known = nullptr;     // int32, one a row, where vectors are means
   float* column_weights = nullptr;       // (dim,), of int8
   float scale = 1;
   bool normalize = true;

@@ -8,10 +8,12 @@
 namespace ep {
 namespace {
 
-constexpr int FORMAT = 1;       // of the tables, as metadata_props tell ("text_tables")
+// Of the tables, as metadata_props tell ("text_tables").
+constexpr int FORMAT = 1, FORMAT_WITH_PHRASES = 2;
 constexpr int HEAD_FORMAT = 1;  // of those of a head ("head_format")
 constexpr int FLOAT = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7, FLOAT16 = 10, DOUBLE = 11;  // TensorProto.DataType
 constexpr int64_t MOST_ROWS = int64_t(1) << 28;
+constexpr int64_t FILTER_BITS = 8;  // for each phrase, at least
 constexpr uint8_t LARGEST_WEIGHT = 127;  // of a row of int8
 constexpr int MOST_LETTERS = 100000;  // of a word
 // Of a head. The product of a column and of a vector, of VECTOR_STEPS and what rounding adds, is below 2^31.
@@ -58,6 +60,7 @@ class Reader {
     if (int status = read_tables(graph)) return status;
     if (int status = check_characters()) return status;
     if (int status = check_pieces()) return status;
+    if (int status = check_phrases()) return status;
     if (int status = check_pooling()) return status;
     return check_head();
   }
@@ -127,8 +130,14 @@ class Reader {
     if (!model_.metadata_of("text_tables").data)
       return fail(EP_NOT_OURS, "the file does not say how its tables are read: it is no text graph of edge-potion, or of a "
                                "version before the native engine; export the model again");
-    if (!number_of("text_tables", FORMAT, FORMAT, number))
+    if (!number_of("text_tables", FORMAT, FORMAT_WITH_PHRASES, number))
       return fail(EP_NOT_OURS, "the file's tables are of another version than this engine's; take an engine as new as the file");
+    if (number == FORMAT_WITH_PHRASES) {
+      if (!number_of("tokens", 1, MOST_ROWS, number)) return missing("tokens");
+      model_.vocabulary = int32_t(number);
+      if (!number_of("phrases", 1, MOST_ROWS, number)) return missing("phrases");
+      model_.phrases.count = int32_t(number);
+    }
     if (!number_of("longest_piece", 1, MOST_LETTERS, number)) return missing("longest_piece");
     model_.longest_piece = int(number);
     if (!number_of("longest_word", 1, MOST_LETTERS, number)) return missing("longest_word");
@@ -284,10 +293,10 @@ class Reader {
     if (int status = need(keys_, "piece_keys")) return status;
     if (int status = need(ids_, "piece_ids")) return status;
     if (int status = need(rows_, "table_rows")) return status;
-    model_.vocabulary = int32_t(row_count_ - 1);
+    if (!model_.phrases.count) model_.vocabulary = int32_t(row_count_ - 1);
     if (!take_hash(model_.pieces, multipliers_, buckets_, keys_, keys_count_, ids_, ids_count_))
       return damaged("its tables of pieces have other sizes than they should");
-    if (!are_below(ids_, ids_count_, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
+    if (!are_in(ids_, ids_count_, 0, model_.vocabulary)) return damaged("its piece_ids point beyond its table");
     if (model_.unknown >= model_.vocabulary) return damaged("its unknown_id points beyond its table");
     return make_powers();
   }
@@ -301,9 +310,10 @@ class Reader {
     while (int64_t(1) << hash.slot_bits < slots) hash.slot_bits++;
     return true;
   }
-  static bool are_below(Span numbers, int64_t count, int64_t bound) {
+  // Whether all are `least` or more, and below `bound`.
+  static bool are_in(Span numbers, int64_t count, int64_t least, int64_t bound) {
     for (int64_t place = 0; place < count; place++)
-      if (load<uint32_t>(numbers.data, size_t(place)) >= uint32_t(bound)) return false;
+      if (load<uint32_t>(numbers.data, size_t(place)) - uint32_t(least) >= uint32_t(bound - least)) return false;
     return true;
   }
 
@@ -320,6 +330,36 @@ class Reader {
       model_.up[j] = model_.up[j - 1] * BASE;
       model_.down[j] = model_.down[j - 1] * inverse;
     }
+    return EP_OK;
+  }
+
+  int check_phrases() {
+    Phrases& phrases = model_.phrases;
+    if (!phrases.count) {
+      if (phrase_multipliers_.data || phrase_keys_.data || phrase_rows_.data)
+        return damaged("it holds tables of phrases, and does not say so");
+      return EP_OK;
+    }
+    if (int status = need(phrase_multipliers_, "phrase_multipliers")) return status;
+    if (int status = need(phrase_keys_, "phrase_keys")) return status;
+    if (int status = need(phrase_rows_, "phrase_rows")) return status;
+    const int64_t bound = int64_t(model_.vocabulary) + phrases.count;
+    if (row_count_ != bound + 1) return damaged("its table has not a row for each of its tokens and phrases");
+    if (!take_hash(phrases.rows, phrase_multipliers_, phrase_buckets_, phrase_keys_, phrase_slots_, phrase_rows_, phrase_rows_count_))
+      return damaged("its tables of phrases have other sizes than they should");
+    if (!are_in(phrase_rows_, phrase_rows_count_, model_.vocabulary, bound))
+      return damaged("its phrase_rows are not those of its phrases");
+    return make_filter();
+  }
+
+  int make_filter() {
+    Phrases& phrases = model_.phrases;
+    phrases.filter_bits = 6;  // a word of the filter
+    while (int64_t(1) << phrases.filter_bits < FILTER_BITS * phrases.count) phrases.filter_bits++;
+    const size_t words = size_t(1) << (phrases.filter_bits - 6);
+    if (!phrases.filter.grow(words)) return no_memory();
+    memset(phrases.filter.data(), 0, words * sizeof(uint64_t));
+    for (int64_t slot = 0; slot < phrase_slots_; slot++) phrases.let_in(load<uint64_t>(phrase_keys_.data, size_t(slot)));
     return EP_OK;
   }
 
@@ -420,7 +460,7 @@ class Reader {
     if (all > LARGEST_WEIGHT) return damaged("its head_row_weights are above 127");
     if (!take_hash(head.grams, gram_multipliers_, gram_buckets_, gram_keys_, gram_slots_, places_, places_count_))
       return damaged("its tables of grams have other sizes than they should");
-    if (!are_below(places_, places_count_, gram_row_count_)) return damaged("its head_places point beyond its head_rows");
+    if (!are_in(places_, places_count_, 0, gram_row_count_)) return damaged("its head_places point beyond its head_rows");
     head.rows = gram_rows_.data;
     head.row_weights = gram_weights_.data;
     return EP_OK;
@@ -455,14 +495,14 @@ class Reader {
   char* error_;
   size_t error_size_;
   Span byte_items_, utf8_, page_of_, slots_, multipliers_, keys_, ids_, rows_, digits_[MOST_DIGITS], factors_, known_,
-      columns_, scale_, dense_, gram_rows_, gram_weights_, gram_multipliers_, gram_keys_, places_, scales_[3];
+      columns_, scale_, phrase_multipliers_, phrase_keys_, phrase_rows_, dense_, gram_rows_, gram_weights_, gram_multipliers_, gram_keys_, places_, scales_[3];
   int64_t bytes_ = 0, utf8s_ = 0, pages_of_ = 0, slot_rows_ = 0, slot_width_ = 0, buckets_ = 0, keys_count_ = 0,
           ids_count_ = 0, row_count_ = 0, width_ = 0, digit_count_[MOST_DIGITS] = {}, factor_count_ = 0, known_count_ = 0,
-          column_count_ = 0, scale_count_ = 0, dense_rows_ = 0, labels_ = 0, gram_row_count_ = 0, gram_width_ = 0,
+          column_count_ = 0, scale_count_ = 0, phrase_buckets_ = 0, phrase_slots_ = 0, phrase_rows_count_ = 0, dense_rows_ = 0, labels_ = 0, gram_row_count_ = 0, gram_width_ = 0,
           gram_weight_count_ = 0, gram_buckets_ = 0, gram_slots_ = 0, places_count_ = 0, scales_count_[3] = {};
   int rows_type_ = 0;
   static constexpr const char* SCALES[3] = {"head_dense_scale", "head_row_scale", "head_bias"};
-  const Table tables_[24] = {
+  const Table tables_[27] = {
       {"byte_items", INT32, 1, &byte_items_, &bytes_, nullptr},
       {"utf8", INT32, 1, &utf8_, &utf8s_, nullptr},
       {"page_of", INT32, 1, &page_of_, &pages_of_, nullptr},
@@ -478,6 +518,9 @@ class Reader {
       {"is_known", INT32, 1, &known_, &known_count_, nullptr},
       {"column_weights", FLOAT, 1, &columns_, &column_count_, nullptr},
       {"scale", FLOAT, 1, &scale_, &scale_count_, nullptr},
+      {"phrase_multipliers", INT64, 1, &phrase_multipliers_, &phrase_buckets_, nullptr},
+      {"phrase_keys", INT64, 1, &phrase_keys_, &phrase_slots_, nullptr},
+      {"phrase_rows", INT32, 1, &phrase_rows_, &phrase_rows_count_, nullptr},
       {"head_dense", DOUBLE, 2, &dense_, &dense_rows_, &labels_},
       {"head_rows", INT8, 2, &gram_rows_, &gram_row_count_, &gram_width_},
       {"head_row_weights", UINT8, 1, &gram_weights_, &gram_weight_count_, nullptr},

@@ -4,6 +4,7 @@ inline void prefetch_row(const Model& m, int32_t id) {
   const size_t bytes = size_t(m.dim) << (m.precision == Precision::int8 ? 0 : m.precision == Precision::float16 ? 1 : 2);
   const char* row = reinterpret_cast<const char*>(m.rows) + size_t(id) * bytes;
   for (size_t at = 0; at < bytes; at += 64) prefetch(row + at);
+  prefetch(row + bytes - 1);  // as rows begin anywhere in a line
 }
 
 inline uint64_t slot_of(const PerfectHash& hash, uint64_t key) {

@@ -1,7 +1,7 @@
-// Token ids -> a vector. int8: exact whole sums, rounded once, so every processor gives the same bits. Floats are added
-// token by token, so they do, too. Included once for each kind of processor, after `add_rows`.
+// The bag of a text -> its vector. int8: exact whole sums, rounded once, so every processor gives the same bits. Floats are added
+// row by row, so they do, too. Included once for each kind of processor, after `add_rows`.
 
-constexpr int64_t MOST_AT_ONCE = 131072;  // tokens of which an int32 sum of products of at most 127 * 128 cannot overflow
+constexpr int64_t MOST_AT_ONCE = 131072;  // rows of which an int32 sum of products of at most 127 * 128 cannot overflow
 
 // Without a branch, so that compilers find vectors in it. To multiply by a power of two is exact, also of what float16 has no
 // leading bit for; infinity and NaN stay what they are.
@@ -13,11 +13,11 @@ inline float from_float16(uint16_t half) {
   return load<float>(&bits);
 }
 
-inline void float_sums(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
+inline void float_sums(const Model& m, const int32_t* bag, int64_t count, float* sums) {
   const size_t dim = size_t(m.dim);
   for (size_t d = 0; d < dim; d++) sums[d] = 0;
   for (int64_t t = 0; t < count; t++) {
-    const size_t row = size_t(tokens[t]);
+    const size_t row = size_t(bag[t]);
     const float factor = m.row_factors ? load<float>(m.row_factors, row) : 1;
     if (m.precision == Precision::float32) {
       const uint8_t* values = m.rows + row * dim * 4;
@@ -29,13 +29,13 @@ inline void float_sums(const Model& m, const int32_t* tokens, int64_t count, flo
   }
 }
 
-inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
+inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* bag, int64_t count, float* sums) {
   const size_t dim = size_t(m.dim);
   alignas(64) int32_t parts[MOST_DIMS];
   for (int place = 0; place < m.digits; place++) {
     const Rows rows = {reinterpret_cast<const int8_t*>(m.rows), dim, m.row_digits[place]};
     if (count <= MOST_AT_ONCE) {
-      add_rows(rows, tokens, count, parts);
+      add_rows(rows, bag, count, parts);
       if (place == 0)
         for (size_t d = 0; d < dim; d++) sums[d] = float(parts[d]);
       else
@@ -46,7 +46,7 @@ inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, in
     int64_t* totals = scratch.totals.data();
     for (size_t d = 0; d < dim; d++) totals[d] = 0;
     for (int64_t begin = 0; begin < count; begin += MOST_AT_ONCE) {
-      add_rows(rows, tokens + begin, count - begin < MOST_AT_ONCE ? count - begin : MOST_AT_ONCE, parts);
+      add_rows(rows, bag + begin, count - begin < MOST_AT_ONCE ? count - begin : MOST_AT_ONCE, parts);
       for (size_t d = 0; d < dim; d++) totals[d] += parts[d];
     }
     for (size_t d = 0; d < dim; d++) sums[d] = (place ? sums[d] * float(DIGIT_BASE) : 0) + float(totals[d]);
@@ -58,9 +58,9 @@ inline bool int_sums(const Model& m, Scratch& scratch, const int32_t* tokens, in
 // A sum of squares is finite where each of its numbers is.
 inline bool is_finite(double value) { return value - value == 0; }
 
-EP_APART bool sums_of(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* sums) {
-  if (m.precision == Precision::int8) return int_sums(m, scratch, tokens, count, sums);
-  float_sums(m, tokens, count, sums);
+EP_APART bool sums_of(const Model& m, Scratch& scratch, const int32_t* bag, int64_t count, float* sums) {
+  if (m.precision == Precision::int8) return int_sums(m, scratch, bag, count, sums);
+  float_sums(m, bag, count, sums);
   return true;
 }
 
@@ -83,16 +83,16 @@ EP_APART bool to_unit_length(float* sums, size_t dim) {
   for (size_t d = 0; d < dim; d++) sums[d] /= norm;
   return true;
 }
-EP_APART bool to_means(const Model& m, const int32_t* tokens, int64_t count, float* sums) {
+EP_APART bool to_means(const Model& m, const int32_t* bag, int64_t count, float* sums) {
   int64_t known = 0;
-  for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(tokens[t]));
-  const float tokens_known = float(known > 1 ? known : 1);
-  for (size_t d = 0; d < size_t(m.dim); d++) sums[d] = sums[d] / tokens_known * m.scale;
+  for (int64_t t = 0; t < count; t++) known += load<int32_t>(m.is_known, size_t(bag[t]));
+  const float rows_known = float(known > 1 ? known : 1);
+  for (size_t d = 0; d < size_t(m.dim); d++) sums[d] = sums[d] / rows_known * m.scale;
   return is_finite(sum_of_squares(sums, size_t(m.dim)));
 }
 
-int64_t pool(const Model& m, Scratch& scratch, const int32_t* tokens, int64_t count, float* vector) {
-  if (!sums_of(m, scratch, tokens, count, vector)) return -1;
-  const bool is_finite = m.normalize ? to_unit_length(vector, size_t(m.dim)) : to_means(m, tokens, count, vector);
+int64_t pool(const Model& m, Scratch& scratch, const int32_t* bag, int64_t count, float* vector) {
+  if (!sums_of(m, scratch, bag, count, vector)) return -1;
+  const bool is_finite = m.normalize ? to_unit_length(vector, size_t(m.dim)) : to_means(m, bag, count, vector);
   return is_finite ? 0 : -3;
 }

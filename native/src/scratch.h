@@ -8,11 +8,11 @@ namespace ep {
 
 struct Scratch {
   Buffer<uint32_t> starts, stops;  // of the words of a stretch
-  Buffer<uint64_t> keys, slots;    // of those words, or of grams: their hashes, and where these lead to
+  Buffer<uint64_t> keys, slots;    // of those words, or of phrases or grams: their hashes, and where these lead to
   Buffer<uint32_t> letters;        // of a word that is normalized
   Buffer<uint64_t> sums;           // of the hash of a word that is cut
   Buffer<int32_t> pieces;          // of that word
-  Buffer<int32_t> tokens[2];       // of a text, and of the next one
+  Buffer<int32_t> tokens[2];       // of a text, with its phrases behind them, and of the next one
   Buffer<int32_t> rows[2];         // of a head, for these texts
   Buffer<int64_t> totals;          // of a text of very many tokens
   Buffer<uint8_t> text;            // without the NULs that it held

@@ -34,41 +34,53 @@ class Run {
   // `text` holds no NUL.
   bool add(const Text& text, int64_t limit, Answers answers) {
     if (!text.data && text.size) return fail(-1);
-    Waiting next = {answers, 0, 0, true};
-    next.count = kernels_.tokenize(model_, scratch_, text, which_, limit);
-    if (next.count < 0) return fail(next.count);
-    if (answers.logits) next.rows = kernels_.grams(model_, scratch_, scratch_.tokens[which_].data(), next.count, which_);
+    Waiting next = {answers, 0, 0, 0, true};
+    next.tokens = kernels_.tokenize(model_, scratch_, text, which_, limit);
+    if (next.tokens < 0) return fail(next.tokens);
+    if (answers.logits) next.rows = kernels_.grams(model_, scratch_, scratch_.tokens[which_].data(), next.tokens, which_);
     if (next.rows < 0) return fail(next.rows);
-    if (!finish()) return false;
-    waiting_ = next;
-    which_ ^= 1;
-    return true;
+    return await(next);
   }
   bool add_ids(const int32_t* ids, size_t count, float* vector) {
     if (scratch_.stopped()) return fail(-2);
     for (size_t t = 0; t < count; t++)
       if (uint32_t(ids[t]) >= uint32_t(model_.vocabulary)) return fail(-4);
-    return !fails(kernels_.pool(model_, scratch_, ids, int64_t(count), vector));
+    if (!model_.phrases.count) return !fails(kernels_.pool(model_, scratch_, ids, int64_t(count), vector));
+    if (!scratch_.tokens[which_].grow(count)) return fail(-1);
+    if (count) memcpy(scratch_.tokens[which_].data(), ids, count * sizeof(int32_t));
+    return await({{vector, nullptr}, int64_t(count), 0, 0, true});
   }
   bool finish() {
     if (!waiting_.is_there) return true;
     waiting_.is_there = false;
     const int other = which_ ^ 1;
-    const int32_t* tokens = scratch_.tokens[other].data();
+    const int32_t* bag = scratch_.tokens[other].data();
+    const int64_t count = waiting_.tokens + waiting_.phrases;
     const auto [vector, logits] = waiting_.answers;
-    if (!logits) return !fails(kernels_.pool(model_, scratch_, tokens, waiting_.count, vector));
+    if (!logits) return !fails(kernels_.pool(model_, scratch_, bag, count, vector));
     const int32_t* rows = scratch_.rows[other].data();
-    return !fails(kernels_.classify(model_, scratch_, tokens, waiting_.count, rows, waiting_.rows, vector, logits));
+    return !fails(kernels_.classify(model_, scratch_, bag, count, waiting_.tokens, rows, waiting_.rows, vector, logits));
   }
   Outcome outcome() const { return outcome_; }
 
  private:
-  // A text that was tokenized: how many tokens it has, and rows of the head.
+  // A text whose tokens are in scratch.tokens[which_]: how many tokens it has, phrases, and rows of the head.
   struct Waiting {
     Answers answers;
-    int64_t count, rows;
+    int64_t tokens, phrases, rows;
     bool is_there;
   };
+  // Pools the text before while memory is asked for what is next.
+  bool await(Waiting next) {
+    const int64_t pairs = model_.phrases.count ? kernels_.pairs(model_, scratch_, scratch_.tokens[which_].data(), next.tokens) : 0;
+    if (pairs < 0) return fail(pairs);
+    if (!finish()) return false;
+    if (pairs) next.phrases = kernels_.phrases(model_, scratch_, pairs, next.tokens, which_);
+    if (next.phrases < 0) return fail(next.phrases);
+    waiting_ = next;
+    which_ ^= 1;
+    return true;
+  }
   bool fails(int64_t why) { return why && !fail(why); }
   bool fail(int64_t why) {
     outcome_ = why == -2 ? Outcome::stopped : why == -3 ? Outcome::not_finite : why == -4 ? Outcome::bad_id : Outcome::no_memory;
