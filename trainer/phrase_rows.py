@@ -13,8 +13,12 @@ from .distill import sif_weights
 from .special_tokens import special_tokens
 from .teacher import Teacher
 
-__all__ = ["rows_by_teacher"]
+__all__ = ["SHARE", "rows_by_teacher"]
 
+# Of the whole turn, that a row begins with: a pair says less of a sentence than its teacher says of the pair alone. Of
+# 1, 1/2, 1/4 and 0 the validation loss is 0.1929, 0.1897, 0.1893 and 0.1900 (all-MiniLM-L6-v2, 20,000 sentences, 8,000
+# pairs, four epochs of the cosine loss).
+SHARE = 0.25
 FITTED_A_DIMENSION = 4  # tokens by which the way from the teacher's vectors to the table is found
 
 
@@ -32,8 +36,8 @@ def rows_by_teacher(
     Stage 1 brought the teacher's vector of a token into the table by a PCA, which is affine, and a weight. That PCA is
     found again by least squares from some of the tokens, and gives a vector d of the pair where a and b are the rows of
     its tokens. The mean of a bag is asked for its direction alone: a + b + r points along d for any r = s d - (a + b)
-    with s > 0. The shortest of these is taken, s = (a + b) d / d d: it takes away what a + b has beside d, and leaves
-    what it has along it. Where that is nothing, or points away, r is 0.
+    with s > 0. The shortest of these, s = (a + b) d / d d, takes away what a + b has beside d, and leaves what it has
+    along it; SHARE of it is given. Where a + b has nothing along d, or points away, r is 0.
 
     Args:
         teacher: that `distilled` was made from.
@@ -55,7 +59,7 @@ def rows_by_teacher(
     own = vectors[len(tokens) :] @ way[:-1] + way[-1]  # (P, D) f64
     sums = table[pairs].sum(axis=1, dtype=np.float64)
     along = (sums * own).sum(axis=1) / np.maximum(np.square(own).sum(axis=1), np.finfo(np.float64).tiny)
-    return np.where(along[:, None] > 0, along[:, None] * own - sums, 0).astype(np.float32)
+    return np.where(along[:, None] > 0, SHARE * (along[:, None] * own - sums), 0).astype(np.float32)
 
 
 def _sequences(texts: Sequence[Sequence[int]], student: Tokenizer, teacher: Teacher) -> list[list[int]]:

@@ -193,8 +193,8 @@ class PhrasesRecipe(ContrastRecipe):
         choice: those with the highest "pmi" (normalized pointwise mutual information times the logarithm of the count:
             two tokens that seldom stand apart, and stand together often) or "count".
         least_count: a pair that stands in the sentences less often is not taken.
-        begin: of their rows: "zeros", or "teacher", what turns the rows of the two tokens to the teacher's own vector
-            of the pair.
+        begin: of their rows: "zeros", or "teacher", a share of what turns the rows of the two tokens to the teacher's
+            own vector of the pair.
         start: of the tokens' rows: "distilled", as stage 1 made them, or "trained", as the stage before left them.
     """
 

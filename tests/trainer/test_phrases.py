@@ -22,7 +22,7 @@ from edge_potion.trainer.contrast import split_rows
 from edge_potion.trainer.distill import distill
 from edge_potion.trainer.pairs import Pairs, open_pairs
 from edge_potion.trainer.phrase_bags import open_bags, write_bags, write_sentences
-from edge_potion.trainer.phrase_rows import rows_by_teacher
+from edge_potion.trainer.phrase_rows import SHARE, rows_by_teacher
 from edge_potion.trainer.phrases import choose_phrases
 from edge_potion.trainer.recipe import DistillRecipe, PhrasesRecipe, Recipe
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
@@ -131,7 +131,7 @@ def test_a_row_that_begins_at_the_teacher_turns_its_tokens_to_the_teachers_vecto
     read = [[2, token, 3] for token in range(2, 250)] + [teacher.tokenizer.encode("zzxy").ids]
     mean = teacher.vectors(read).mean(axis=0)
     cosine = cosine_of(*(own - mean))
-    sums = distilled.table[pairs].sum(axis=1) + rows
+    sums = distilled.table[pairs].sum(axis=1) + rows / SHARE
     turned = rows.any(axis=1)
     assert turned[:2].all()
     assert cosine_of(*sums[:2]) == pytest.approx(cosine, abs=1e-3)
