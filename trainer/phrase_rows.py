@@ -50,9 +50,8 @@ def rows_by_teacher(
     tokens = np.setdiff1d(np.arange(len(distilled.table)), distilled.dropped_ids)
     tokens = tokens[:: max(len(tokens) // (FITTED_A_DIMENSION * teacher.width), 1)]  # (n,)
     texts = tokens[:, None].tolist() + pairs.tolist()
-    vectors = teacher.vectors(
-        _sequences(texts, distilled.tokenizer, teacher), show_progress=show_progress
-    )  # (n + P, H)
+    sequences = _sequences(texts, distilled.tokenizer, teacher)
+    vectors = teacher.vectors(sequences, show_progress=show_progress)  # (n + P, H)
     unweighted = distilled.table / sif_weights(len(distilled.table), sif_coefficient)[:, None]
     wide = np.hstack([vectors[: len(tokens)], np.ones((len(tokens), 1))])  # (n, H + 1) f64
     way = np.linalg.lstsq(wide, unweighted[tokens], rcond=None)[0]  # (H + 1, D)
