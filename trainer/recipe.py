@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar
 
 from edge_potion.errors import RecipeError
-from edge_potion.phrases import MOST_PHRASES
+from edge_potion.phrases_told import MOST_PHRASES
 
 __all__ = [
     "BornAgainRecipe",
