@@ -106,6 +106,56 @@ class StaticModel(PeerNames):
         parts = read_model(find_folder(model, revision), name=str(model or BUILT_IN))
         return cls(parts.table, parts.tokenizer, parts.card, parts.head, parts.phrases)
 
+    @classmethod
+    def from_word_vectors(
+        cls,
+        file: str | Path,
+        *,
+        words: str | Path | None = None,
+        text_column: str = "text",
+        tokenizer: str = "words",
+        lower_case: bool | None = None,
+        limit: int | None = None,
+        normalize: bool = True,
+        licence: str = "",
+        show_progress: bool = False,
+    ) -> StaticModel:
+        """A model of word vectors: GloVe's, fastText's or word2vec's, or any that lie in an .npy.
+
+        A text is the mean of the vectors of its words. Words that no text can have once it is split, and all but the
+        first of equal ones, are left out, and told in a warning.
+
+        Args:
+            file: text with a word and its numbers a line, with or without a first line that says how many; word2vec's
+                .bin; or .npy, of shape (words, D). Text and .bin may be packed (.gz, .bz2, .xz, .zst, or .zip, as
+                "glove.6B.zip/glove.6B.300d.txt" where it holds several).
+            words: of an .npy, the file that has the word of each row, as `encode` reads texts.
+            text_column: of that file, where it has columns.
+            tokenizer: "words" splits texts at white space and sets signs of punctuation apart; "whitespace" splits at
+                white space alone.
+            lower_case: whether texts are lower-cased; None does so where no word of the file has an upper-case letter.
+            limit: how many words of the file count, from the first, which is the most frequent; None for all.
+            normalize: whether vectors of texts have length 1.
+            licence: of the word vectors, for the card.
+            show_progress: whether stderr tells how far it is.
+
+        Raises:
+            InputError: the file is something else, or wrong in a line, which is named; or an argument is.
+        """
+        from edge_potion.word_vectors import from_word_vectors
+
+        return from_word_vectors(
+            file,
+            words=words,
+            text_column=text_column,
+            tokenizer=tokenizer,
+            lower_case=lower_case,
+            limit=limit,
+            normalize=normalize,
+            licence=licence,
+            show_progress=show_progress,
+        )
+
     @property
     def dim(self) -> int:
         """D, the width of a vector."""

@@ -16,7 +16,19 @@ from typing import Any, NamedTuple
 
 from edge_potion.errors import InputError, require
 
-__all__ = ["BLOCK", "LONGEST_TEXT", "PACKINGS", "Block", "Skipped", "leave_out", "name_of", "read_blocks", "read_lines"]
+__all__ = [
+    "BLOCK",
+    "LONGEST_TEXT",
+    "PACKINGS",
+    "Block",
+    "Skipped",
+    "blocks_of",
+    "leave_out",
+    "name_of",
+    "read_blocks",
+    "read_bytes",
+    "read_lines",
+]
 
 LONGEST_TEXT = 2**24  # bytes of a line, a row or a value: the whole of Shakespeare has a third of it
 BLOCK = 2**18  # bytes read at once
@@ -70,11 +82,20 @@ def read_lines(file: str | Path, skipped: Skipped = None) -> Iterator[str]:
 
 def read_blocks(file: str | Path, hear: Callable[[int], None] = lambda _: None) -> Iterator[Block]:
     """The lines of `read_lines` as they stand in the file, unpacked; `hear` is told of each number of bytes read."""
+    return blocks_of(read_bytes(file, hear), name_of(file))
+
+
+def read_bytes(file: str | Path, hear: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    """What a file or stdin holds, unpacked, a part after another; `hear` is told of each number of bytes read.
+
+    Raises:
+        InputError: it cannot be read, or not unpacked.
+    """
     name = name_of(file)
     try:
         with _opened(file) as stream:
             ending = "" if str(file) == "-" else Path(file).suffix.lower()
-            yield from _blocks(_bytes(stream, PACKINGS.get(ending), name, hear), name)
+            yield from _bytes(stream, PACKINGS.get(ending), name, hear)
     except InputError:
         raise
     except (OSError, ValueError) as failure:  # ValueError: NUL in a name
@@ -173,7 +194,8 @@ PACKINGS: Mapping[str, Callable[[], Any]] = {
 }
 
 
-def _blocks(blocks: Iterator[bytes], name: str) -> Iterator[Block]:
+def blocks_of(blocks: Iterator[bytes], name: str) -> Iterator[Block]:
+    """The lines in what was read of a file of that name."""
     head = b""
     for block in blocks:
         head += block

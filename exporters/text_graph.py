@@ -3,7 +3,8 @@
 Texts are joined by NUL. Every text ends in a NUL item of its own, so that texts, too, are words. A word is looked up
 whole by its hash; one that is not in the vocabulary is cut into pieces, the longest first, as WordPiece does. Words
 that hold a byte above 127, or one that is dropped, are set aside: their bytes are decoded, normalized by table, and
-come back as texts of their own behind the others. All of it is integers: the same ids on every machine.
+come back as texts of their own behind the others. All of it is integers: the same ids on every machine. Of WordLevel
+no word is cut: what is not in the vocabulary whole is [UNK].
 
 Shapes: N bytes, W words, M characters of words that are cut, K words, B texts.
 """
@@ -80,7 +81,7 @@ def text_graph(
 
     Args:
         pooling: table and second half of the graph.
-        tables: of the tokenizer, WordPiece as BERT has it.
+        tables: of the tokenizer, WordPiece as BERT has it or WordLevel.
         max_tokens: where a text is cut; None means never.
         metadata: metadata_props.
         head: of a classifier.
@@ -202,12 +203,16 @@ class _Writer:
         if aside:
             falses = graph.cast(graph.filled(graph.op("Shape", aside)), TensorProto.BOOL)
             is_own = graph.op("ScatterElements", is_own, aside, falses)
-        own = graph.cast(is_own, TensorProto.INT32)
-        is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_whole))
-        cut_words = graph.places_of(is_cut)  # (K,)
-        cut = self._cut(cut_words, words, lengths, sums, inverse, ids_by_slot)
-        tokens = graph.op("ScatterElements", own, cut_words, cut.counts)  # (W,) how many tokens of each word
-        placed = graph.op("ScatterElements", own, cut_words, cut.is_unknown)  # (W,) 1 for a word that is one token
+        tokens = graph.cast(is_own, TensorProto.INT32)  # (W,) how many tokens of each word
+        placed = tokens  # (W,) 1 for a word that is one token
+        cut = None
+        if not self.tables.pieces.are_words:
+            is_cut = graph.op("And", graph.op("And", is_own, short), graph.op("Not", is_whole))
+            cut_words = graph.places_of(is_cut)  # (K,)
+            cut = self._cut(cut_words, words, lengths, sums, inverse, ids_by_slot)
+            own = tokens
+            tokens = graph.op("ScatterElements", own, cut_words, cut.counts)
+            placed = graph.op("ScatterElements", own, cut_words, cut.is_unknown)
 
         nul = graph.places_of(ends)  # (B,) the word after each text
         text = graph.sums(graph.cast(ends, TensorProto.INT32), exclusive=1)  # (W,)
@@ -242,14 +247,19 @@ class _Writer:
         nowhere = graph.cast(room, TensorProto.INT32)  # a place behind the grid
         begin = graph.op("Mul", text, longest)  # (W,) of a word's text in the grid
         # Words that are one token, and pieces of the others.
-        begins = graph.op("Concat", begin, graph.take(begin, cut.word), axis=0)
-        ranks = graph.op("Concat", rank, graph.op("Add", graph.take(rank, cut.word), cut.rank), axis=0)
-        is_there = graph.op("Concat", graph.cast(placed, TensorProto.BOOL), cut.is_piece, axis=0)
+        begins, ranks = begin, rank
+        if cut:
+            begins = graph.op("Concat", begin, graph.take(begin, cut.word), axis=0)
+            ranks = graph.op("Concat", rank, graph.op("Add", graph.take(rank, cut.word), cut.rank), axis=0)
+        is_there = graph.cast(placed, TensorProto.BOOL)
+        if cut:
+            is_there = graph.op("Concat", is_there, cut.is_piece, axis=0)
         if max_tokens is not None:
             is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
         at = graph.op("Where", is_there, graph.op("Add", begins, ranks), nowhere)
         blank = graph.filled(graph.op("Add", room, graph.int64(1)), value=pad)
-        flat = graph.op("ScatterElements", blank, at, graph.op("Concat", whole_ids, cut.ids, axis=0))
+        ids = graph.op("Concat", whole_ids, cut.ids, axis=0) if cut else whole_ids
+        flat = graph.op("ScatterElements", blank, at, ids)
         return graph.op("Reshape", graph.but_last(flat), graph.op("Concat", texts, wide, axis=0))
 
     def _running_hash(self, items: str) -> tuple[str, str]:

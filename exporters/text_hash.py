@@ -10,6 +10,7 @@ of two dozen letters that has the key of a piece, and gets its vector.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from onnx import TensorProto
@@ -103,11 +104,12 @@ def neighbours(graph: GraphBuilder, grid: str) -> str:
 
 def _keys(pieces: Pieces) -> np.ndarray:
     """(P,) uint64."""
-    padded = np.zeros((len(pieces.codes), pieces.longest), np.uint64)
-    for row, codes in zip(padded, pieces.codes, strict=True):
-        row[: len(codes)] = codes
-    factors = powers(BASE, pieces.longest + 1).view(np.uint64)[1:]
-    return (padded * factors).sum(axis=1, dtype=np.uint64) + pieces.continues.astype(np.uint64) * SALT
+    lengths = np.fromiter(map(len, pieces.codes), np.int64, len(pieces.codes))
+    starts = np.cumsum(lengths) - lengths
+    codes = np.fromiter(chain.from_iterable(pieces.codes), np.uint64, int(lengths.sum()))  # of one after another
+    factors = powers(BASE, int(lengths.max()) + 1).view(np.uint64)[1:]
+    hashed = codes * factors[np.arange(len(codes)) - np.repeat(starts, lengths)]
+    return np.add.reduceat(hashed, starts) + pieces.continues.astype(np.uint64) * SALT
 
 
 def _placed(keys: np.ndarray, bucket_bits: int, slot_bits: int) -> tuple[np.ndarray, np.ndarray] | None:

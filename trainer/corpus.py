@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import logging
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -179,10 +180,11 @@ def _from_hub(recipe: CorpusRecipe) -> Iterator[str]:
         rows = load_dataset(recipe.source, recipe.subset or None, split="train", streaming=True)
         for row in rows:
             yield from _sentences(row["text"])
-    except (OSError, ValueError, KeyError) as failure:
+    except (OSError, ValueError, KeyError, EOFError, zlib.error) as failure:  # the last two: a damaged gzip file
         reason = str(failure).strip().split("\n")[0]
         raise InputError(
-            f"the hub did not give the data set {recipe.source!r} ({reason}); pass local files with --corpus"
+            f"the hub did not give the data set {recipe.source!r} ({reason}); run the same command again, or pass "
+            "local files with --corpus"
         ) from failure
 
 

@@ -23,6 +23,7 @@ from .engine_page import engine_page
 from .help_page import help_page
 from .page_parts import Report
 from .quality_page import quality_page
+from .rehearsal_page import rehearsal_page
 from .retrieval_page import retrieval_page
 from .runtimes_page import runtimes_page
 from .scale_page import scale_page
@@ -63,6 +64,7 @@ def generated(results: Path) -> dict[str, str]:
         **_if_measured(bulk_page, results, "bulk"),
         **_if_measured(scale_page, results, "bulk"),
         **_if_measured(serve_page, results, "serve"),
+        **_if_measured(rehearsal_page, results, "rehearsal"),
         **help_page(),
     }
 

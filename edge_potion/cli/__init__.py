@@ -21,6 +21,7 @@ from .classify import classify
 from .dedupe import dedupe
 from .encode import encode
 from .find import index, search
+from .import_ import import_word_vectors
 from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
@@ -33,6 +34,7 @@ __all__ = ["app", "help_pages", "main"]
 NAME = "edge-potion"
 VERBS = (
     distill,
+    import_word_vectors,
     train,
     featurize,
     recipe,

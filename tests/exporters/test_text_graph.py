@@ -474,7 +474,7 @@ def test_word_pieces_that_are_not_berts_are_refused_with_what_is_supported(model
         ("pre_tokenizer", pre_tokenizers.Whitespace()),
         ("pre_tokenizer", pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer()])),
         ("pre_tokenizer", None),
-        ("model", models.WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]")),
+        ("model", models.BPE(unk_token="[UNK]")),
     ]
     for name, value in changes:
         tokenizer = plain(Tokenizer.from_str(model.tokenizer.to_str()))
