@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_potion.tokens import TokenIds
 
-__all__ = ["ALONE", "ID_BITS", "Grams", "gram_keys", "grams_of"]
+__all__ = ["ALONE", "ID_BITS", "Grams", "gram_keys", "grams_of", "grams_with"]
 
 ALONE = -1  # in the place of the second token, where a gram is one token
 ID_BITS = 31  # of a token; a key is first * 2^31 + second + 1, so that it is one whole number
@@ -48,6 +48,11 @@ def gram_keys(grams: np.ndarray) -> np.ndarray:
     """(R,) int64: a whole number for each gram (R, 2) of a first token and a second, or ALONE."""
     wide = grams.astype(np.int64)
     return np.asarray((wide[:, 0] << ID_BITS) + wide[:, 1] + 1)
+
+
+def grams_with(keys: np.ndarray) -> np.ndarray:
+    """(R, 2) int32: the grams that `gram_keys` gave these keys (R,) for."""
+    return np.stack([keys >> ID_BITS, (keys & ((1 << ID_BITS) - 1)) - 1], axis=1).astype(np.int32)
 
 
 def grams_of(ids: TokenIds) -> Grams:

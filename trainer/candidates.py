@@ -34,8 +34,8 @@ class Rows:
         texts: N of them, for what is told of them.
         kinds: N strings by which rows are spread over folds: the label, or all labels of a row.
         vectors: (N, D) float32 of unit length.
-        ids: of the texts' tokens.
-        grams: of the texts.
+        bags: rows of the model's table in each text: its tokens, [UNK] among them, and its phrases.
+        grams: of the texts' tokens.
         targets: (N, C) float32, 1 where a row has a label.
         multi_label: whether a row may have several.
     """
@@ -43,7 +43,7 @@ class Rows:
     texts: Sequence[str]
     kinds: Sequence[str]
     vectors: np.ndarray
-    ids: TokenIds
+    bags: TokenIds
     grams: Grams
     targets: np.ndarray
     multi_label: bool
@@ -56,8 +56,8 @@ class Rows:
     def at(self, places: np.ndarray) -> Rows:
         """Some of the rows."""
         texts, kinds = ([each[place] for place in places.tolist()] for each in (self.texts, self.kinds))
-        ids, grams = self.ids.take(places), self.grams.take(places)
-        return Rows(texts, kinds, self.vectors[places], ids, grams, self.targets[places], self.multi_label)
+        bags, grams = self.bags.take(places), self.grams.take(places)
+        return Rows(texts, kinds, self.vectors[places], bags, grams, self.targets[places], self.multi_label)
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ def fit_table(
     """A table (V, D) and a head that begins where `start` ended, trained together."""
     matrix = start.space.matrix(rows.grams)
     examples = Examples(rows.vectors, matrix, rows.targets, row_weights, rows.multi_label)
-    others = HeldOutRows(held_out.ids, start.space.matrix(held_out.grams), held_out.targets) if held_out else None
+    others = HeldOutRows(held_out.bags, start.space.matrix(held_out.grams), held_out.targets) if held_out else None
     penalties = _penalties(rows, start.name)
-    tuned = tune_table(table, rows.ids, examples, start.weights, penalties, random, others, **passes)
+    tuned = tune_table(table, rows.bags, examples, start.weights, penalties, random, others, **passes)
     return Fitted(tuned.weights, start.space, start.name, tuned)
 
 

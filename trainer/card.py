@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edge_potion.escaping import markdown
 
 from .teacher_name import UNNAMED
 
-__all__ = ["distilled_card", "trained_card"]
+__all__ = ["Phrases", "distilled_card", "trained_card"]
 
 PAGE = """\
 ---
@@ -17,7 +18,11 @@ PAGE = """\
 
 # {name}
 
-A static embedding model of {dims} dimensions and {tokens:,} tokens, {how}
+A static embedding model of {dims} dimensions and {tokens:,} tokens{and_phrases}, {how}
+{use}
+`recipe.toml` beside this file tells how it was made.
+"""
+OF_TOKENS = """\
 A text is the normalized mean of its token vectors.
 
 It is a Model2Vec folder. These load it as it is:
@@ -32,15 +37,29 @@ model = StaticModel.from_pretrained("{name}")
 from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("{name}")
 ```
-
-`recipe.toml` beside this file tells how it was made.
 """
+OF_PHRASES = """\
+A phrase is two tokens that stand side by side and have a vector of their own: those {chosen} were taken. A text is
+the normalized mean of the vectors of its tokens and its phrases.
+
+```python
+from edge_potion import EdgeModel        # exported to ONNX on first use
+model = EdgeModel.from_pretrained("{name}")
+```
+
+model2vec and sentence-transformers know no phrases, and do not load this folder. `without_phrases` in it is a Model2Vec
+folder of the tokens trained alone, which they do load: another model, with other vectors.
+"""
+CHOSEN = {
+    "pmi": "with the highest normalized pointwise mutual information times the logarithm of their count",
+    "count": "that stand most often in the corpus",
+}
 DISTILLED = """\
 distilled from {teacher} by edge-potion with
 Model2Vec's method: every token goes through the teacher, PCA reduces the vectors, SIF weights scale them."""
 TRAINED = """\
 trained from {teacher} by edge-potion with
-the stages of potion-256d-v3's card (distill, featurize, contrast, born-again, power normalization, PCA), as
+the stages of potion-256d-v3's card (distill, featurize, contrast, born-again, power normalization, PCA){more}, as
 `recipe.toml` sets them."""
 MAKING = """
 ## How it was made
@@ -59,6 +78,17 @@ sentences that were held out of training. It is no benchmark.
 """
 
 
+@dataclass(frozen=True)
+class Phrases:
+    """How many a model has, and how they were chosen: a key of CHOSEN."""
+
+    count: int
+    choice: str
+
+
+NO_PHRASES = Phrases(0, "pmi")
+
+
 def distilled_card(name: str, teacher: str, licence: str, shape: tuple[int, ...]) -> str:
     """README.md of a distilled model with a table of `shape` (V, D)."""
     return _page(name, teacher, licence, shape, DISTILLED)
@@ -72,6 +102,7 @@ def trained_card(
     corpus: str,
     summary: Sequence[Mapping[str, Any]],
     versions: Mapping[str, str],
+    phrases: Phrases,
 ) -> str:
     """README.md of a trained model.
 
@@ -83,6 +114,7 @@ def trained_card(
         corpus: what the sentences are of, in words.
         summary: of the run, a row a stage; nothing of it that differs from run to run is told.
         versions: package -> version.
+        phrases: of the model.
     """
     making = MAKING.format(
         teacher=markdown(origin["teacher"]),
@@ -92,30 +124,36 @@ def trained_card(
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         rows="\n".join(_stage_row(stage) for stage in summary),
     )
-    return _page(name, origin["teacher"], licence, shape, TRAINED) + making
+    return _page(name, origin["teacher"], licence, shape, TRAINED, phrases) + making
 
 
 def _stage_row(stage: Mapping[str, Any]) -> str:
-    told = ("sentences", "rows", "tokens", "dims", "validation_loss", "validation_accuracy", "best_step")
+    told = ("sentences", "rows", "tokens", "phrases", "dims", "validation_loss", "validation_accuracy", "best_step")
     facts = ", ".join(f"{key.replace('_', ' ')} {stage[key]:,}" for key in told if key in stage)
     return f"| {stage['stage']} | {facts} | {stage.get('agreement', '')} |"
 
 
-def _page(name: str, teacher: str, licence: str, shape: tuple[int, ...], how: str) -> str:
+def _page(
+    name: str, teacher: str, licence: str, shape: tuple[int, ...], how: str, phrases: Phrases = NO_PHRASES
+) -> str:
     from yaml import safe_dump  # huggingface-hub brings it
 
+    loaded_by = ["model2vec", "sentence-transformers"] if phrases.count == 0 else ["edge-potion"]
     header: dict[str, object] = {
-        "library_name": "model2vec",
+        "library_name": loaded_by[0],
         "model_name": name,
         **({} if teacher.startswith(UNNAMED) else {"base_model": teacher}),
-        "tags": ["embeddings", "static-embeddings", "sentence-transformers"],
+        "tags": ["embeddings", "static-embeddings", *loaded_by[1:]],
     }
     if licence:
         header["license"] = licence
+    use = OF_PHRASES if phrases.count else OF_TOKENS
     return PAGE.format(
         header=safe_dump(header, sort_keys=False),
         name=name,  # made of letters, digits, dots and hyphens
         dims=shape[1],
         tokens=shape[0],
-        how=how.format(teacher=markdown(teacher)),
+        and_phrases=f" and {phrases.count:,} phrases" if phrases.count else "",
+        how=how.format(teacher=markdown(teacher), more=" and phrases" if phrases.count else ""),
+        use=use.format(name=name, chosen=CHOSEN[phrases.choice]),
     )

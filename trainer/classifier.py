@@ -96,7 +96,8 @@ def fit_classifier(
     prompted = [base.card.prompt + text for text in texts]
     vectors = unit_length(encode(prompted))
     ids = tokenize_checked(base.tokenizer, prompted, base.card.max_tokens)
-    rows = Rows(texts, kinds, vectors, ids, grams_of(ids), targets, multi_label)
+    bags = base.phrases.joined(ids) if base.phrases else ids
+    rows = Rows(texts, kinds, vectors, bags, grams_of(ids), targets, multi_label)
     fitted = fit_head(
         rows,
         names,

@@ -25,7 +25,7 @@ from .teacher import Teacher, load_teacher
 from .teacher_name import short_name
 from .vocabulary import Vocabulary, build_vocabulary
 
-__all__ = ["distill"]
+__all__ = ["distill", "sif_weights"]
 
 
 @unfailing_stderr()
@@ -74,11 +74,11 @@ def distill(
         special for special in (pad_id(vocabulary.tokenizer), unk_id(vocabulary.tokenizer)) if special is not None
     ]
     table = reduce_rows(vectors, recipe.dims, left_out=specials)  # (V, D) f32
-    table *= _sif_weights(len(table), recipe.sif_coefficient)[:, None]
+    table *= sif_weights(len(table), recipe.sif_coefficient)[:, None]
     return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, vocabulary, table.shape))
 
 
-def _sif_weights(count: int, coefficient: float | None) -> np.ndarray:
+def sif_weights(count: int, coefficient: float | None) -> np.ndarray:
     """(V,) float32: a / (a + p) with Zipf's p(rank) ~ 1 / rank, taking the id for the rank (SIF: Arora et al. 2017)."""
     if coefficient is None:
         return np.ones(count, np.float32)

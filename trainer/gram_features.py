@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_potion.grams import ALONE, ID_BITS, Grams
+from edge_potion.grams import ALONE, ID_BITS, Grams, grams_with
 
 __all__ = ["GramSpace", "gram_space"]
 
@@ -48,7 +48,7 @@ class GramSpace:
     @property
     def grams(self) -> np.ndarray:
         """(F, 2) int32, as a head has them."""
-        return np.stack([self.keys >> ID_BITS, (self.keys & ((1 << ID_BITS) - 1)) - 1], axis=1).astype(np.int32)
+        return grams_with(self.keys)
 
 
 def gram_space(grams: Grams) -> GramSpace:

@@ -28,7 +28,18 @@ from .postprocess import Pca, fit_pca
 from .run_folder import WORK
 from .shards import Features, Shard
 
-__all__ = ["Bags", "Pairs", "open_pairs", "unit", "write_means", "write_pairs"]
+__all__ = [
+    "CHUNK",
+    "IDS",
+    "STARTS",
+    "Bags",
+    "Pairs",
+    "append",
+    "open_pairs",
+    "unit",
+    "write_means",
+    "write_pairs",
+]
 
 log = logging.getLogger("edge_potion")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,33 @@ from typing import Any
 import numpy as np
 
 import edge_potion
+from edge_potion.find import WITHOUT_PHRASES
 from edge_potion.progress import unfailing_stderr
-from edge_potion.static_model import StaticModel
-from edge_potion.writing import refuse_unwritable
+from edge_potion.static_model import StaticModel, write_model_files
+from edge_potion.writing import refuse_unwritable, written_whole
 
-from .card import trained_card
+from .card import Phrases, trained_card
 from .contrast import split_rows
 from .pairs import open_pairs
-from .recipe import Recipe
+from .phrase_bags import open_bags
+from .recipe import PhrasesRecipe, Recipe
 from .recipe_file import load_recipe, to_toml
 from .run_folder import Artifact, Run, check_stage
 from .sources import Files, Given, Sources, find_sources
-from .stages import BORN_AGAIN, CONTRAST, CORPUS, DISTILL, FEATURIZE, MODEL_STAGES, PAIRS, PCA, POWER
+from .stages import (
+    BORN_AGAIN,
+    CONTRAST,
+    CORPUS,
+    DISTILL,
+    FEATURIZE,
+    MODEL_STAGES,
+    PAIRS,
+    PCA,
+    PCA_ALONE,
+    PHRASES,
+    POWER,
+    POWER_ALONE,
+)
 from .steps import Steps, model_of
 from .summary import agreement, write_summary
 from .teacher_files import licence_of
@@ -99,9 +115,17 @@ def train(
         pairs = run.stage(PAIRS, steps.pairs, None, distilled, vectors)
         contrast = run.stage(CONTRAST, steps.contrast, recipe.contrast, distilled, pairs)
         born_again = run.stage(BORN_AGAIN, steps.born_again, recipe.born_again, distilled, pairs, contrast)
-        power = run.stage(POWER, steps.power, recipe.power, born_again)
+        made = [texts, distilled, vectors, pairs, contrast, born_again]
+        trained = born_again
+        if recipe.phrases.count:
+            begun = born_again if recipe.phrases.start == "trained" else distilled
+            trained = run.stage(PHRASES, steps.phrases, recipe.phrases, distilled, vectors, pairs, begun)
+            power_alone = run.stage(POWER_ALONE, steps.power, recipe.power, born_again)
+            pca_alone = run.stage(PCA_ALONE, steps.pca, recipe.pca, power_alone)
+            made += [trained, power_alone, pca_alone]
+        power = run.stage(POWER, steps.power, recipe.power, trained)
         pca = run.stage(PCA, steps.pca, recipe.pca, power)
-        return _published(run, sources, [texts, distilled, vectors, pairs, contrast, born_again, power, pca])
+        return _published(run, sources, [*made, power, pca])
 
 
 @unfailing_stderr()
@@ -121,27 +145,53 @@ def featurize_corpus(recipe: str | Path | Recipe, out: str | Path, **given: Any)
 
 
 def _published(run: Run, sources: Sources, artifacts: Sequence[Artifact]) -> TrainedModel:
-    """Write DIR/summary.json and DIR/model: the last stage's table under a card that tells the whole run."""
+    """Write DIR/summary.json and DIR/model: the last stage's table under a card that tells the whole run.
+
+    Of a run with phrases, DIR/model/without_phrases is the model of its tokens trained alone.
+    """
     recipe = sources.recipe
     by_name = {artifact.name: artifact for artifact in artifacts if artifact is not sources.features}
     pairs = open_pairs(by_name[PAIRS.name].folder)
-    first, second = (split_rows(len(pairs), section).held_out for section in (recipe.contrast, recipe.born_again))
-    held_out = np.intersect1d(first, second)  # by both trainings; with one seed, they hold out the same
-    names = [stage.name for stage in MODEL_STAGES]
-    scores = {name: agreement(model_of(by_name[name]), pairs, held_out) for name in names}
+    bags = open_bags(by_name[PHRASES.name].folder, pairs) if PHRASES.name in by_name else pairs
+    trainings = [recipe.contrast, recipe.born_again, *([recipe.phrases] if recipe.phrases.count else [])]
+    # By all trainings; with one seed, they hold out the same.
+    held_out = reduce(np.intersect1d, (split_rows(len(pairs), section).held_out for section in trainings))
+    models = {stage.name: model_of(by_name[stage.name]) for stage in MODEL_STAGES if stage.name in by_name}
+    scores = {name: agreement(model, bags if model.phrases else pairs, held_out) for name, model in models.items()}
     summary = write_summary(run.folder / "summary.json", list(by_name.values()), scores)
 
-    last = model_of(by_name[PCA.name])
-    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": by_name[PCA.name].fingerprint}
-    name = f"potion-{short_name(origin['teacher'])}-{last.dim}d"
+    model = _finished(models[PCA.name], sources, recipe, by_name[PCA.name], summary)
+    folder = run.folder / "model"
+    with written_whole(folder) as beside:
+        write_model_files(beside, model, {"embeddings": model.table})
+        if PCA_ALONE.name in models:
+            recipe = replace(recipe, phrases=PhrasesRecipe())
+            rows = [row for row in summary if row["stage"] not in (PHRASES.name, POWER.name, PCA.name)]
+            artifact = by_name[PCA_ALONE.name]
+            alone = _finished(models[PCA_ALONE.name], sources, recipe, artifact, rows, suffix="-without-phrases")
+            alone.save_pretrained(beside / WITHOUT_PHRASES)
+    return TrainedModel(model, folder, summary)
+
+
+def _finished(
+    last: StaticModel,
+    sources: Sources,
+    recipe: Recipe,
+    artifact: Artifact,
+    summary: Sequence[Mapping[str, Any]],
+    suffix: str = "",
+) -> StaticModel:
+    """The last stage's model under a card that tells the run of its recipe."""
+    origin = {**last.card.config["edge_potion"], "recipe_fingerprint": artifact.fingerprint}
+    name = f"potion-{short_name(origin['teacher'])}-{last.dim}d{suffix}"
     packages = ("torch", "transformers", "tokenizers", "numpy")
     versions = {"edge-potion": edge_potion.__version__, **{package: version(package) for package in packages}}
     corpus = f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
     if sources.features and sources.corpus_files:
         corpus = f"the texts of given features; extra words of the vocabulary by {corpus}"
     licence = licence_of(sources.teacher.folder)
-    readme = trained_card(name, origin, licence, last.table.shape, corpus, summary, versions)
+    shape, phrases = (last.pieces, last.dim), Phrases(len(last.phrases or ()), recipe.phrases.choice)
+    readme = trained_card(name, origin, licence, shape, corpus, summary, versions, phrases)
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))
-    model = StaticModel(last.table, last.tokenizer, card)
-    return TrainedModel(model, model.save_pretrained(run.folder / "model"), summary)
+    return replace(last, card=card)

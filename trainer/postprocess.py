@@ -63,12 +63,13 @@ def fit_pca(blocks: Iterable[np.ndarray], dims: int) -> Pca:
     return Pca(mean, components, float(kept))
 
 
-def reduce_rows(rows: np.ndarray, dims: int, left_out: Sequence[int]) -> np.ndarray:
+def reduce_rows(rows: np.ndarray, dims: int, left_out: Sequence[int], fitted_to: int | None = None) -> np.ndarray:
     """(V, H) -> (V, min(dims, H, rows in the fit)) float32, by PCA.
 
-    Rows `left_out` ([PAD] and [UNK], which no mean ever holds) stay out of the fit and are zero after it.
+    Rows `left_out` ([PAD] and [UNK], which no mean ever holds) stay out of the fit and are zero after it. With
+    `fitted_to`, the fit is to the first so many rows.
     """
-    fitted = np.ones(len(rows), bool)
+    fitted = np.arange(len(rows)) < (len(rows) if fitted_to is None else fitted_to)
     fitted[list(left_out)] = False
     possible = min(dims, rows.shape[1], int(fitted.sum()))
     if possible < dims:
@@ -76,5 +77,5 @@ def reduce_rows(rows: np.ndarray, dims: int, left_out: Sequence[int]) -> np.ndar
     pca = fit_pca([rows[fitted]], possible)
     log.info("PCA %d -> %d keeps %.1f %% of the variance", rows.shape[1], possible, 100 * pca.explained)
     reduced = pca.apply(rows)
-    reduced[~fitted] = 0
+    reduced[list(left_out)] = 0
     return reduced

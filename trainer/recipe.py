@@ -5,10 +5,11 @@ What a value may be is said here, too; `recipe_file` reads them from TOML.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import Field, dataclass, field
+from typing import Any, ClassVar
 
 from edge_potion.errors import RecipeError
+from edge_potion.phrases_told import MOST_PHRASES
 
 __all__ = [
     "BornAgainRecipe",
@@ -17,8 +18,10 @@ __all__ = [
     "DistillRecipe",
     "FeaturizeRecipe",
     "PcaRecipe",
+    "PhrasesRecipe",
     "PowerRecipe",
     "Recipe",
+    "is_later",
     "shown",
 ]
 
@@ -34,6 +37,7 @@ MOST_TOKENS = 2**20
 MOST_EPOCHS = 10_000
 MOST_LOOKS = 10_000
 LARGEST_SEED = 2**63 - 1
+LATER = {"later": True}  # of a field that the first recipes did not have
 WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
 
 
@@ -181,6 +185,35 @@ class BornAgainRecipe(ContrastRecipe):
 
 
 @dataclass(frozen=True)
+class PhrasesRecipe(ContrastRecipe):
+    """How pairs of tokens that stand side by side get rows of their own, trained with those of the tokens.
+
+    Attributes:
+        count: P, how many pairs; fewer when not so many stand often enough; 0 leaves the stage out.
+        choice: those with the highest "pmi" (normalized pointwise mutual information times the logarithm of the count:
+            two tokens that seldom stand apart, and stand together often) or "count".
+        least_count: a pair that stands in the sentences less often is not taken.
+        begin: of their rows: "zeros", or "teacher", a share of what turns the rows of the two tokens to the teacher's
+            own vector of the pair.
+        start: of the tokens' rows: "distilled", as stage 1 made them, or "trained", as the stage before left them.
+    """
+
+    count: int = 0
+    choice: str = "pmi"
+    least_count: int = 5
+    begin: str = "zeros"
+    start: str = "distilled"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _count("count", self.count, 0, MOST_PHRASES)
+        _one_of("choice", self.choice, ("pmi", "count"))
+        _count("least_count", self.least_count, 1, MOST_SENTENCES)
+        _one_of("begin", self.begin, ("zeros", "teacher"))
+        _one_of("start", self.start, ("distilled", "trained"))
+
+
+@dataclass(frozen=True)
 class PowerRecipe:
     """Power normalization of the table: sign(E) * |E|^exponent.
 
@@ -201,12 +234,15 @@ class PcaRecipe:
 
     Attributes:
         dims: that width, at most the one of the distilled table.
+        fitted_to: whose rows the components are of where there are phrases: "all", or "tokens" alone.
     """
 
     dims: int = 256
+    fitted_to: str = field(default="all", metadata=LATER)
 
     def __post_init__(self) -> None:
         _count("dims", self.dims, 1, MOST_DIMS)
+        _one_of("fitted_to", self.fitted_to, ("all", "tokens"))
 
 
 @dataclass(frozen=True)
@@ -226,6 +262,7 @@ class Recipe:
     featurize: FeaturizeRecipe = field(default_factory=FeaturizeRecipe)
     contrast: ContrastRecipe = field(default_factory=ContrastRecipe)
     born_again: BornAgainRecipe = field(default_factory=BornAgainRecipe)
+    phrases: PhrasesRecipe = field(default_factory=PhrasesRecipe, metadata=LATER)
     power: PowerRecipe = field(default_factory=PowerRecipe)
     pca: PcaRecipe = field(default_factory=PcaRecipe)
 
@@ -242,12 +279,18 @@ class Recipe:
                 f"[pca] dims is {self.pca.dims}, and the tokens of [distill] vocabulary_size = {tokens} span at most "
                 f"{max(tokens - 2, 0)} dimensions; ask for fewer dimensions, or more tokens"
             )
-        for name, section in (("contrast", self.contrast), ("born_again", self.born_again)):
-            if section.epochs and self.corpus.sentences < section.batch_size:
+        phrases = self.phrases if self.phrases.count else None
+        for name, section in (("contrast", self.contrast), ("born_again", self.born_again), ("phrases", phrases)):
+            if section and section.epochs and self.corpus.sentences < section.batch_size:
                 raise RecipeError(
                     f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [{name}] batch_size = "
                     f"{section.batch_size}; ask for more sentences, or a smaller batch"
                 )
+
+
+def is_later(key: Field[Any]) -> bool:
+    """Whether a key, or a section, came after the first recipes: runs made before do not tell it."""
+    return bool(key.metadata.get("later"))
 
 
 def _between(name: str, value: float, least: float, most: float) -> None:

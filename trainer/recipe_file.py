@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from edge_potion.errors import RecipeError
 
 from .near_keys import meant
-from .recipe import LARGEST_SEED, WORDS_OF_TYPES, Recipe, shown
+from .recipe import LARGEST_SEED, WORDS_OF_TYPES, Recipe, is_later, shown
 
 __all__ = ["fingerprint", "load_recipe", "shipped_recipes", "to_toml", "toml_value"]
 
@@ -119,12 +119,23 @@ def _value(value: Any, default: Any, where: str) -> Any:
 
 
 def to_toml(recipe: Any) -> str:
-    """A recipe, or one section with its name over it, as TOML that `load_recipe` reads back."""
+    """A recipe, or one section with its name over it, as TOML that `load_recipe` reads back.
+
+    What the first recipes did not have is written where it is not the default: all others keep their fingerprints.
+    """
     if isinstance(recipe, Recipe):
-        sections = (getattr(recipe, each.name) for each in fields(recipe) if each.name != "teacher")
+        sections = (getattr(recipe, each.name) for each in _told(recipe) if each.name != "teacher")
         return "\n".join([f"teacher = {toml_value(recipe.teacher)}\n", *map(to_toml, sections)])
     title = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(recipe).__name__.removesuffix("Recipe")).lower()
-    return f"[{title}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(recipe).items())
+    values = {each.name: getattr(recipe, each.name) for each in _told(recipe)}
+    return f"[{title}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
+
+
+def _told(part: Any) -> list[Field[Any]]:
+    usual = type(part)()
+    return [
+        each for each in fields(part) if not is_later(each) or getattr(part, each.name) != getattr(usual, each.name)
+    ]
 
 
 def fingerprint(*parts: object) -> str:

@@ -1,7 +1,7 @@
 """The stages of a run: one table, in the order in which they run. `steps` has what each does, `pipeline` the story.
 
 The recipe is that of potion-256d-v3's model card, and stages have the card's numbers; what it does not count is the
-first half of the stage that it is for.
+first half of the stage that it is for. Phrases are ours: where a recipe has none, their stages are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ __all__ = [
     "MODEL_STAGES",
     "PAIRS",
     "PCA",
+    "PCA_ALONE",
+    "PHRASES",
     "POWER",
+    "POWER_ALONE",
     "STAGES",
     "Stage",
 ]
@@ -50,9 +53,15 @@ FEATURIZE = Stage("2-featurize", number=2, version=1, gives="features")
 PAIRS = Stage("2-pairs", number=2, version=2, gives="pairs")
 CONTRAST = Stage("3-contrast", number=3, version=1, gives="model")
 BORN_AGAIN = Stage("4-born-again", number=4, version=1, gives="model")
+PHRASES = Stage("4-phrases", number=4, version=1, gives="model")
 POWER = Stage("5-power", number=5, version=1, gives="model")
+POWER_ALONE = Stage("5-power-without-phrases", number=5, version=1, gives="model")
 PCA = Stage("6-pca", number=6, version=1, gives="model")
+PCA_ALONE = Stage("6-pca-without-phrases", number=6, version=1, gives="model")
 
-STAGES = (CORPUS, DISTILL, FEATURIZE, PAIRS, CONTRAST, BORN_AGAIN, POWER, PCA)
+STAGES = (
+    *(CORPUS, DISTILL, FEATURIZE, PAIRS, CONTRAST, BORN_AGAIN, PHRASES),
+    *(POWER, POWER_ALONE, PCA, PCA_ALONE),
+)
 MODEL_STAGES = tuple(stage for stage in STAGES if stage.gives == "model")
 LAST_STAGE = STAGES[-1].number

@@ -15,14 +15,18 @@ from typing import Any
 import numpy as np
 
 from edge_potion.errors import RecipeError
+from edge_potion.phrases import Phrases
 from edge_potion.static_model import StaticModel
 
-from .contrast import Goal, contrast
+from .contrast import Goal, contrast, split_rows
 from .corpus import sample_corpus, sample_sentences
 from .distill import distill
 from .featurize import EncodeAll, encoded_here, featurize
 from .featurize_on_ray import encoded_on_ray
 from .pairs import Pairs, open_pairs, write_means, write_pairs
+from .phrase_bags import write_bags, write_sentences
+from .phrase_rows import rows_by_teacher
+from .phrases import choose_phrases
 from .postprocess import power_normalized, reduce_rows
 from .recipe import (
     BornAgainRecipe,
@@ -31,6 +35,7 @@ from .recipe import (
     DistillRecipe,
     FeaturizeRecipe,
     PcaRecipe,
+    PhrasesRecipe,
     PowerRecipe,
 )
 from .recipe_file import to_toml
@@ -97,7 +102,7 @@ class Steps:
     def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, pairs: Artifact) -> Facts:
         """Train the table on the teacher's vectors."""
         data = open_pairs(pairs.folder)
-        return self._trained(folder, recipe, distilled, data, [Goal(data.targets, 1.0)], "contrast")
+        return self._trained(folder, recipe, model_of(distilled), data, [Goal(data.targets, 1.0)], "contrast")
 
     def born_again(
         self, folder: Path, recipe: BornAgainRecipe, distilled: Artifact, pairs: Artifact, first: Artifact
@@ -112,7 +117,35 @@ class Steps:
         if recipe.alpha:
             own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
             goals.insert(0, Goal(own, recipe.alpha))
-        return self._trained(folder, recipe, distilled, data, goals, "born again")
+        return self._trained(folder, recipe, model_of(distilled), data, goals, "born again")
+
+    def phrases(
+        self,
+        folder: Path,
+        recipe: PhrasesRecipe,
+        distilled: Artifact,
+        features: Artifact,
+        pairs: Artifact,
+        begun: Artifact,
+    ) -> Facts:
+        """Choose pairs of tokens, and train rows of theirs on the teacher's vectors, with those of the tokens."""
+        data, student = open_pairs(pairs.folder), model_of(begun)
+        texts = (shard.texts for shard in open_features(features.folder).shards())
+        sentences = write_sentences(texts, student, data, folder / WORK / "sentences.i32")
+        training = split_rows(len(data), recipe).training
+        tokens, left_out = student.pieces, student.dropped_ids
+        chosen = choose_phrases(sentences, training, recipe, tokens=tokens, left_out=left_out)
+        phrases = Phrases(chosen, tokens)
+        bags = write_bags(sentences, phrases, data, left_out, folder)
+        begin = np.zeros((len(chosen), student.dim), np.float32)
+        if recipe.begin == "teacher":
+            teacher, sif = self.sources.loaded_teacher, self.sources.recipe.distill.sif_coefficient
+            show = self.sources.given.show_progress
+            begin = rows_by_teacher(teacher, model_of(distilled), sif, student.table, chosen, show_progress=show)
+        whole = replace(student, table=np.vstack([student.table, begin]), phrases=phrases)
+        facts = self._trained(folder, recipe, whole, bags, [Goal(bags.targets, 1.0)], "phrases")
+        found = len(bags.ids) - len(data.ids)
+        return {"phrases": len(chosen), "phrases_a_sentence": round(found / len(data), 2), **facts}
 
     def power(self, folder: Path, recipe: PowerRecipe, before: Artifact) -> Facts:
         """Power-normalize the table."""
@@ -123,14 +156,15 @@ class Steps:
     def pca(self, folder: Path, recipe: PcaRecipe, before: Artifact) -> Facts:
         """Reduce the table to the width that ships."""
         model = model_of(before)
-        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
+        fitted_to = model.pieces if recipe.fitted_to == "tokens" else None
+        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids, fitted_to=fitted_to)
         _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
         return {"dims": table.shape[1]}
 
     def _trained(
-        self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, data: Pairs, goals: Sequence[Goal], title: str
+        self, folder: Path, recipe: ContrastRecipe, student: StaticModel, data: Pairs, goals: Sequence[Goal], title: str
     ) -> Facts:
-        student, device, show = model_of(distilled), self.sources.device, self.sources.given.show_progress
+        device, show = self.sources.device, self.sources.given.show_progress
         result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
         _followed_by(student, result.table, recipe).save_pretrained(folder / MODEL)
         return {
@@ -150,4 +184,4 @@ def model_of(stage: Artifact) -> StaticModel:
 def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> StaticModel:
     """The model after one more stage, whose section its recipe then tells."""
     card = replace(before.card, recipe=f"{before.card.recipe}\n{to_toml(section)}", readme="")
-    return StaticModel(table, before.tokenizer, card)
+    return replace(before, table=table, card=card)

@@ -50,11 +50,12 @@ def write_summary(file: Path, stages: Sequence[Artifact], scores: Mapping[str, f
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
     """Lines for a terminal: seconds, peak memory, agreement with the teacher, and the facts of each stage."""
-    lines = [f"{'stage':13} {'seconds':>8} {'peak MB':>8} {'agreement':>9}  facts"]
+    width = max([13, *(len(row["stage"]) for row in rows)])
+    lines = [f"{'stage':{width}} {'seconds':>8} {'peak MB':>8} {'agreement':>9}  facts"]
     for row in rows:
         facts = ", ".join(f"{key} {value}" for key, value in row.items() if key not in ("stage", *NOT_SHOWN) and value)
         score = f"{row['agreement']:.4f}" if "agreement" in row else ""
-        lines.append(f"{row['stage']:13} {row['seconds']:8.1f} {row['peak_memory_mb'] or 0:8} {score:>9}  {facts}")
+        lines.append(f"{row['stage']:{width}} {row['seconds']:8.1f} {row['peak_memory_mb'] or 0:8} {score:>9}  {facts}")
     lines.append(
         "agreement: how the model's cosines of held-out sentences go with the teacher's (Pearson, 1 is the same)"
     )

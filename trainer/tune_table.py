@@ -27,7 +27,7 @@ TABLE_STEP = 10 * STEP  # in units of the table's root mean square
 class HeldOutRows:
     """Rows that say when to stop."""
 
-    ids: TokenIds
+    bags: TokenIds
     grams: Any
     targets: np.ndarray
 
@@ -37,7 +37,7 @@ class Tuned:
     """A table and a head.
 
     Attributes:
-        table: (V, D) float32; the rows of tokens that stand in no text are as they were.
+        table: (V, D) float32; the rows of what stands in no text are as they were.
         weights: of the head.
         passes: over the rows.
         logits: (M, C) float32 of the rows that were held out; empty where none were.
@@ -51,7 +51,7 @@ class Tuned:
 
 def tune_table(
     table: np.ndarray,
-    ids: TokenIds,
+    bags: TokenIds,
     examples: Examples,
     start: Weights,
     penalties: tuple[float, float],
@@ -63,7 +63,7 @@ def tune_table(
 
     Args:
         table: (V, D) float32; rows of zeros, as of [UNK], stay zeros.
-        ids: of the N rows' tokens.
+        bags: rows of the table in each of the N texts.
         examples: their grams, targets and weights; their vectors are made from the table.
         start: where the head begins.
         penalties: of the weights on vectors and on grams, as `regress` has them.
@@ -73,7 +73,7 @@ def tune_table(
     """
     import torch
 
-    used = np.unique(ids.flat)
+    used = np.unique(bags.flat)
     used = used[table[used].any(axis=1)]
     place_of = np.full(len(table), len(used), np.int64)  # behind them is a row of zeros
     place_of[used] = np.arange(len(used))
@@ -88,10 +88,10 @@ def tune_table(
             told = _held_out_logits(rows, head, place_of, held_out)
             at_start = float(_losses(told, torch.from_numpy(held_out.targets), examples.multi_label).mean())
     for number in range(1, passes + 1):
-        order = random.permutation(len(ids.lengths))
+        order = random.permutation(len(bags.lengths))
         for begin in range(0, len(order), BATCH):
             places = order[begin : begin + BATCH]
-            logits = _logits(rows, head, place_of, ids.take(places), examples.grams[places])
+            logits = _logits(rows, head, place_of, bags.take(places), examples.grams[places])
             targets = torch.from_numpy(examples.targets[places])
             losses = _losses(logits, targets, examples.multi_label) * torch.from_numpy(examples.weights[places])
             penalty = sum(factor / 2 * each.square().sum() for factor, each in zip(penalties, head[::2], strict=True))
@@ -116,13 +116,13 @@ def tune_table(
     return best
 
 
-def _logits(rows: Any, head: Any, place_of: np.ndarray, ids: TokenIds, grams: Any) -> Any:
+def _logits(rows: Any, head: Any, place_of: np.ndarray, bags: TokenIds, grams: Any) -> Any:
     """(b, C) of some texts."""
     from torch import from_numpy
     from torch.nn.functional import embedding_bag, normalize
 
     dense, bias, weights = head
-    sums = embedding_bag(from_numpy(place_of[ids.flat]), rows, from_numpy(ids.starts), mode="sum")
+    sums = embedding_bag(from_numpy(place_of[bags.flat]), rows, from_numpy(bags.starts), mode="sum")
     logits = normalize(sums, dim=1) @ dense + bias
     if not len(weights):
         return logits
@@ -143,7 +143,7 @@ def _held_out_logits(rows: Any, head: Any, place_of: np.ndarray, held_out: HeldO
     import torch
 
     parts = []
-    for begin in range(0, len(held_out.ids.lengths), 10 * BATCH):
-        places = np.arange(begin, min(begin + 10 * BATCH, len(held_out.ids.lengths)))
-        parts.append(_logits(rows, head, place_of, held_out.ids.take(places), held_out.grams[places]))
+    for begin in range(0, len(held_out.bags.lengths), 10 * BATCH):
+        places = np.arange(begin, min(begin + 10 * BATCH, len(held_out.bags.lengths)))
+        parts.append(_logits(rows, head, place_of, held_out.bags.take(places), held_out.grams[places]))
     return torch.cat(parts)

@@ -25,7 +25,7 @@ from edge_potion.bundle import PRECISIONS
 from edge_potion.exporters.export import export
 from edge_potion.static_model import StaticModel
 from edge_potion.trainer.shards import open_features
-from edge_potion.trainer.stages import MODEL_STAGES
+from edge_potion.trainer.stages import BORN_AGAIN, CONTRAST, DISTILL, PCA, POWER
 from edge_potion.writing import file_written_whole
 
 from ..quality.evaluate import evaluate
@@ -35,7 +35,7 @@ from .ablation import PUBLISHED, train_variants
 
 __all__ = ["made", "points_by_task", "without_padding"]
 
-STAGES = dict(zip(("distill", "contrast", "born-again", "power", "PCA"), MODEL_STAGES, strict=True))
+STAGES = {"distill": DISTILL, "contrast": CONTRAST, "born-again": BORN_AGAIN, "power": POWER, "PCA": PCA}
 CUTS = (128, 64)
 TEACHER, MODEL2VEC = "(a) teacher", "(b) model2vec distill"
 TOKENLEARN = {"mse": "(c) Tokenlearn", "contrastive": "(c2) Tokenlearn, contrastive loss"}

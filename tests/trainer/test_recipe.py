@@ -70,6 +70,16 @@ def test_a_recipe_that_is_wrong_says_where_and_what_was_meant(tmp_path, text, me
         load_recipe(tmp_path / "mine.toml")
 
 
+def test_what_came_later_is_written_where_it_is_not_the_default(tmp_path):
+    """Recipes without it keep their fingerprints."""
+    (tmp_path / "mine.toml").write_text("[phrases]\ncount = 50\n[pca]\nfitted_to = 'tokens'\n")
+    recipe = load_recipe(tmp_path / "mine.toml")
+    assert (recipe.phrases.count, recipe.phrases.choice, recipe.pca.fitted_to) == (50, "pmi", "tokens")
+    (tmp_path / "again.toml").write_text(to_toml(recipe))
+    assert load_recipe(tmp_path / "again.toml") == recipe
+    assert "phrases" not in to_toml(Recipe()) and "fitted_to" not in to_toml(Recipe())
+
+
 def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
     for name in ("potion", tmp_path / "missing.toml"):
         with pytest.raises(RecipeError, match="one of potion-256d, potion-256d-minilm, tiny"):
@@ -94,10 +104,13 @@ def test_power_normalization_by_hand():
     ("text", "message"),
     [
         ("[contrast]\nlr = 0.1", r"\[contrast\]: there is no 'lr'; did you mean 'learning_rate'\?"),
-        ("[distill]\nlr_rate = 0.1", r"there is no 'lr_rate'; \[contrast\], \[born_again\] have 'learning_rate'"),
+        (
+            "[distill]\nlr_rate = 0.1",
+            r"there is no 'lr_rate'; \[contrast\], \[born_again\], \[phrases\] have 'learning_rate'",
+        ),
         ("[contrast]\nEpoch = 2", "there is no 'Epoch'; did you mean 'epochs'"),
         ("[born_again]\nbatch-size = 2", "there is no 'batch-size'; did you mean 'batch_size'"),
-        ("lr = 0.1", r"there is no 'lr'; \[contrast\], \[born_again\] have 'learning_rate'"),
+        ("lr = 0.1", r"there is no 'lr'; \[contrast\], \[born_again\], \[phrases\] have 'learning_rate'"),
         ("[distill]\nvocab_size = 5", "did you mean 'vocabulary_size'"),
         ("[pca]\nexponent = 0.5", r"\[power\] has 'exponent'"),
         ("[contrast]\nteacher = 'x'", "'teacher' stands at the top of a recipe"),
@@ -121,6 +134,19 @@ def test_power_normalization_by_hand():
         ("[distill]\ndims = 6\n[pca]\ndims = 512", r"\[pca\] dims is 512, .* has \[distill\] dims = 6"),
         ("[pca]\ndims = 513", r"\[pca\] dims is 513, .* = 512"),
         ("[corpus]\nsentences = 100", "sentences is 100, which fills no batch"),
+        (
+            "[corpus]\nsentences = 600\n[phrases]\ncount = 9\nbatch_size = 601",
+            r"fills no batch of \[phrases\] batch_size = 601",
+        ),
+        ("[phrases]\ncount = -1", "count is -1; at least 0 was expected"),
+        ("[phrases]\ncount = 16777217", "count is 16777217; at most 16,777,216"),
+        ("[phrases]\nchoice = 'npmi'", r"\[phrases\]: choice is 'npmi'; one of pmi, count was expected"),
+        ("[phrases]\nbegin = 'ones'", "begin is 'ones'; one of zeros, teacher was expected"),
+        ("[phrases]\nstart = 'zeros'", "start is 'zeros'; one of distilled, trained was expected"),
+        ("[phrases]\nleast_count = 0", "least_count is 0; at least 1"),
+        ("[phrases]\nleast = 3", "there is no 'least'; did you mean 'least_count'"),
+        ("[phrases]\nepochs = 0", "epochs is 0; at least 1"),
+        ("[pca]\nfitted_to = 'phrases'", r"\[pca\]: fitted_to is 'phrases'; one of all, tokens was expected"),
     ],
 )
 def test_what_a_recipe_cannot_mean_or_give_is_refused_before_it_runs(tmp_path, text, message):
