@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_potion.escaping import markdown
 
-from .teacher_name import UNNAMED
+from .credits import Credit, as_header
 
 __all__ = ["distilled_card", "trained_card"]
 
@@ -45,7 +45,7 @@ the stages of potion-256d-v3's card (distill, featurize, contrast, born-again, p
 MAKING = """
 ## How it was made
 
-* Teacher: {teacher}{revision}
+{teachers}
 * Corpus: {corpus}
 * Recipe: {recipe}
 * Made with {versions}
@@ -57,17 +57,22 @@ MAKING = """
 Agreement is Pearson's correlation between the model's cosines and the teacher's, over all pairs of up to 1,000
 sentences that were held out of training. It is no benchmark.
 """
+JOINED = "* Targets: the vectors of each teacher at length 1, centred, at length 1 again, side by side by their weights"
+IN_ITS_SPACE = """
+Its vectors lie in the space of {teacher}: texts that the teacher encoded are ranked by their cosine with a query that
+this model encodes.
+"""
 
 
 def distilled_card(name: str, teacher: str, licence: str, shape: tuple[int, ...]) -> str:
     """README.md of a distilled model with a table of `shape` (V, D)."""
-    return _page(name, teacher, licence, shape, DISTILLED)
+    return _page(name, [Credit(teacher, licence)], shape, DISTILLED)
 
 
 def trained_card(
     name: str,
-    origin: Mapping[str, str],
-    licence: str,
+    origin: Mapping[str, Any],
+    teachers: Sequence[Credit],
     shape: tuple[int, ...],
     corpus: str,
     summary: Sequence[Mapping[str, Any]],
@@ -77,22 +82,36 @@ def trained_card(
 
     Args:
         name: of the model.
-        origin: teacher, teacher_revision and recipe_fingerprint, as config.json holds them.
-        licence: the teacher's, "" when it has none.
+        origin: recipe_fingerprint, and space where it is the teacher's, as config.json holds them.
+        teachers: the one, or all whose vectors were joined.
         shape: (V, D) of the table.
         corpus: what the sentences are of, in words.
         summary: of the run, a row a stage; nothing of it that differs from run to run is told.
         versions: package -> version.
     """
     making = MAKING.format(
-        teacher=markdown(origin["teacher"]),
-        revision=f", revision {markdown(origin['teacher_revision'])}" if origin["teacher_revision"] else "",
+        teachers=_listed(teachers),
         corpus=markdown(corpus),
         recipe=f"fingerprint {origin['recipe_fingerprint']}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         rows="\n".join(_stage_row(stage) for stage in summary),
     )
-    return _page(name, origin["teacher"], licence, shape, TRAINED) + making
+    where = IN_ITS_SPACE.format(teacher=markdown(teachers[0].teacher)) if origin.get("space") == "teacher" else ""
+    return _page(name, teachers, shape, TRAINED) + where + making
+
+
+def _listed(teachers: Sequence[Credit]) -> str:
+    """The teachers as items of a list; of several, each with its weight and licence."""
+    told = [
+        markdown(each.teacher) + (f", revision {markdown(each.revision)}" if each.revision else "") for each in teachers
+    ]
+    if len(teachers) == 1:
+        return f"* Teacher: {told[0]}"
+    lines = [
+        f"* Teacher: {words}, weight {each.weight:g}, licence {markdown(each.licence) or 'not known'}"
+        for words, each in zip(told, teachers, strict=True)
+    ]
+    return "\n".join([*lines, JOINED])
 
 
 def _stage_row(stage: Mapping[str, Any]) -> str:
@@ -101,21 +120,21 @@ def _stage_row(stage: Mapping[str, Any]) -> str:
     return f"| {stage['stage']} | {facts} | {stage.get('agreement', '')} |"
 
 
-def _page(name: str, teacher: str, licence: str, shape: tuple[int, ...], how: str) -> str:
+def _page(name: str, teachers: Sequence[Credit], shape: tuple[int, ...], how: str) -> str:
     from yaml import safe_dump  # huggingface-hub brings it
 
+    of_teachers = as_header(teachers)
     header: dict[str, object] = {
         "library_name": "model2vec",
         "model_name": name,
-        **({} if teacher.startswith(UNNAMED) else {"base_model": teacher}),
+        **{key: value for key, value in of_teachers.items() if key == "base_model"},
         "tags": ["embeddings", "static-embeddings", "sentence-transformers"],
+        **{key: value for key, value in of_teachers.items() if key != "base_model"},
     }
-    if licence:
-        header["license"] = licence
     return PAGE.format(
         header=safe_dump(header, sort_keys=False),
         name=name,  # made of letters, digits, dots and hyphens
         dims=shape[1],
         tokens=shape[0],
-        how=how.format(teacher=markdown(teacher)),
+        how=how.format(teacher=" and ".join(markdown(each.teacher) for each in teachers)),
     )

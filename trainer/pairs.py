@@ -3,6 +3,7 @@
 ids.i32      (T,) int32     the known tokens of all sentences, one sentence after another
 starts.i64   (N + 1,) int64 where each sentence begins in it; the last entry is T
 targets.f16  (N, D) float16 the teacher's vectors, brought to D dimensions by PCA and turned towards the student
+turn.f64     (D, D) float64 in the teacher's own space, where targets are left as they are: what turns the student
 pairs.json   their shapes
 """
 
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,9 +27,9 @@ from edge_potion.writing import file_written_whole
 
 from .postprocess import Pca, fit_pca
 from .run_folder import WORK
-from .shards import Features, Shard
+from .shards import Shard
 
-__all__ = ["Bags", "Pairs", "open_pairs", "unit", "write_means", "write_pairs"]
+__all__ = ["Bags", "Pairs", "open_pairs", "turned", "unit", "usable_rows", "write_means", "write_pairs"]
 
 log = logging.getLogger("edge_potion")
 
@@ -36,7 +37,7 @@ CHUNK = 16_384  # sentences tokenized at once
 TOKENS_AT_ONCE = 65_536  # rows of a table gathered at once: 134 MB at 512 dimensions
 LARGEST = float(np.finfo(np.float16).max)
 FEWEST_ROWS = 4  # two to train on and two to hold out
-IDS, STARTS, TARGETS, SHAPE = "ids.i32", "starts.i64", "targets.f16", "pairs.json"
+IDS, STARTS, TARGETS, TURN, SHAPE = "ids.i32", "starts.i64", "targets.f16", "turn.f64", "pairs.json"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,13 @@ class Pairs:
         return sums / np.diff(np.append(bags.starts, len(bags.ids)))[:, None].astype(np.float32)
 
 
-def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[str, object]:
+class Rows(Protocol):
+    """Texts with their vectors: `Features` of one teacher, or `Joined` ones of several."""
+
+    def shards(self) -> Iterator[Shard]: ...
+
+
+def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str = "own") -> dict[str, object]:
     """Tokenize the texts of `features` for `student` and bring their vectors to its width, into `folder`.
 
     The vectors go through PCA, and then through the rotation that brings them nearest to the student's own (orthogonal
@@ -89,15 +96,18 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
     sentences the validation loss is 0.012 with it and 0.025 without, STS-B dev 83.0 and 81.4 (all-MiniLM-L6-v2, 29.5K
     tokens, each at its best learning rate).
 
+    With `space` "teacher" the vectors stay as they are, at the student's width, and it is the student that is turned
+    towards them, by what `turned` reads.
+
     Only known tokens are kept: [UNK] counts for nothing. A text without one, and a vector that is not finite or zero,
     is left out and counted.
 
     Returns:
         rows, tokens, skipped (by reason), the share of the vectors' variance that the PCA keeps, and the mean cosine
-        between the targets and the student as it is.
+        between the targets and the student before training.
 
     Raises:
-        InputError: too few rows are left, or the vectors are narrower than the student.
+        InputError: too few rows are left, or the vectors are narrower than the student (or wider, in their own space).
     """
     skipped: Counter[str] = Counter()
     width = next((shard.vectors.shape[1] for shard in _usable(features, Counter())), None)
@@ -105,7 +115,9 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
         raise InputError("none of the features' vectors can be used: each holds NaN, inf or nothing but zeros")
     if width < student.dim:
         raise InputError(f"the features have {width} dimensions and the student {student.dim}; others are needed")
-    pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim)
+    if space == "teacher" and width > student.dim:
+        raise InputError(f"in a space of {width} dimensions the student has {student.dim}; it needs as many")
+    pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim) if space == "own" else None
     lengths: list[np.ndarray] = []
     (folder / WORK).mkdir(exist_ok=True)
     unturned = folder / WORK / TARGETS
@@ -122,10 +134,10 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
         append(stream, starts.astype(np.int64))
     shape = {"rows": rows, "tokens": tokens, "dims": student.dim}
     (folder / SHAPE).write_text(json.dumps(shape) + "\n")
-    cosine = _turn_towards(student, unturned, folder)
+    cosine = _turn_targets(student, unturned, folder) if pca else _turn_student(student, unturned, folder)
     log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(+skipped) or "none")
-    explained = round(pca.explained, 4)
-    return {**shape, "skipped": dict(+skipped), "targets_explained": explained, "first_cosine": round(cosine, 4)}
+    explained = {"targets_explained": round(pca.explained, 4)} if pca else {}
+    return {**shape, "skipped": dict(+skipped), **explained, "first_cosine": round(cosine, 4)}
 
 
 def open_pairs(folder: Path) -> Pairs:
@@ -161,15 +173,27 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), NORM_EPS)
 
 
-def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
+class Usable(NamedTuple):
+    """Which rows a loss can use: (n,) bool, those that float16 holds, and of these the ones that are not zero."""
+
+    finite: np.ndarray
+    kept: np.ndarray
+
+
+def usable_rows(vectors: np.ndarray) -> Usable:
+    """Which of the vectors (n, H) a loss can use."""
+    finite = (np.abs(vectors) <= LARGEST).all(axis=1)  # false for NaN
+    return Usable(finite, finite & vectors.any(axis=1))
+
+
+def _usable(features: Rows, skipped: Counter[str]) -> Iterator[Shard]:
     """The shards without the rows that no loss can use."""
     width = 0
     for shard in features.shards():
         width = width or shard.vectors.shape[1]
         if shard.vectors.shape[1] != width:
             raise InputError(f"the features have {width} dimensions, and then {shard.vectors.shape[1]}")
-        finite = (np.abs(shard.vectors) <= LARGEST).all(axis=1)  # false for NaN
-        kept = finite & shard.vectors.any(axis=1)
+        finite, kept = usable_rows(shard.vectors)
         skipped["vector with NaN, inf or beyond float16"] += int((~finite).sum())
         skipped["zero vector"] += int((finite & ~kept).sum())
         if kept.all():
@@ -181,7 +205,7 @@ def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
 def _append(
     part: Shard,
     student: StaticModel,
-    pca: Pca,
+    pca: Pca | None,
     ids_file: IO[bytes],
     targets_file: IO[bytes],
     skipped: Counter[str],
@@ -191,7 +215,7 @@ def _append(
     known = ~np.isin(tokens.flat, student.dropped_ids)
     owner = np.repeat(np.arange(len(part.texts)), tokens.lengths)
     lengths = np.bincount(owner[known], minlength=len(part.texts))
-    wide = pca.apply(part.vectors.astype(np.float64))  # (n, D) f32
+    wide = pca.apply(part.vectors.astype(np.float64)) if pca else part.vectors.astype(np.float32)  # (n, D) f32
     with np.errstate(over="ignore"):
         targets = wide.astype(np.float16)
     # No rotation of a vector has a value above its length.
@@ -204,20 +228,57 @@ def _append(
     return lengths[kept]
 
 
-def _turn_towards(student: StaticModel, unturned: Path, folder: Path) -> float:
+def _turn_targets(student: StaticModel, unturned: Path, folder: Path) -> float:
     """Write the targets, rotated towards the student's vectors; the mean cosine between the two afterwards."""
-    shape = read_json(folder / SHAPE)
-    targets = np.memmap(unturned, np.float16, "r", shape=(shape["rows"], shape["dims"]))
-    ids = np.memmap(folder / IDS, np.int32, "r", shape=(shape["tokens"],))
-    pairs = Pairs(ids, np.memmap(folder / STARTS, np.int64, "r", shape=(shape["rows"] + 1,)), targets)
-    moment = np.zeros((student.dim, student.dim))  # (D, D) f64: targets by students, both of unit length
-    for rows in _blocks(pairs):
-        moment += unit(targets[rows]).T @ unit(pairs.means(student.table, rows))
-    left, strengths, right = np.linalg.svd(moment)
+    pairs = _unturned(unturned, folder)
+    turn = _nearest_turn(student, pairs)
     with (folder / TARGETS).open("wb") as stream:
         for rows in _blocks(pairs):
-            append(stream, (targets[rows].astype(np.float64) @ (left @ right)).astype(np.float16))
-    return float(strengths.sum() / len(pairs))
+            append(stream, (pairs.targets[rows].astype(np.float64) @ turn.of_targets).astype(np.float16))
+    return turn.cosine
+
+
+def _turn_student(student: StaticModel, unturned: Path, folder: Path) -> float:
+    """Write what turns the student's vectors towards the targets; the mean cosine between the two afterwards."""
+    turn = _nearest_turn(student, _unturned(unturned, folder))
+    (folder / TURN).write_bytes(turn.of_targets.T.tobytes())
+    unturned.replace(folder / TARGETS)
+    return turn.cosine
+
+
+def turned(student: StaticModel, folder: Path) -> StaticModel:
+    """The student as its training on the pairs in `folder` begins: turned, where the targets were not."""
+    if not (folder / TURN).is_file():
+        return student
+    turn = np.fromfile(folder / TURN, np.float64)
+    if turn.size != student.dim**2:
+        raise InputError(f"{folder / TURN} is damaged; remove {folder}, and it is made again")
+    table = student.table.astype(np.float64) @ turn.reshape(student.dim, student.dim)
+    return StaticModel(table.astype(np.float32), student.tokenizer, student.card)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The rotation (D, D) float64 of the targets that brings them nearest to the student's, and their cosine then."""
+
+    of_targets: np.ndarray
+    cosine: float
+
+
+def _nearest_turn(student: StaticModel, pairs: Pairs) -> _Turn:
+    moment = np.zeros((student.dim, student.dim))  # (D, D) f64: targets by students, both of unit length
+    for rows in _blocks(pairs):
+        moment += unit(pairs.targets[rows]).T @ unit(pairs.means(student.table, rows))
+    left, strengths, right = np.linalg.svd(moment)
+    return _Turn(left @ right, float(strengths.sum() / len(pairs)))
+
+
+def _unturned(targets: Path, folder: Path) -> Pairs:
+    """The pairs that are being written, with targets that nobody has turned yet."""
+    shape = read_json(folder / SHAPE)
+    ids = np.memmap(folder / IDS, np.int32, "r", shape=(shape["tokens"],))
+    starts = np.memmap(folder / STARTS, np.int64, "r", shape=(shape["rows"] + 1,))
+    return Pairs(ids, starts, np.memmap(targets, np.float16, "r", shape=(shape["rows"], shape["dims"])))
 
 
 def _blocks(pairs: Pairs) -> Iterator[np.ndarray]:

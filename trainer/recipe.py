@@ -11,6 +11,7 @@ from typing import ClassVar
 from edge_potion.errors import RecipeError
 
 __all__ = [
+    "MOST_OTHERS",
     "BornAgainRecipe",
     "ContrastRecipe",
     "CorpusRecipe",
@@ -284,7 +285,9 @@ class Recipe:
         _plain_words("teacher", self.teacher)
         _one_of("space", self.space, ("own", "teacher"))
         if len(self.others) > MOST_OTHERS:
-            raise RecipeError(f"there are {len(self.others)} others beside the teacher; at most {MOST_OTHERS} are taken")
+            raise RecipeError(
+                f"there are {len(self.others)} others beside the teacher; at most {MOST_OTHERS} are taken"
+            )
         if self.space == "teacher":
             self._stay_in_its_space()
         if self.pca.dims > self.distill.dims:
@@ -306,6 +309,11 @@ class Recipe:
                 )
 
     @property
+    def featurized_by(self) -> list[FeaturizeRecipe]:
+        """How each teacher encodes the corpus, in their order."""
+        return [self.featurize, *(other.featurize(self.featurize.shard_rows) for other in self.others)]
+
+    @property
     def targets(self) -> TargetsRecipe | None:
         """What targets are made of; None for one teacher's vectors in the student's own space."""
         if self.space == "own" and not self.others:
@@ -315,7 +323,9 @@ class Recipe:
     def _stay_in_its_space(self) -> None:
         """Refuse what would take vectors out of the teacher's space."""
         if self.others:
-            raise RecipeError('space = "teacher" is that of one teacher; leave out [[others]], or ask for space = "own"')
+            raise RecipeError(
+                'space = "teacher" is that of one teacher; leave out [[others]], or ask for space = "own"'
+            )
         if self.power.exponent != 1:
             raise RecipeError(
                 f'[power] exponent is {self.power.exponent}, which bends the space; with space = "teacher" ask for 1'

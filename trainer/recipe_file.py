@@ -82,10 +82,7 @@ def _text_of(file: Path) -> str:
 
 
 def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
-    defaults = {
-        each.name: each.default_factory() if each.default is MISSING else each.default  # type: ignore[misc]
-        for each in fields(kind)
-    }
+    defaults = _defaults(kind)
     known = set(defaults)
     optional = {each.name for each in fields(kind) if "None" in str(each.type)}
     values: dict[str, Any] = {}
@@ -107,6 +104,11 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
         return kind(**values)
     except RecipeError as failure:
         raise RecipeError(f"{where}: {failure}") from None
+
+
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {each.name: each.default_factory for each in fields(kind)}
+    return {each.name: made[each.name]() if each.default is MISSING else each.default for each in fields(kind)}
 
 
 def _others(value: Any, where: str) -> tuple[OtherRecipe, ...]:

@@ -19,10 +19,12 @@ from edge_potion.static_model import StaticModel
 
 from .contrast import Goal, contrast
 from .corpus import sample_corpus, sample_sentences
+from .credits import as_words
 from .distill import distill
 from .featurize import EncodeAll, encoded_here, featurize
 from .featurize_on_ray import encoded_on_ray
-from .pairs import Pairs, open_pairs, write_means, write_pairs
+from .join import join
+from .pairs import Pairs, open_pairs, turned, write_means, write_pairs
 from .postprocess import power_normalized, reduce_rows
 from .recipe import (
     BornAgainRecipe,
@@ -32,6 +34,7 @@ from .recipe import (
     FeaturizeRecipe,
     PcaRecipe,
     PowerRecipe,
+    TargetsRecipe,
 )
 from .recipe_file import to_toml
 from .run_folder import WORK, Artifact
@@ -60,8 +63,7 @@ class Steps:
         """Sample sentences of the corpus files, else of the features' texts, else of the hub set."""
         out, files = folder / SENTENCES, self.sources.corpus_files
         if self.sources.features and not files:
-            shards = open_features(self.sources.features.folder).shards()
-            report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
+            report = sample_sentences(open_features(self.sources.features[0].folder).texts(), recipe, out)
         else:
             column, show = self.sources.given.text_column, self.sources.given.show_progress
             report = sample_corpus(recipe, out, files, column=column, show_progress=show)
@@ -81,23 +83,34 @@ class Steps:
         model.save_pretrained(folder / MODEL)
         return {"tokens": len(model.table), "dims": model.dim}
 
-    def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Artifact, corpus: Artifact) -> Facts:
-        """Have the teacher encode the corpus."""
-        sentences, given, teacher = corpus.folder / SENTENCES, self.sources.given, self.sources.loaded_teacher
+    def featurize(self, folder: Path, recipe: FeaturizeRecipe, teacher_files: Artifact, corpus: Artifact) -> Facts:
+        """Have a teacher encode the corpus."""
+        sentences, given, teacher = corpus.folder / SENTENCES, self.sources.given, self.sources.loaded(teacher_files)
         encode_all: EncodeAll = encoded_here
         if given.on_ray is not None:
             encode_all = partial(encoded_on_ray, on_ray=given.on_ray, trust_remote_code=given.trust_remote_code)
         show = given.show_progress
-        return featurize(teacher, sentences, folder, recipe, show_progress=show, encode_all=encode_all)
+        facts = featurize(teacher, sentences, folder, recipe, show_progress=show, encode_all=encode_all)
+        return {"teacher": teacher.name, **facts} if self.sources.recipe.others else facts
 
-    def pairs(self, folder: Path, _: None, distilled: Artifact, features: Artifact) -> Facts:
-        """Tokenize the texts for the student, and bring the vectors to its width."""
-        return write_pairs(open_features(features.folder), model_of(distilled), folder)
+    def pairs(self, folder: Path, recipe: TargetsRecipe | None, distilled: Artifact, *features: Artifact) -> Facts:
+        """Tokenize the texts for the student, and bring the vectors to its width; of several teachers, joined."""
+        student, teachers = model_of(distilled), [open_features(each.folder) for each in features]
+        if recipe is None:
+            return write_pairs(teachers[0], student, folder)
+        if len(teachers) == 1:
+            return write_pairs(teachers[0], student, folder, recipe.space)
+        joined = join(teachers, recipe.weights)
+        facts = write_pairs(joined, student, folder)
+        if count := len(joined.left_out):
+            facts = {**facts, "skipped_by_a_teacher": count}
+        return {"teachers": as_words(self.sources.credits), **facts}
 
     def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, pairs: Artifact) -> Facts:
         """Train the table on the teacher's vectors."""
         data = open_pairs(pairs.folder)
-        return self._trained(folder, recipe, distilled, data, [Goal(data.targets, 1.0)], "contrast")
+        student = turned(model_of(distilled), pairs.folder)
+        return self._trained(folder, recipe, student, data, [Goal(data.targets, 1.0)], "contrast")
 
     def born_again(
         self, folder: Path, recipe: BornAgainRecipe, distilled: Artifact, pairs: Artifact, first: Artifact
@@ -112,7 +125,7 @@ class Steps:
         if recipe.alpha:
             own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
             goals.insert(0, Goal(own, recipe.alpha))
-        return self._trained(folder, recipe, distilled, data, goals, "born again")
+        return self._trained(folder, recipe, turned(model_of(distilled), pairs.folder), data, goals, "born again")
 
     def power(self, folder: Path, recipe: PowerRecipe, before: Artifact) -> Facts:
         """Power-normalize the table."""
@@ -121,16 +134,17 @@ class Steps:
         return {}
 
     def pca(self, folder: Path, recipe: PcaRecipe, before: Artifact) -> Facts:
-        """Reduce the table to the width that ships."""
+        """Reduce the table to the width that ships; in the teacher's own space, where it has that, leave it."""
         model = model_of(before)
-        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids)
+        is_own = self.sources.recipe.space == "own"
+        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids) if is_own else model.table
         _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
         return {"dims": table.shape[1]}
 
     def _trained(
-        self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, data: Pairs, goals: Sequence[Goal], title: str
+        self, folder: Path, recipe: ContrastRecipe, student: StaticModel, data: Pairs, goals: Sequence[Goal], title: str
     ) -> Facts:
-        student, device, show = model_of(distilled), self.sources.device, self.sources.given.show_progress
+        device, show = self.sources.device, self.sources.given.show_progress
         result = contrast(student, data, goals, recipe, folder, title=title, device=device, show_progress=show)
         _followed_by(student, result.table, recipe).save_pretrained(folder / MODEL)
         return {
