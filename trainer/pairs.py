@@ -3,7 +3,8 @@
 ids.i32      (T,) int32     the known tokens of all sentences, one sentence after another
 starts.i64   (N + 1,) int64 where each sentence begins in it; the last entry is T
 targets.f16  (N, D) float16 the teacher's vectors, brought to D dimensions by PCA and turned towards the student
-turn.f64     (D, D) float64 in the teacher's own space, where targets are left as they are: what turns the student
+move.f64     (D + 1, D) float64, in the teacher's own space, where targets stay as they are: what turns the student's
+             rows, and what is then added to each
 pairs.json   their shapes
 """
 
@@ -29,7 +30,7 @@ from .postprocess import Pca, fit_pca
 from .run_folder import WORK
 from .shards import Shard
 
-__all__ = ["Bags", "Pairs", "open_pairs", "turned", "unit", "usable_rows", "write_means", "write_pairs"]
+__all__ = ["Bags", "Pairs", "moved", "open_pairs", "unit", "usable_rows", "write_means", "write_pairs"]
 
 log = logging.getLogger("edge_potion")
 
@@ -37,7 +38,7 @@ CHUNK = 16_384  # sentences tokenized at once
 TOKENS_AT_ONCE = 65_536  # rows of a table gathered at once: 134 MB at 512 dimensions
 LARGEST = float(np.finfo(np.float16).max)
 FEWEST_ROWS = 4  # two to train on and two to hold out
-IDS, STARTS, TARGETS, TURN, SHAPE = "ids.i32", "starts.i64", "targets.f16", "turn.f64", "pairs.json"
+IDS, STARTS, TARGETS, MOVE, SHAPE = "ids.i32", "starts.i64", "targets.f16", "move.f64", "pairs.json"
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str =
     sentences the validation loss is 0.012 with it and 0.025 without, STS-B dev 83.0 and 81.4 (all-MiniLM-L6-v2, 29.5K
     tokens, each at its best learning rate).
 
-    With `space` "teacher" the vectors stay as they are, at the student's width, and it is the student that is turned
-    towards them, by what `turned` reads.
+    With `space` "teacher" the vectors stay as they are, at the student's width, and it is the student that `moved`
+    brings towards them.
 
     Only known tokens are kept: [UNK] counts for nothing. A text without one, and a vector that is not finite or zero,
     is left out and counted.
@@ -134,7 +135,7 @@ def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str =
         append(stream, starts.astype(np.int64))
     shape = {"rows": rows, "tokens": tokens, "dims": student.dim}
     (folder / SHAPE).write_text(json.dumps(shape) + "\n")
-    cosine = _turn_targets(student, unturned, folder) if pca else _turn_student(student, unturned, folder)
+    cosine = _turn_towards(student, unturned, folder) if pca else _find_move(student, unturned, folder)
     log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(+skipped) or "none")
     explained = {"targets_explained": round(pca.explained, 4)} if pca else {}
     return {**shape, "skipped": dict(+skipped), **explained, "first_cosine": round(cosine, 4)}
@@ -228,49 +229,57 @@ def _append(
     return lengths[kept]
 
 
-def _turn_targets(student: StaticModel, unturned: Path, folder: Path) -> float:
+def _turn_towards(student: StaticModel, unturned: Path, folder: Path) -> float:
     """Write the targets, rotated towards the student's vectors; the mean cosine between the two afterwards."""
     pairs = _unturned(unturned, folder)
-    turn = _nearest_turn(student, pairs)
-    with (folder / TARGETS).open("wb") as stream:
-        for rows in _blocks(pairs):
-            append(stream, (pairs.targets[rows].astype(np.float64) @ turn.of_targets).astype(np.float16))
-    return turn.cosine
-
-
-def _turn_student(student: StaticModel, unturned: Path, folder: Path) -> float:
-    """Write what turns the student's vectors towards the targets; the mean cosine between the two afterwards."""
-    turn = _nearest_turn(student, _unturned(unturned, folder))
-    (folder / TURN).write_bytes(turn.of_targets.T.tobytes())
-    unturned.replace(folder / TARGETS)
-    return turn.cosine
-
-
-def turned(student: StaticModel, folder: Path) -> StaticModel:
-    """The student as its training on the pairs in `folder` begins: turned, where the targets were not."""
-    if not (folder / TURN).is_file():
-        return student
-    turn = np.fromfile(folder / TURN, np.float64)
-    if turn.size != student.dim**2:
-        raise InputError(f"{folder / TURN} is damaged; remove {folder}, and it is made again")
-    table = student.table.astype(np.float64) @ turn.reshape(student.dim, student.dim)
-    return StaticModel(table.astype(np.float32), student.tokenizer, student.card)
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """The rotation (D, D) float64 of the targets that brings them nearest to the student's, and their cosine then."""
-
-    of_targets: np.ndarray
-    cosine: float
-
-
-def _nearest_turn(student: StaticModel, pairs: Pairs) -> _Turn:
     moment = np.zeros((student.dim, student.dim))  # (D, D) f64: targets by students, both of unit length
     for rows in _blocks(pairs):
         moment += unit(pairs.targets[rows]).T @ unit(pairs.means(student.table, rows))
     left, strengths, right = np.linalg.svd(moment)
-    return _Turn(left @ right, float(strengths.sum() / len(pairs)))
+    with (folder / TARGETS).open("wb") as stream:
+        for rows in _blocks(pairs):
+            append(stream, (pairs.targets[rows].astype(np.float64) @ (left @ right)).astype(np.float16))
+    return float(strengths.sum() / len(pairs))
+
+
+def _find_move(student: StaticModel, unturned: Path, folder: Path) -> float:
+    """Write what `moved` moves the student by, and the targets as they are; the mean cosine between them afterwards."""
+    pairs = _unturned(unturned, folder)
+    count, dim = len(pairs), student.dim
+    moment, squares = np.zeros((dim, dim)), 0.0  # (D, D) f64: students by targets of unit length
+    own_mean, target_mean = np.zeros(dim), np.zeros(dim)
+    for rows in _blocks(pairs):
+        own, targets = pairs.means(student.table, rows).astype(np.float64), unit(pairs.targets[rows])
+        moment += own.T @ targets / count
+        squares += float((own**2).sum()) / count
+        own_mean += own.sum(axis=0) / count
+        target_mean += targets.sum(axis=0) / count
+    left, strengths, right = np.linalg.svd(moment - np.outer(own_mean, target_mean))
+    turn = left @ right * strengths.sum() / max(squares - float(own_mean @ own_mean), np.finfo(np.float64).tiny)
+    move = np.vstack([turn, target_mean - own_mean @ turn])
+    (folder / MOVE).write_bytes(move.tobytes())
+    table = moved(student, folder).table
+    cosines = sum(float((unit(pairs.targets[rows]) * unit(pairs.means(table, rows))).sum()) for rows in _blocks(pairs))
+    unturned.replace(folder / TARGETS)
+    return cosines / count
+
+
+def moved(student: StaticModel, folder: Path) -> StaticModel:
+    """The student as its training on the pairs in `folder` begins: in the teacher's space, where the targets are.
+
+    All its rows are turned, scaled and shifted alike, and so are the means of any of them: nothing else is as near to
+    the targets, by the squares of distances (Umeyama, 1991). Teachers whose vectors all point one way need the shift:
+    rows that few sentences hold would never learn it.
+    """
+    if not (folder / MOVE).is_file():
+        return student
+    move = np.fromfile(folder / MOVE, np.float64)
+    if move.size != (student.dim + 1) * student.dim:
+        raise InputError(f"{folder / MOVE} is damaged; remove {folder}, and it is made again")
+    *turn, shift = move.reshape(student.dim + 1, student.dim)
+    table = student.table.astype(np.float64) @ np.array(turn) + shift
+    table[list(student.dropped_ids)] = 0  # no mean ever holds them
+    return StaticModel(table.astype(np.float32), student.tokenizer, student.card)
 
 
 def _unturned(targets: Path, folder: Path) -> Pairs:

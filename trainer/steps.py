@@ -24,7 +24,7 @@ from .distill import distill
 from .featurize import EncodeAll, encoded_here, featurize
 from .featurize_on_ray import encoded_on_ray
 from .join import join
-from .pairs import Pairs, open_pairs, turned, write_means, write_pairs
+from .pairs import Pairs, moved, open_pairs, write_means, write_pairs
 from .postprocess import power_normalized, reduce_rows
 from .recipe import (
     BornAgainRecipe,
@@ -109,7 +109,7 @@ class Steps:
     def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, pairs: Artifact) -> Facts:
         """Train the table on the teacher's vectors."""
         data = open_pairs(pairs.folder)
-        student = turned(model_of(distilled), pairs.folder)
+        student = moved(model_of(distilled), pairs.folder)
         return self._trained(folder, recipe, student, data, [Goal(data.targets, 1.0)], "contrast")
 
     def born_again(
@@ -125,7 +125,7 @@ class Steps:
         if recipe.alpha:
             own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
             goals.insert(0, Goal(own, recipe.alpha))
-        return self._trained(folder, recipe, turned(model_of(distilled), pairs.folder), data, goals, "born again")
+        return self._trained(folder, recipe, moved(model_of(distilled), pairs.folder), data, goals, "born again")
 
     def power(self, folder: Path, recipe: PowerRecipe, before: Artifact) -> Facts:
         """Power-normalize the table."""

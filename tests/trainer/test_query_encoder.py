@@ -38,34 +38,40 @@ def encoder(small_teacher, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def by_teacher(small_teacher, sentences) -> np.ndarray:
-    """(N, 8) of length 1: what the teacher's own modules make of our sentences."""
+def texts(sentences) -> list[str]:
+    """Those of our sentences whose letters the small teacher knows."""
+    return [text for text in sentences if text.isascii() and len(text) >= 20]
+
+
+@pytest.fixture(scope="session")
+def by_teacher(small_teacher, texts) -> np.ndarray:
+    """(N, 8) of length 1: what the teacher's own modules make of the texts."""
     teacher = load_teacher(small_teacher, device="cpu")
-    return unit_length(teacher.vectors(teacher.sequences(sentences, 128), pooling="model"))
+    return unit_length(teacher.vectors(teacher.sequences(texts, 128), pooling="model"))
 
 
-def cosines(model: StaticModel, sentences: list[str], by_teacher: np.ndarray) -> np.ndarray:
+def cosines(model: StaticModel, texts: list[str], by_teacher: np.ndarray) -> np.ndarray:
     """(N, N) of the model's vectors with the teacher's, both without what all share."""
-    ours = unit_length(model.encode(sentences) - model.encode(sentences).mean(axis=0))
+    ours = unit_length(model.encode(texts) - model.encode(texts).mean(axis=0))
     return ours @ unit_length(by_teacher - by_teacher.mean(axis=0)).T
 
 
-def test_the_students_vectors_are_near_the_teachers_own(encoder, small_teacher, sentences, by_teacher, tmp_path):
+def test_the_students_vectors_are_near_the_teachers_own(encoder, small_teacher, texts, by_teacher, tmp_path):
     """With space = "own" and all else the same, they are as near one another, and not near the teacher's."""
     model = StaticModel.from_pretrained(encoder / "model")
     own = replace(small(load_recipe("query-encoder")), space="own")
     train(own, tmp_path / "run", teacher=small_teacher, corpus=[DATA], device="cpu")
     turned_away = StaticModel.from_pretrained(tmp_path / "run" / "model")
-    assert (model.encode(sentences) * by_teacher).sum(axis=1).mean() > 0.97
-    assert (turned_away.encode(sentences) * by_teacher).sum(axis=1).mean() < 0.5
-    near, far = (np.diag(cosines(each, sentences, by_teacher)).mean() for each in (model, turned_away))
+    assert (model.encode(texts) * by_teacher).sum(axis=1).mean() > 0.97
+    assert (turned_away.encode(texts) * by_teacher).sum(axis=1).mean() < 0.5
+    near, far = (np.diag(cosines(each, texts, by_teacher)).mean() for each in (model, turned_away))
     assert near > 0.8 and abs(far) < 0.5
 
 
-def test_a_query_finds_the_text_that_the_teacher_encoded(encoder, sentences, by_teacher):
-    ranks = np.argsort(-cosines(StaticModel.from_pretrained(encoder / "model"), sentences, by_teacher), axis=1)
-    found = (ranks[:, :10] == np.arange(len(sentences))[:, None]).any(axis=1).mean()
-    assert found > 0.3  # by chance, 10 of some hundreds
+def test_a_query_finds_the_text_that_the_teacher_encoded(encoder, texts, by_teacher):
+    ranks = np.argsort(-cosines(StaticModel.from_pretrained(encoder / "model"), texts, by_teacher), axis=1)
+    found = (ranks[:, :10] == np.arange(len(texts))[:, None]).any(axis=1).mean()
+    assert found > 5 * 10 / len(texts)  # of the ten nearest, five times as often as by chance
 
 
 def test_power_and_pca_leave_the_table_as_it_was_trained(encoder):
@@ -73,7 +79,6 @@ def test_power_and_pca_leave_the_table_as_it_was_trained(encoder):
         StaticModel.from_pretrained(encoder / stage / "model").table for stage in ("3-contrast", "5-power", "6-pca")
     ]
     assert np.array_equal(tables[0], tables[1]) and np.array_equal(tables[0], tables[2])
-    assert (encoder / "2-pairs" / "turn.f64").stat().st_size == 8 * 8 * 8
 
 
 def test_its_card_and_configuration_say_whose_space_it_is(encoder):
