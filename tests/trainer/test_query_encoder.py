@@ -71,7 +71,7 @@ def test_the_students_vectors_are_near_the_teachers_own(encoder, small_teacher, 
 def test_a_query_finds_the_text_that_the_teacher_encoded(encoder, texts, by_teacher):
     ranks = np.argsort(-cosines(StaticModel.from_pretrained(encoder / "model"), texts, by_teacher), axis=1)
     found = (ranks[:, :10] == np.arange(len(texts))[:, None]).any(axis=1).mean()
-    assert found > 5 * 10 / len(texts)  # of the ten nearest, five times as often as by chance
+    assert found > 0.5  # of the ten nearest; by chance, a thirtieth
 
 
 def test_power_and_pca_leave_the_table_as_it_was_trained(encoder):
