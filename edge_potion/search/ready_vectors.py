@@ -117,7 +117,7 @@ def _safetensors(file: Path) -> Any:
     from safetensors import SafetensorError, safe_open
 
     try:
-        stored = safe_open(file, framework="numpy")
+        stored: Any = safe_open(file, framework="numpy")
         names = list(stored.keys())
     except SafetensorError as failure:
         raise ValueError(failure) from failure
