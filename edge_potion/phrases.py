@@ -78,7 +78,7 @@ class Phrases:
         pairs = self.pairs
         if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype != np.int32 or len(pairs) > MOST_PHRASES:
             return f"their pairs are {pairs.dtype} of shape {pairs.shape}; int32 of shape (phrases, 2) was expected"
-        if len(pairs) and not (0 <= int(pairs.min()) and int(pairs.max()) < self.pieces):
+        if len(pairs) and (pairs.min() < 0 or pairs.max() >= self.pieces):
             return f"a pair names piece {int(pairs.max())}, and there are {self.pieces}"
         if len(np.unique(gram_keys(pairs))) < len(pairs):
             return "a pair is there twice"

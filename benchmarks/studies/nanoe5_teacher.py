@@ -14,6 +14,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from edge_potion.writing import written_whole
 
 MODEL_FILE = "e5-small-q4.bin"
 MAGIC = b"E5S1"
-SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-SIZES += ("vocab_size", "max_position_embeddings", "type_vocab_size")
+SIZES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size"),
+)
 BLOCK = 32  # weights that share a scale
 FLOAT32, FOUR_BITS = 0, 1
 QUERY = "query: "  # the prompt for texts that are compared with their like
@@ -91,7 +94,7 @@ def read_carried(file: Path) -> Carried:
     blob_bytes = cursor.numbers("Q")[0]
     offsets, scores = cursor.array("<u4", count + 1), cursor.array("<f4", count)
     blob = cursor.array("u1", blob_bytes).tobytes()
-    words = [blob[begin:end].decode("utf-8") for begin, end in zip(offsets, offsets[1:], strict=False)]
+    words = [blob[begin:end].decode("utf-8") for begin, end in pairwise(offsets)]
     map_bytes = cursor.numbers("iI")[1]
     cursor.place += map_bytes  # a normalization of single characters: NFKC's, which `_tokenizer` takes whole
     tensors = dict(_tensors(cursor, config))
@@ -134,9 +137,8 @@ def _name_in_transformers(name: str) -> str | None:
 
 def _tokenizer(carried: Carried) -> Tokenizer:
     """XLM-R's: NFKC, one space for several, Metaspace, Unigram."""
-    pieces = [
-        (SPECIAL.get(_of(carried.special, place), word), score) for place, (word, score) in enumerate(carried.pieces)
-    ]
+    names = {place: SPECIAL[name] for name, place in carried.special.items()}
+    pieces = [(names.get(place, word), score) for place, (word, score) in enumerate(carried.pieces)]
     tokenizer = Tokenizer(Unigram(pieces, carried.special["unk"], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
@@ -144,10 +146,6 @@ def _tokenizer(carried: Carried) -> Tokenizer:
     around = [(SPECIAL[name], carried.special[name]) for name in ("bos", "eos")]
     tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=around)
     return tokenizer
-
-
-def _of(special: Mapping[str, int], place: int) -> str:
-    return next((name for name, id_ in special.items() if id_ == place), "")
 
 
 def write_teacher(package: Path, out: Path) -> None:
