@@ -146,7 +146,7 @@ def train(
     teacher: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     text_column: str = "text",
-    features: str | Path | None = None,
+    features: str | Path | Sequence[str | Path] | None = None,
     from_stage: int | None = None,
     device: str | None = None,
     revision: str | None = None,

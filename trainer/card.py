@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_potion.escaping import markdown
 
-from .teacher_name import UNNAMED
+from .credits import Credit, as_header
 
 __all__ = ["Phrases", "distilled_card", "trained_card"]
 
@@ -64,7 +64,7 @@ the stages of potion-256d-v3's card (distill, featurize, contrast, born-again, p
 MAKING = """
 ## How it was made
 
-* Teacher: {teacher}{revision}
+{teachers}
 * Corpus: {corpus}
 * Recipe: {recipe}
 * Made with {versions}
@@ -75,6 +75,11 @@ MAKING = """
 
 Agreement is Pearson's correlation between the model's cosines and the teacher's, over all pairs of up to 1,000
 sentences that were held out of training. It is no benchmark.
+"""
+JOINED = "* Targets: the vectors of each teacher at length 1, centred, at length 1 again, side by side by their weights"
+IN_ITS_SPACE = """
+Its vectors lie in the space of {teacher}: texts that the teacher encoded are ranked by their cosine with a query that
+this model encodes.
 """
 
 
@@ -91,13 +96,13 @@ NO_PHRASES = Phrases(0, "pmi")
 
 def distilled_card(name: str, teacher: str, licence: str, shape: tuple[int, ...]) -> str:
     """README.md of a distilled model with a table of `shape` (V, D)."""
-    return _page(name, teacher, licence, shape, DISTILLED)
+    return _page(name, [Credit(teacher, licence)], shape, DISTILLED)
 
 
 def trained_card(
     name: str,
-    origin: Mapping[str, str],
-    licence: str,
+    origin: Mapping[str, Any],
+    teachers: Sequence[Credit],
     shape: tuple[int, ...],
     corpus: str,
     summary: Sequence[Mapping[str, Any]],
@@ -108,8 +113,8 @@ def trained_card(
 
     Args:
         name: of the model.
-        origin: teacher, teacher_revision and recipe_fingerprint, as config.json holds them.
-        licence: the teacher's, "" when it has none.
+        origin: recipe_fingerprint, and space where it is the teacher's, as config.json holds them.
+        teachers: the one, or all whose vectors were joined.
         shape: (V, D) of the table.
         corpus: what the sentences are of, in words.
         summary: of the run, a row a stage; nothing of it that differs from run to run is told.
@@ -117,14 +122,28 @@ def trained_card(
         phrases: of the model.
     """
     making = MAKING.format(
-        teacher=markdown(origin["teacher"]),
-        revision=f", revision {markdown(origin['teacher_revision'])}" if origin["teacher_revision"] else "",
+        teachers=_listed(teachers),
         corpus=markdown(corpus),
         recipe=f"fingerprint {origin['recipe_fingerprint']}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         rows="\n".join(_stage_row(stage) for stage in summary),
     )
-    return _page(name, origin["teacher"], licence, shape, TRAINED, phrases) + making
+    where = IN_ITS_SPACE.format(teacher=markdown(teachers[0].teacher)) if origin.get("space") == "teacher" else ""
+    return _page(name, teachers, shape, TRAINED, phrases) + where + making
+
+
+def _listed(teachers: Sequence[Credit]) -> str:
+    """The teachers as items of a list; of several, each with its weight and licence."""
+    told = [
+        markdown(each.teacher) + (f", revision {markdown(each.revision)}" if each.revision else "") for each in teachers
+    ]
+    if len(teachers) == 1:
+        return f"* Teacher: {told[0]}"
+    lines = [
+        f"* Teacher: {words}, weight {each.weight:g}, licence {markdown(each.licence) or 'not known'}"
+        for words, each in zip(told, teachers, strict=True)
+    ]
+    return "\n".join([*lines, JOINED])
 
 
 def _stage_row(stage: Mapping[str, Any]) -> str:
@@ -134,26 +153,27 @@ def _stage_row(stage: Mapping[str, Any]) -> str:
 
 
 def _page(
-    name: str, teacher: str, licence: str, shape: tuple[int, ...], how: str, phrases: Phrases = NO_PHRASES
+    name: str, teachers: Sequence[Credit], shape: tuple[int, ...], how: str, phrases: Phrases = NO_PHRASES
 ) -> str:
     from yaml import safe_dump  # huggingface-hub brings it
 
+    of_teachers = as_header(teachers)
     loaded_by = ["model2vec", "sentence-transformers"] if phrases.count == 0 else ["edge-potion"]
     header: dict[str, object] = {
         "library_name": loaded_by[0],
         "model_name": name,
-        **({} if teacher.startswith(UNNAMED) else {"base_model": teacher}),
+        **{key: value for key, value in of_teachers.items() if key == "base_model"},
         "tags": ["embeddings", "static-embeddings", *loaded_by[1:]],
+        **{key: value for key, value in of_teachers.items() if key != "base_model"},
     }
-    if licence:
-        header["license"] = licence
     use = OF_PHRASES if phrases.count else OF_TOKENS
+    of_whom = " and ".join(markdown(each.teacher) for each in teachers)
     return PAGE.format(
         header=safe_dump(header, sort_keys=False),
         name=name,  # made of letters, digits, dots and hyphens
         dims=shape[1],
         tokens=shape[0],
         and_phrases=f" and {phrases.count:,} phrases" if phrases.count else "",
-        how=how.format(teacher=markdown(teacher), more=" and phrases" if phrases.count else ""),
+        how=how.format(teacher=of_whom, more=" and phrases" if phrases.count else ""),
         use=use.format(name=name, chosen=CHOSEN[phrases.choice]),
     )

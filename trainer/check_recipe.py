@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 
 from edge_potion.errors import RecipeError
 
@@ -17,13 +18,17 @@ __all__ = ["check_featurize", "check_recipe"]
 log = logging.getLogger("edge_potion")
 
 
-def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None) -> None:
+def check_recipe(
+    recipe: Recipe, teacher: Teacher, *, features_width: int | None, others: Iterable[Teacher] = ()
+) -> None:
     """Raise RecipeError, with the true reason, when a whole run of the recipe could not give what it says.
 
     Args:
         recipe: whose values were held against each other when it was made.
         teacher: loaded, so that nothing is guessed from its files.
-        features_width: dimensions of the features that take the place of stage 2; None where the teacher makes them.
+        features_width: dimensions of the features that take the place of stage 2, of several teachers side by side;
+            None where the teachers make them.
+        others: further teachers that make features, each loaded when it is asked for.
     """
     check_size(json.loads(teacher.tokenizer.to_str()), recipe.distill.vocabulary_size)
     asked, width = recipe.distill.dims, teacher.width
@@ -36,6 +41,9 @@ def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None
     if features_width is None:
         check_featurize(recipe.featurize, teacher)
         width_of_vectors = teacher.pooled_width(recipe.featurize.pooling)
+        for section, other in zip(recipe.featurized_by[1:], others, strict=True):
+            check_featurize(section, other)
+            width_of_vectors += other.pooled_width(section.pooling)
         if width_of_vectors < min(asked, width):
             raise RecipeError(
                 f"[distill] dims is {asked}, and [featurize] pooling = {recipe.featurize.pooling!r} gives vectors of "
@@ -45,6 +53,15 @@ def check_recipe(recipe: Recipe, teacher: Teacher, *, features_width: int | None
         raise RecipeError(
             f"the features have {features_width} dimensions, and the student of [distill] dims = {asked} would have "
             f"more; ask for {features_width} in the recipe, or take other features"
+        )
+    _check_space(recipe, width_of_vectors if features_width is None else features_width)
+
+
+def _check_space(recipe: Recipe, width: int) -> None:
+    if recipe.space == "teacher" and recipe.pca.dims != width:
+        raise RecipeError(
+            f'[pca] dims is {recipe.pca.dims}, and the teacher\'s vectors have {width}; with space = "teacher" ask for '
+            f"{width} there and in [distill]"
         )
 
 

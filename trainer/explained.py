@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .recipe import Recipe
+from .recipe import OtherRecipe, Recipe
 from .recipe_file import toml_value
 
 __all__ = ["explained"]
@@ -18,7 +18,10 @@ def explained(recipe: Recipe) -> str:
 
     The words are those of the docstrings in `recipe`.
     """
-    lines = [*_comment(_meanings(Recipe)["teacher"]), _with_default("teacher", recipe, Recipe()), ""]
+    lines = []
+    for key in ("teacher", "space"):
+        lines += [*_comment(_meanings(Recipe)[key]), _with_default(key, recipe, Recipe())]
+    lines += ["", *_others(recipe)]
     for part in fields(Recipe):
         section, usual = getattr(recipe, part.name), getattr(Recipe(), part.name)
         if not is_dataclass(section):
@@ -29,6 +32,18 @@ def explained(recipe: Recipe) -> str:
             lines += [*_comment(meanings.get(key, "")), _with_default(key, section, usual)]
         lines.append("")
     return "\n".join(lines)
+
+
+def _others(recipe: Recipe) -> list[str]:
+    """A table for each further teacher; where there is none, one that is commented out."""
+    lines = []
+    for other in recipe.others or [OtherRecipe("a folder or hub id")]:
+        mark = "" if recipe.others else "# "
+        lines += [*_comment((OtherRecipe.__doc__ or "").split("\n")[0]), f"{mark}[[others]]"]
+        for key in (each.name for each in fields(OtherRecipe)):
+            lines += [*_comment(_meanings(OtherRecipe)[key]), f"{mark}{key} = {toml_value(getattr(other, key))}"]
+        lines.append("")
+    return lines
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:

@@ -116,7 +116,12 @@ def featurize(
     if recipe.pooling == "model":  # before, it was the teacher's Pooling alone
         made_from["modules"] = [step.kind for step in teacher.pipeline.steps]
     width = teacher.pooled_width(recipe.pooling)
-    notes = {"teacher": teacher.name, "teacher_revision": teacher.revision, "dims": width}
+    notes = {
+        "teacher": teacher.name,
+        "teacher_revision": teacher.revision,
+        "teacher_licence": teacher.licence,
+        "dims": width,
+    }
     done = _already_there(out, made_from, notes)
     shards = range(-(-total // recipe.shard_rows))
     if done:

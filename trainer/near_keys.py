@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 
 __all__ = ["meant"]
 
+AT_THE_TOP = ("teacher", "space", "others")
+SURELY = 0.9  # likeness of letters, from which nothing else is meant
+
 # What people call a key elsewhere.
 SYNONYMS = {
     **dict.fromkeys(("lr", "lr_rate", "rate", "step_size", "learningrate"), "learning_rate"),
@@ -37,6 +40,7 @@ SYNONYMS = {
     **dict.fromkeys(("bornagain", "self_distillation", "born-again"), "born_again"),
     **dict.fromkeys(("contrastive", "training", "train"), "contrast"),
     **dict.fromkeys(("model", "teacher_name", "base_model"), "teacher"),
+    **dict.fromkeys(("teachers", "other", "more_teachers"), "others"),
 }
 
 
@@ -49,13 +53,14 @@ def meant(key: str, known: Collection[str], keys: Mapping[str, Collection[str]])
         keys: those of each section, by its name.
     """
     word = key.lower().replace("-", "_")
-    word = SYNONYMS.get(word, word)
+    nearly = difflib.get_close_matches(word, sorted(known), n=1, cutoff=SURELY)
+    word = nearly[0] if nearly else SYNONYMS.get(word, word)
     if word in known:
         return f"did you mean {word!r}?"
+    if word in keys or word in AT_THE_TOP:
+        return f"{word!r} stands at the top of a recipe"
     homes = [f"[{name}]" for name, of_section in keys.items() if word in of_section]
     if homes:
         return f"{', '.join(homes)} {'has' if len(homes) == 1 else 'have'} {word!r}"
-    if word in keys or word == "teacher":
-        return f"{word!r} stands at the top of a recipe"
     near = difflib.get_close_matches(word, sorted(known), n=1) or difflib.get_close_matches(word, sorted(keys), n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"

@@ -3,6 +3,8 @@
 ids.i32      (T,) int32     the known tokens of all sentences, one sentence after another
 starts.i64   (N + 1,) int64 where each sentence begins in it; the last entry is T
 targets.f16  (N, D) float16 the teacher's vectors, brought to D dimensions by PCA and turned towards the student
+move.f64     (D + 1, D) float64, in the teacher's own space, where targets stay as they are: what turns the student's
+             rows, and what is then added to each
 pairs.json   their shapes
 """
 
@@ -14,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,7 +28,7 @@ from edge_potion.writing import file_written_whole
 
 from .postprocess import Pca, fit_pca
 from .run_folder import WORK
-from .shards import Features, Shard
+from .shards import Shard
 
 __all__ = [
     "CHUNK",
@@ -35,8 +37,10 @@ __all__ = [
     "Bags",
     "Pairs",
     "append",
+    "moved",
     "open_pairs",
     "unit",
+    "usable_rows",
     "write_means",
     "write_pairs",
 ]
@@ -47,7 +51,7 @@ CHUNK = 16_384  # sentences tokenized at once
 TOKENS_AT_ONCE = 65_536  # rows of a table gathered at once: 134 MB at 512 dimensions
 LARGEST = float(np.finfo(np.float16).max)
 FEWEST_ROWS = 4  # two to train on and two to hold out
-IDS, STARTS, TARGETS, SHAPE = "ids.i32", "starts.i64", "targets.f16", "pairs.json"
+IDS, STARTS, TARGETS, MOVE, SHAPE = "ids.i32", "starts.i64", "targets.f16", "move.f64", "pairs.json"
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,13 @@ class Pairs:
         return sums / np.diff(np.append(bags.starts, len(bags.ids)))[:, None].astype(np.float32)
 
 
-def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[str, object]:
+class Rows(Protocol):
+    """Texts with their vectors: `Features` of one teacher, or `Joined` ones of several."""
+
+    def shards(self) -> Iterator[Shard]: ...
+
+
+def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str = "own") -> dict[str, object]:
     """Tokenize the texts of `features` for `student` and bring their vectors to its width, into `folder`.
 
     The vectors go through PCA, and then through the rotation that brings them nearest to the student's own (orthogonal
@@ -100,15 +110,18 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
     sentences the validation loss is 0.012 with it and 0.025 without, STS-B dev 83.0 and 81.4 (all-MiniLM-L6-v2, 29.5K
     tokens, each at its best learning rate).
 
+    With `space` "teacher" the vectors stay as they are, at the student's width, and it is the student that `moved`
+    brings towards them.
+
     Only known tokens are kept: [UNK] counts for nothing. A text without one, and a vector that is not finite or zero,
     is left out and counted.
 
     Returns:
         rows, tokens, skipped (by reason), the share of the vectors' variance that the PCA keeps, and the mean cosine
-        between the targets and the student as it is.
+        between the targets and the student before training.
 
     Raises:
-        InputError: too few rows are left, or the vectors are narrower than the student.
+        InputError: too few rows are left, or the vectors are narrower than the student (or wider, in their own space).
     """
     skipped: Counter[str] = Counter()
     width = next((shard.vectors.shape[1] for shard in _usable(features, Counter())), None)
@@ -116,7 +129,9 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
         raise InputError("none of the features' vectors can be used: each holds NaN, inf or nothing but zeros")
     if width < student.dim:
         raise InputError(f"the features have {width} dimensions and the student {student.dim}; others are needed")
-    pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim)
+    if space == "teacher" and width > student.dim:
+        raise InputError(f"in a space of {width} dimensions the student has {student.dim}; it needs as many")
+    pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim) if space == "own" else None
     lengths: list[np.ndarray] = []
     (folder / WORK).mkdir(exist_ok=True)
     unturned = folder / WORK / TARGETS
@@ -133,10 +148,10 @@ def write_pairs(features: Features, student: StaticModel, folder: Path) -> dict[
         append(stream, starts.astype(np.int64))
     shape = {"rows": rows, "tokens": tokens, "dims": student.dim}
     (folder / SHAPE).write_text(json.dumps(shape) + "\n")
-    cosine = _turn_towards(student, unturned, folder)
+    cosine = _turn_towards(student, unturned, folder) if pca else _find_move(student, unturned, folder)
     log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(+skipped) or "none")
-    explained = round(pca.explained, 4)
-    return {**shape, "skipped": dict(+skipped), "targets_explained": explained, "first_cosine": round(cosine, 4)}
+    explained = {"targets_explained": round(pca.explained, 4)} if pca else {}
+    return {**shape, "skipped": dict(+skipped), **explained, "first_cosine": round(cosine, 4)}
 
 
 def open_pairs(folder: Path) -> Pairs:
@@ -172,15 +187,27 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), NORM_EPS)
 
 
-def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
+class Usable(NamedTuple):
+    """Which rows a loss can use: (n,) bool, those that float16 holds, and of these the ones that are not zero."""
+
+    finite: np.ndarray
+    kept: np.ndarray
+
+
+def usable_rows(vectors: np.ndarray) -> Usable:
+    """Which of the vectors (n, H) a loss can use."""
+    finite = (np.abs(vectors) <= LARGEST).all(axis=1)  # false for NaN
+    return Usable(finite, finite & vectors.any(axis=1))
+
+
+def _usable(features: Rows, skipped: Counter[str]) -> Iterator[Shard]:
     """The shards without the rows that no loss can use."""
     width = 0
     for shard in features.shards():
         width = width or shard.vectors.shape[1]
         if shard.vectors.shape[1] != width:
             raise InputError(f"the features have {width} dimensions, and then {shard.vectors.shape[1]}")
-        finite = (np.abs(shard.vectors) <= LARGEST).all(axis=1)  # false for NaN
-        kept = finite & shard.vectors.any(axis=1)
+        finite, kept = usable_rows(shard.vectors)
         skipped["vector with NaN, inf or beyond float16"] += int((~finite).sum())
         skipped["zero vector"] += int((finite & ~kept).sum())
         if kept.all():
@@ -192,7 +219,7 @@ def _usable(features: Features, skipped: Counter[str]) -> Iterator[Shard]:
 def _append(
     part: Shard,
     student: StaticModel,
-    pca: Pca,
+    pca: Pca | None,
     ids_file: IO[bytes],
     targets_file: IO[bytes],
     skipped: Counter[str],
@@ -202,7 +229,7 @@ def _append(
     known = ~np.isin(tokens.flat, student.dropped_ids)
     owner = np.repeat(np.arange(len(part.texts)), tokens.lengths)
     lengths = np.bincount(owner[known], minlength=len(part.texts))
-    wide = pca.apply(part.vectors.astype(np.float64))  # (n, D) f32
+    wide = pca.apply(part.vectors.astype(np.float64)) if pca else part.vectors.astype(np.float32)  # (n, D) f32
     with np.errstate(over="ignore"):
         targets = wide.astype(np.float16)
     # No rotation of a vector has a value above its length.
@@ -217,18 +244,63 @@ def _append(
 
 def _turn_towards(student: StaticModel, unturned: Path, folder: Path) -> float:
     """Write the targets, rotated towards the student's vectors; the mean cosine between the two afterwards."""
-    shape = read_json(folder / SHAPE)
-    targets = np.memmap(unturned, np.float16, "r", shape=(shape["rows"], shape["dims"]))
-    ids = np.memmap(folder / IDS, np.int32, "r", shape=(shape["tokens"],))
-    pairs = Pairs(ids, np.memmap(folder / STARTS, np.int64, "r", shape=(shape["rows"] + 1,)), targets)
+    pairs = _unturned(unturned, folder)
     moment = np.zeros((student.dim, student.dim))  # (D, D) f64: targets by students, both of unit length
     for rows in _blocks(pairs):
-        moment += unit(targets[rows]).T @ unit(pairs.means(student.table, rows))
+        moment += unit(pairs.targets[rows]).T @ unit(pairs.means(student.table, rows))
     left, strengths, right = np.linalg.svd(moment)
     with (folder / TARGETS).open("wb") as stream:
         for rows in _blocks(pairs):
-            append(stream, (targets[rows].astype(np.float64) @ (left @ right)).astype(np.float16))
+            append(stream, (pairs.targets[rows].astype(np.float64) @ (left @ right)).astype(np.float16))
     return float(strengths.sum() / len(pairs))
+
+
+def _find_move(student: StaticModel, unturned: Path, folder: Path) -> float:
+    """Write what `moved` moves the student by, and the targets as they are; the mean cosine between them afterwards."""
+    pairs = _unturned(unturned, folder)
+    count, dim = len(pairs), student.dim
+    moment, squares = np.zeros((dim, dim)), 0.0  # (D, D) f64: students by targets of unit length
+    own_mean, target_mean = np.zeros(dim), np.zeros(dim)
+    for rows in _blocks(pairs):
+        own, targets = pairs.means(student.table, rows).astype(np.float64), unit(pairs.targets[rows])
+        moment += own.T @ targets / count
+        squares += float((own**2).sum()) / count
+        own_mean += own.sum(axis=0) / count
+        target_mean += targets.sum(axis=0) / count
+    left, strengths, right = np.linalg.svd(moment - np.outer(own_mean, target_mean))
+    turn = left @ right * strengths.sum() / max(squares - float(own_mean @ own_mean), np.finfo(np.float64).tiny)
+    move = np.vstack([turn, target_mean - own_mean @ turn])
+    (folder / MOVE).write_bytes(move.tobytes())
+    table = moved(student, folder).table
+    cosines = sum(float((unit(pairs.targets[rows]) * unit(pairs.means(table, rows))).sum()) for rows in _blocks(pairs))
+    unturned.replace(folder / TARGETS)
+    return cosines / count
+
+
+def moved(student: StaticModel, folder: Path) -> StaticModel:
+    """The student as its training on the pairs in `folder` begins: in the teacher's space, where the targets are.
+
+    All its rows are turned, scaled and shifted alike, and so are the means of any of them: nothing else is as near to
+    the targets, by the squares of distances (Umeyama, 1991). Teachers whose vectors all point one way need the shift:
+    rows that few sentences hold would never learn it.
+    """
+    if not (folder / MOVE).is_file():
+        return student
+    move = np.fromfile(folder / MOVE, np.float64)
+    if move.size != (student.dim + 1) * student.dim:
+        raise InputError(f"{folder / MOVE} is damaged; remove {folder}, and it is made again")
+    *turn, shift = move.reshape(student.dim + 1, student.dim)
+    table = student.table.astype(np.float64) @ np.array(turn) + shift
+    table[list(student.dropped_ids)] = 0  # no mean ever holds them
+    return StaticModel(table.astype(np.float32), student.tokenizer, student.card)
+
+
+def _unturned(targets: Path, folder: Path) -> Pairs:
+    """The pairs that are being written, with targets that nobody has turned yet."""
+    shape = read_json(folder / SHAPE)
+    ids = np.memmap(folder / IDS, np.int32, "r", shape=(shape["tokens"],))
+    starts = np.memmap(folder / STARTS, np.int64, "r", shape=(shape["rows"] + 1,))
+    return Pairs(ids, starts, np.memmap(targets, np.float16, "r", shape=(shape["rows"], shape["dims"])))
 
 
 def _blocks(pairs: Pairs) -> Iterator[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import edge_potion
+from edge_potion.errors import InputError
 from edge_potion.find import WITHOUT_PHRASES
 from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import StaticModel, write_model_files
@@ -32,6 +33,7 @@ from .stages import (
     CORPUS,
     DISTILL,
     FEATURIZE,
+    FEATURIZE_OTHERS,
     MODEL_STAGES,
     PAIRS,
     PCA,
@@ -42,7 +44,6 @@ from .stages import (
 )
 from .steps import Steps, model_of
 from .summary import agreement, write_summary
-from .teacher_files import licence_of
 from .teacher_name import short_name
 
 __all__ = ["TrainedModel", "featurize_corpus", "train"]
@@ -67,7 +68,7 @@ def train(
     teacher: str | Path | None = None,
     corpus: Files = (),
     text_column: str = "text",
-    features: str | Path | None = None,
+    features: Files | None = None,
     from_stage: int | None = None,
     device: str | None = None,
     revision: str | None = None,
@@ -87,7 +88,8 @@ def train(
             .xz, .zst of all but the last.
         text_column: key or column of the texts in those that have such.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
-            `corpus`, their texts are the corpus too.
+            `corpus`, their texts are the corpus too. Of several teachers, a folder of each in the recipe's order, or
+            the run's that holds all; where the recipe names one teacher, each further folder is one more of weight 1.
         from_stage: make the stages from this one on anew, 1 to 6.
         device: torch device; by default cuda where there is one, else cpu.
         revision: branch, tag or commit of a teacher from the hub.
@@ -111,15 +113,15 @@ def train(
     with run.held(sources.teacher, from_stage):
         texts = run.stage(CORPUS, steps.corpus, recipe.corpus, sources.corpus)
         distilled = run.stage(DISTILL, steps.distill, recipe.distill, sources.vocabulary, texts)
-        vectors = sources.features or run.stage(FEATURIZE, steps.featurize, recipe.featurize, sources.teacher, texts)
-        pairs = run.stage(PAIRS, steps.pairs, None, distilled, vectors)
+        vectors = sources.features or _featurized(run, steps, texts)
+        pairs = run.stage(PAIRS, steps.pairs, sources.recipe.targets, distilled, *vectors)
         contrast = run.stage(CONTRAST, steps.contrast, recipe.contrast, distilled, pairs)
         born_again = run.stage(BORN_AGAIN, steps.born_again, recipe.born_again, distilled, pairs, contrast)
-        made = [texts, distilled, vectors, pairs, contrast, born_again]
+        made = [texts, distilled, *vectors, pairs, contrast, born_again]
         trained = born_again
         if recipe.phrases.count:
             begun = born_again if recipe.phrases.start == "trained" else distilled
-            trained = run.stage(PHRASES, steps.phrases, recipe.phrases, distilled, vectors, pairs, begun)
+            trained = run.stage(PHRASES, steps.phrases, recipe.phrases, distilled, vectors[0], pairs, begun)
             power_alone = run.stage(POWER_ALONE, steps.power, recipe.power, born_again)
             pca_alone = run.stage(PCA_ALONE, steps.pca, recipe.pca, power_alone)
             made += [trained, power_alone, pca_alone]
@@ -129,19 +131,41 @@ def train(
 
 
 @unfailing_stderr()
-def featurize_corpus(recipe: str | Path | Recipe, out: str | Path, **given: Any) -> Path:
+def featurize_corpus(
+    recipe: str | Path | Recipe, out: str | Path, *, only: int | None = None, **given: Any
+) -> list[Path]:
     """The corpus and stage 2 alone; `train` with the same `out` goes on from there, or takes the folder as `features`.
 
     Arguments and errors are those of `train`; with `on_ray`, an `OnRay`, workers of a Ray cluster encode the corpus,
-    and all is written here. Returns the folder of the shards. No `last_stage` of `train`: it leaves out stage 1, and
-    asks nothing of the recipe that a teacher alone cannot give.
+    and all is written here. No `last_stage` of `train`: it leaves out stage 1, and asks nothing of the recipe that a
+    teacher alone cannot give.
+
+    Args:
+        recipe, out, given: as of `train`.
+        only: of a recipe with several teachers, the number of the one that is to encode, from 1; None for all.
+
+    Returns:
+        The folders of the shards, one of each teacher.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if only is not None and not 1 <= only <= 1 + len(recipe.others):
+        raise InputError(f"only is {only}; the recipe's teachers are numbered from 1 to {1 + len(recipe.others)}")
     sources = find_sources(recipe, Given(**given), featurize_alone=True)
     steps, run = Steps(sources), Run(Path(out))
     with run.held(sources.teacher):
         texts = run.stage(CORPUS, steps.corpus, recipe.corpus, sources.corpus)
-        return run.stage(FEATURIZE, steps.featurize, recipe.featurize, sources.teacher, texts).folder
+        return [features.folder for features in _featurized(run, steps, texts, only)]
+
+
+def _featurized(run: Run, steps: Steps, texts: Artifact, only: int | None = None) -> list[Artifact]:
+    """What each teacher gives for the corpus, one after the other; or the one with this number."""
+    teachers = [steps.sources.teacher, *steps.sources.others]
+    rows = zip((FEATURIZE, *FEATURIZE_OTHERS), steps.sources.recipe.featurized_by, teachers, strict=False)
+    return [
+        run.stage(stage, steps.featurize, section, teacher, texts)
+        for number, (stage, section, teacher) in enumerate(rows, start=1)
+        if only in (None, number)
+    ]
 
 
 def _published(run: Run, sources: Sources, artifacts: Sequence[Artifact]) -> TrainedModel:
@@ -150,7 +174,7 @@ def _published(run: Run, sources: Sources, artifacts: Sequence[Artifact]) -> Tra
     Of a run with phrases, DIR/model/without_phrases is the model of its tokens trained alone.
     """
     recipe = sources.recipe
-    by_name = {artifact.name: artifact for artifact in artifacts if artifact is not sources.features}
+    by_name = {artifact.name: artifact for artifact in artifacts if artifact not in sources.features}
     pairs = open_pairs(by_name[PAIRS.name].folder)
     bags = open_bags(by_name[PHRASES.name].folder, pairs) if PHRASES.name in by_name else pairs
     trainings = [recipe.contrast, recipe.born_again, *([recipe.phrases] if recipe.phrases.count else [])]
@@ -183,15 +207,19 @@ def _finished(
 ) -> StaticModel:
     """The last stage's model under a card that tells the run of its recipe."""
     origin = {**last.card.config["edge_potion"], "recipe_fingerprint": artifact.fingerprint}
-    name = f"potion-{short_name(origin['teacher'])}-{last.dim}d{suffix}"
+    teachers = sources.credits
+    if len(teachers) > 1:
+        origin["others"] = [asdict(each) for each in teachers[1:]]
+    if recipe.space != "own":
+        origin["space"] = recipe.space
+    name = f"potion-{'-and-'.join(short_name(each.teacher) for each in teachers)}-{last.dim}d{suffix}"
     packages = ("torch", "transformers", "tokenizers", "numpy")
     versions = {"edge-potion": edge_potion.__version__, **{package: version(package) for package in packages}}
     corpus = f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
     if sources.features and sources.corpus_files:
         corpus = f"the texts of given features; extra words of the vocabulary by {corpus}"
-    licence = licence_of(sources.teacher.folder)
     shape, phrases = (last.pieces, last.dim), Phrases(len(last.phrases or ()), recipe.phrases.choice)
-    readme = trained_card(name, origin, licence, shape, corpus, summary, versions, phrases)
+    readme = trained_card(name, origin, teachers, shape, corpus, summary, versions, phrases)
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))
     return replace(last, card=card)

@@ -12,15 +12,18 @@ from edge_potion.errors import RecipeError
 from edge_potion.phrases_told import MOST_PHRASES
 
 __all__ = [
+    "MOST_OTHERS",
     "BornAgainRecipe",
     "ContrastRecipe",
     "CorpusRecipe",
     "DistillRecipe",
     "FeaturizeRecipe",
+    "OtherRecipe",
     "PcaRecipe",
     "PhrasesRecipe",
     "PowerRecipe",
     "Recipe",
+    "TargetsRecipe",
     "is_later",
     "shown",
 ]
@@ -36,6 +39,7 @@ MOST_PIECES = 10**8
 MOST_TOKENS = 2**20
 MOST_EPOCHS = 10_000
 MOST_LOOKS = 10_000
+MOST_OTHERS = 8
 LARGEST_SEED = 2**63 - 1
 LATER = {"later": True}  # of a field that the first recipes did not have
 WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
@@ -117,6 +121,49 @@ class FeaturizeRecipe:
         _one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
         _count("max_tokens", self.max_tokens, 3, MOST_TOKENS)
         _count("shard_rows", self.shard_rows, 1, MOST_SENTENCES)
+
+
+@dataclass(frozen=True)
+class OtherRecipe:
+    """One more teacher, whose vectors of the corpus are joined to those of the first.
+
+    Attributes:
+        teacher: hub id or folder of a sentence-transformer.
+        weight: how much its cosines count beside those of the first teacher, whose weight is 1.
+        pooling: "model", the teacher's own pooling, or "tokens", as of [featurize].
+        precision: as of [featurize].
+        max_tokens: as of [featurize].
+    """
+
+    teacher: str = ""
+    weight: float = 1.0
+    pooling: str = "model"
+    precision: str = "float32"
+    max_tokens: int = 128
+
+    def __post_init__(self) -> None:
+        _plain_words("teacher", self.teacher)
+        _between("weight", self.weight, 1e-3, 1e3)
+        self.featurize(1)
+
+    def featurize(self, shard_rows: int) -> FeaturizeRecipe:
+        """How this teacher encodes the corpus."""
+        return FeaturizeRecipe(self.pooling, self.precision, self.max_tokens, shard_rows)
+
+
+@dataclass(frozen=True)
+class TargetsRecipe:
+    """What targets are made of, where it is not one teacher's vectors in the student's own space.
+
+    No section of a file: what `others` and `space` come to, kept with the pairs.
+
+    Attributes:
+        space: of the recipe.
+        weights: of each teacher, the first of them 1.
+    """
+
+    space: str
+    weights: list[float]
 
 
 @dataclass(frozen=True)
@@ -251,12 +298,17 @@ class Recipe:
 
     Attributes:
         teacher: hub id or folder of a sentence-transformer; `--teacher` gives another.
+        space: where vectors lie: "own", a space of the student, turned and cut as scores best; or "teacher", that of
+            the teacher's vectors, so that texts of the student are compared with texts of the teacher.
+        others: further teachers.
 
     Raises:
         RecipeError: a stage asks for what one before it does not give.
     """
 
     teacher: str = "mixedbread-ai/mxbai-embed-large-v1"
+    space: str = "own"
+    others: tuple[OtherRecipe, ...] = ()
     corpus: CorpusRecipe = field(default_factory=CorpusRecipe)
     distill: DistillRecipe = field(default_factory=DistillRecipe)
     featurize: FeaturizeRecipe = field(default_factory=FeaturizeRecipe)
@@ -268,6 +320,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _plain_words("teacher", self.teacher)
+        _one_of("space", self.space, ("own", "teacher"))
+        if len(self.others) > MOST_OTHERS:
+            raise RecipeError(
+                f"there are {len(self.others)} others beside the teacher; at most {MOST_OTHERS} are taken"
+            )
+        if self.space == "teacher":
+            self._stay_in_its_space()
         if self.pca.dims > self.distill.dims:
             raise RecipeError(
                 f"[pca] dims is {self.pca.dims}, and its table has [distill] dims = {self.distill.dims}; "
@@ -286,6 +345,38 @@ class Recipe:
                     f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [{name}] batch_size = "
                     f"{section.batch_size}; ask for more sentences, or a smaller batch"
                 )
+
+    @property
+    def featurized_by(self) -> list[FeaturizeRecipe]:
+        """How each teacher encodes the corpus, in their order."""
+        return [self.featurize, *(other.featurize(self.featurize.shard_rows) for other in self.others)]
+
+    @property
+    def targets(self) -> TargetsRecipe | None:
+        """What targets are made of; None for one teacher's vectors in the student's own space."""
+        if self.space == "own" and not self.others:
+            return None
+        return TargetsRecipe(self.space, [1.0, *(other.weight for other in self.others)])
+
+    def _stay_in_its_space(self) -> None:
+        """Refuse what would take vectors out of the teacher's space."""
+        if self.others:
+            raise RecipeError(
+                'space = "teacher" is that of one teacher; leave out [[others]], or ask for space = "own"'
+            )
+        if self.power.exponent != 1:
+            raise RecipeError(
+                f'[power] exponent is {self.power.exponent}, which bends the space; with space = "teacher" ask for 1'
+            )
+        if self.phrases.count and self.phrases.begin == "teacher":
+            raise RecipeError(
+                '[phrases] begin = "teacher" is for rows that have not been moved; with space = "teacher" ask for zeros'
+            )
+        if self.pca.dims != self.distill.dims:
+            raise RecipeError(
+                f'[pca] dims is {self.pca.dims} and [distill] dims {self.distill.dims}; with space = "teacher" both '
+                "are the width of the teacher's vectors"
+            )
 
 
 def is_later(key: Field[Any]) -> bool:

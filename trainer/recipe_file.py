@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from typing import Any
 from edge_potion.errors import RecipeError
 
 from .near_keys import meant
-from .recipe import LARGEST_SEED, WORDS_OF_TYPES, Recipe, is_later, shown
+from .recipe import LARGEST_SEED, WORDS_OF_TYPES, OtherRecipe, Recipe, is_later, shown
 
 __all__ = ["fingerprint", "load_recipe", "shipped_recipes", "to_toml", "toml_value"]
 
 LARGEST_FILE = 2**20  # bytes of a recipe
+OTHERS = "others"  # the one key that is a list of tables
 RENAMED = {"distil": "distill"}  # sections, by their names in 0.1
 
 
@@ -81,15 +82,17 @@ def _text_of(file: Path) -> str:
 
 
 def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
-    defaults = kind()
-    known = {each.name for each in fields(kind)}
+    defaults = _defaults(kind)
+    known = set(defaults)
     optional = {each.name for each in fields(kind) if "None" in str(each.type)}
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in known:
             raise RecipeError(f"{where}: there is no {key!r}; {meant(key, known, _keys())}")
-        default = getattr(defaults, key)
-        if is_dataclass(default):
+        default = defaults[key]
+        if key == OTHERS:
+            values[key] = _others(value, where)
+        elif is_dataclass(default):
             if not isinstance(value, dict):
                 raise RecipeError(f"{where}: {key} is {value!r}; a section [{key}] was expected")
             values[key] = _section(type(default), value, f"{where}, [{key}]")
@@ -103,10 +106,27 @@ def _section(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {failure}") from None
 
 
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {each.name: each.default_factory for each in fields(kind)}
+    return {each.name: made[each.name]() if each.default is MISSING else each.default for each in fields(kind)}
+
+
+def _others(value: Any, where: str) -> tuple[OtherRecipe, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise RecipeError(f"{where}: {OTHERS} is {shown(value)}; tables [[{OTHERS}]] were expected")
+    return tuple(_section(OtherRecipe, each, f"{where}, [[{OTHERS}]] {place}") for place, each in enumerate(value, 1))
+
+
 def _keys() -> dict[str, set[str]]:
     """The keys of each section, by its name."""
-    sections = (each.name for each in fields(Recipe) if each.name != "teacher")
-    return {name: {each.name for each in fields(getattr(Recipe(), name))} for name in sections}
+    kinds = {name: type(section) for name, section in _sections(Recipe()).items()} | {f"[{OTHERS}]": OtherRecipe}
+    return {name: {each.name for each in fields(kind)} for name, kind in kinds.items()}
+
+
+def _sections(recipe: Recipe) -> dict[str, Any]:
+    """The sections of a recipe by their names, in their order: all but what stands at its top."""
+    values = {each.name: getattr(recipe, each.name) for each in fields(recipe)}
+    return {name: value for name, value in values.items() if is_dataclass(value)}
 
 
 def _value(value: Any, default: Any, where: str) -> Any:
@@ -124,18 +144,23 @@ def to_toml(recipe: Any) -> str:
     What the first recipes did not have is written where it is not the default: all others keep their fingerprints.
     """
     if isinstance(recipe, Recipe):
-        sections = (getattr(recipe, each.name) for each in _told(recipe) if each.name != "teacher")
-        return "\n".join([f"teacher = {toml_value(recipe.teacher)}\n", *map(to_toml, sections)])
+        top = f"teacher = {toml_value(recipe.teacher)}\n"
+        if recipe.space != Recipe().space:
+            top += f"space = {toml_value(recipe.space)}\n"
+        told = {each.name for each in _told(recipe)}
+        sections = (section for name, section in _sections(recipe).items() if name in told)
+        return "\n".join([top, *map(to_toml, recipe.others), *map(to_toml, sections)])
     title = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(recipe).__name__.removesuffix("Recipe")).lower()
+    title = f"[{OTHERS}]" if isinstance(recipe, OtherRecipe) else title
     values = {each.name: getattr(recipe, each.name) for each in _told(recipe)}
     return f"[{title}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
 
 
 def _told(part: Any) -> list[Field[Any]]:
-    usual = type(part)()
-    return [
-        each for each in fields(part) if not is_later(each) or getattr(part, each.name) != getattr(usual, each.name)
-    ]
+    """The fields that are written: all of the first recipes, and of later ones those that are not the default."""
+    later = [each for each in fields(part) if is_later(each)]
+    usual = _defaults(type(part)) if later else {}
+    return [each for each in fields(part) if each not in later or getattr(part, each.name) != usual[each.name]]
 
 
 def fingerprint(*parts: object) -> str:

@@ -64,16 +64,22 @@ class Features:
         files: the shards, by name.
         manifest: what `featurize` wrote of how they were made; empty for shards made elsewhere.
         sums: what each shard was when it was written, by its name; empty where nothing tells.
+        skipped: how many sentences the teacher gave no vector of, as the counts beside the shards tell.
     """
 
     files: list[Path]
     manifest: Mapping[str, Any]
     sums: Mapping[str, FileSum] = field(default_factory=dict)
+    skipped: int = 0
 
     def shards(self) -> Iterator[Shard]:
         """Every row, some tens of thousands at a time."""
         for file in self.files:
             yield from read_shard(file)
+
+    def texts(self) -> Iterator[str]:
+        """The text of every row."""
+        return (text for shard in self.shards() for text in shard.texts)
 
     def digest(self) -> str:
         """Twelve hex digits that change with the name or the content of any shard.
@@ -110,6 +116,7 @@ def open_features(folder: Path) -> Features:
         )
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
     sums: dict[str, FileSum] = {}
+    skipped = 0
     if "shard_rows" in manifest:  # written by `featurize`, with a count for each shard
         names = {file.name for file in files}
         total, rows = manifest.get("sentences"), manifest["shard_rows"]
@@ -120,7 +127,8 @@ def open_features(folder: Path) -> Features:
             if counts is None or (counts.rows and not (counts.names & names)):
                 raise ModelFormatError(f"{folder} lacks shard {number}; copy the whole folder, or featurize again")
             sums.update(counts.sums)
-    return Features(files, manifest, sums)
+            skipped += sum(counts.skipped.values())
+    return Features(files, manifest, sums, skipped)
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
-from edge_potion.errors import InputError, ModelFormatError, RecipeError
-from edge_potion.escaping import terminal
+from edge_potion.errors import InputError
 
 from .check_recipe import check_featurize, check_recipe
+from .credits import Credit
 from .featurize_on_ray import OnRay
-from .recipe import FeaturizeRecipe, Recipe
+from .made_elsewhere import take_features
+from .recipe import Recipe
 from .recipe_file import fingerprint
 from .run_folder import Artifact
-from .shards import MANIFEST, open_features
-from .stages import FEATURIZE
 from .teacher import Teacher, load_teacher, torch_device
-from .teacher_files import find_teacher, teacher_digest
-from .teacher_name import one_line, teacher_name
+from .teacher_files import find_teacher, licence_of, teacher_digest
+from .teacher_name import one_line, revision_of, teacher_name
 from .vocabulary import new_rules
 
 __all__ = ["Files", "Given", "Sources", "find_sources"]
@@ -29,8 +29,6 @@ __all__ = ["Files", "Given", "Sources", "find_sources"]
 log = logging.getLogger("edge_potion")
 
 MOST_NAMES = 900  # characters for the names of corpus files
-# What a manifest tells beside the section of the recipe.
-MANIFEST_KEYS = {"teacher", "teacher_revision", "teacher_digest", "dims", "modules", "sentences", "sentences_sha256"}
 
 Files = str | Path | Sequence[str | Path]
 
@@ -46,7 +44,7 @@ class Given:
     teacher: str | Path | None = None
     corpus: Files = ()
     text_column: str = "text"
-    features: str | Path | None = None
+    features: Files | None = None
     device: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
@@ -59,32 +57,38 @@ class Sources:
     """What a run is made from.
 
     Attributes:
-        recipe: the run's, naming the teacher, corpus and features that are really used.
+        recipe: the run's, naming the teachers, corpus and features that are really used.
         teacher: its files.
+        others: those of further teachers; none where `features` take their place.
+        credits: what is told of each teacher, of the first and of others.
         corpus: the files below, or what stands in their place.
         corpus_files: local files; empty for the recipe's hub set, or the texts of `features`.
-        features: shards made elsewhere, or None.
+        features: shards made elsewhere, of each teacher; none where they are to be made.
         device: "cpu", or a CUDA device that is there.
         given: all that was asked for.
     """
 
     recipe: Recipe
     teacher: Artifact
+    others: Sequence[Artifact]
+    credits: Sequence[Credit]
     corpus: Artifact
     corpus_files: Sequence[Path]
-    features: Artifact | None
+    features: Sequence[Artifact]
     device: str
     given: Given
 
     @property
     def loaded_teacher(self) -> Teacher:
-        """The teacher, loaded once; InputError when its files have changed since the start."""
-        teacher = self._loaded
-        if teacher_digest(teacher.folder) != self.teacher.fingerprint:
-            raise InputError(
-                f"the files of teacher {self.teacher.name} changed while this run was at work; run it again"
-            )
-        return teacher
+        """The first teacher, loaded once; InputError when its files have changed since the start."""
+        return self.loaded(self.teacher)
+
+    def loaded(self, teacher: Artifact) -> Teacher:
+        """A teacher, one of the others anew each time; InputError when its files have changed since the start."""
+        loaded = self._loaded if teacher is self.teacher else self._load(teacher, None)
+        if teacher_digest(teacher.folder) != teacher.fingerprint:
+            raise InputError(f"the files of teacher {teacher.name} changed while this run was at work; run it again")
+        return loaded
 
     @cached_property
     def vocabulary(self) -> Artifact:
@@ -96,10 +100,11 @@ class Sources:
 
     @cached_property
     def _loaded(self) -> Teacher:
-        given = self.given
-        return load_teacher(
-            self.teacher.name, revision=given.revision, device=self.device, trust_remote_code=given.trust_remote_code
-        )
+        return self._load(self.teacher, self.given.revision)
+
+    def _load(self, teacher: Artifact, revision: str | None) -> Teacher:
+        trust = self.given.trust_remote_code
+        return load_teacher(teacher.name, revision=revision, device=self.device, trust_remote_code=trust)
 
 
 def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False) -> Sources:
@@ -111,9 +116,9 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
         featurize_alone: stage 2 is all that will be made, so that no more is asked of the recipe.
 
     Raises:
-        InputError: something is not there, or the features were made by another teacher.
-        RecipeError: the recipe asks for what this teacher, or these features, cannot give.
-        ModelFormatError: the features' manifest is damaged, or the teacher cannot be loaded.
+        InputError: something is not there, or the features were made by another teacher, or are not one of each.
+        RecipeError: the recipe asks for what these teachers, or these features, cannot give.
+        ModelFormatError: a manifest of features is damaged, or a teacher cannot be loaded.
     """
     if given.on_ray and given.device is not None:
         raise InputError("a device is of this machine; on Ray, workers with GPUs run on cuda, and others on the CPU")
@@ -125,32 +130,49 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
     name = str(recipe.teacher if given.teacher is None else given.teacher)
     if not name.strip():
         raise InputError("teacher is empty; pass a folder or hub id, or leave it out")
-    if given.features is not None and not str(given.features).strip():
-        raise InputError("features is empty; pass a folder, or leave it out")
-    folder = find_teacher(name, given.revision, given.trust_remote_code)
-    teacher = Artifact(name, folder, teacher_digest(folder))
-    shards = None if given.features is None else _shards_in(Path(given.features).expanduser(), teacher)
-    corpus, featurize = recipe.corpus, recipe.featurize
+    teacher = _found(name, given.revision, given)
+    credits = [_credit(teacher, 1.0)]
+    used = replace(recipe, teacher=credits[0].teacher)
+    others: list[Artifact] = []
+    made = None if given.features is None else take_features(used, _listed(given.features), teacher)
+    if made:
+        used, credits = made.recipe, [*credits, *made.others]
+    else:
+        others = [_found(other.teacher, None, given) for other in recipe.others]
+        credits += [_credit(each, other.weight) for each, other in zip(others, recipe.others, strict=True)]
+        named = zip(used.others, credits[1:], strict=True)
+        used = replace(used, others=tuple(replace(other, teacher=credit.teacher) for other, credit in named))
     if files:
         texts = Artifact("corpus", files[0].parent, _digest(files, given.text_column))
-        corpus = replace(corpus, source=_names_of(files), subset="")
-    elif shards:
-        texts = shards
-        corpus = replace(corpus, source="the texts of the features", subset="")
+        used = replace(used, corpus=replace(recipe.corpus, source=_names_of(files), subset=""))
+    elif made:
+        texts = made.shards[0]
+        used = replace(used, corpus=replace(recipe.corpus, source="the texts of the features", subset=""))
     else:
-        texts = Artifact("hub", Path(), f"{corpus.source} {corpus.subset}")
-    if shards:
-        featurize = _as_made(featurize, shards)
-    if shards and files:
+        texts = Artifact("hub", Path(), f"{recipe.corpus.source} {recipe.corpus.subset}")
+    if made and files:
         log.info("corpus: its words fill the vocabulary; training is on the texts of the features")
-    used = replace(recipe, teacher=teacher_name(name, folder), corpus=corpus, featurize=featurize)
-    sources = Sources(used, teacher, texts, files, shards, device, given)
+    shards = made.shards if made else []
+    sources = Sources(used, teacher, others, credits, texts, files, shards, device, given)
     loaded = sources.loaded_teacher  # now: one that cannot be loaded is told before hours over the corpus
+    further = map(sources.loaded, others)
     if featurize_alone:
-        check_featurize(used.featurize, loaded)
+        for section, each in zip(used.featurized_by, chain([loaded], further), strict=True):
+            check_featurize(section, each)
     else:
-        check_recipe(used, loaded, features_width=_width_of(shards) if shards else None)
+        check_recipe(used, loaded, features_width=made.width if made else None, others=further)
     return sources
+
+
+def _found(name: str, revision: str | None, given: Given) -> Artifact:
+    """The files of a teacher."""
+    folder = find_teacher(name, revision, given.trust_remote_code)
+    return Artifact(name, folder, teacher_digest(folder))
+
+
+def _credit(teacher: Artifact, weight: float) -> Credit:
+    name, folder = teacher.name, teacher.folder
+    return Credit(teacher_name(name, folder), licence_of(folder), revision_of(name, folder), weight)
 
 
 def _listed(files: Files) -> Sequence[str | Path]:
@@ -164,52 +186,6 @@ def _names_of(files: Sequence[Path]) -> str:
     while len(listed := ", ".join(names[:most])) > MOST_NAMES and most > 1:
         most -= 1
     return listed[:MOST_NAMES] + (f" and {len(names) - most} more" if most < len(names) else "")
-
-
-def _shards_in(folder: Path, teacher: Artifact) -> Artifact:
-    inside = folder / FEATURIZE.name
-    folder = inside if inside.is_dir() else folder
-    features = open_features(folder)
-    made_by = features.manifest.get("teacher_digest")
-    if made_by is None:
-        log.warning("features: %s does not say which teacher made them; it is taken to be %s", folder, teacher.name)
-    elif made_by != teacher.fingerprint:
-        raise InputError(
-            f"the features in {folder} were made by {features.manifest.get('teacher')} ({made_by}), "
-            f"and {teacher.name} is {teacher.fingerprint}"
-        )
-    return Artifact("features", folder, features.digest(), features.manifest)
-
-
-def _width_of(features: Artifact) -> int:
-    """Dimensions of the features, as their first shard has them; what their manifest tells must be the same."""
-    first = next(open_features(features.folder).shards(), None)
-    if first is None:
-        raise InputError(f"the features in {features.folder} have no row")
-    width, stated = int(first.vectors.shape[1]), features.record.get("dims")
-    if stated is not None and stated != width:
-        raise ModelFormatError(
-            f"{features.folder / MANIFEST}: dims is {stated!r}, and the vectors have {width} dimensions"
-        )
-    return width
-
-
-def _as_made(recipe: FeaturizeRecipe, features: Artifact) -> FeaturizeRecipe:
-    """The recipe section by which the features were made, as far as their manifest tells."""
-    stated = {key: features.record[key] for key in asdict(recipe) if key in features.record}
-    try:
-        made_by = replace(recipe, **stated)
-    except RecipeError as failure:
-        raise ModelFormatError(f"{features.folder / MANIFEST}: {failure}") from failure
-    if unknown := sorted(set(features.record) - MANIFEST_KEYS - set(asdict(recipe))):
-        named = ", ".join(map(terminal, unknown))
-        log.warning("features: %s tells %s, which means nothing here", features.folder / MANIFEST, named)
-    for key in ("pooling", "precision", "max_tokens"):
-        if getattr(made_by, key) != getattr(recipe, key):
-            log.warning(
-                "features: made with %s = %r, where the recipe has %r", key, getattr(made_by, key), getattr(recipe, key)
-            )
-    return made_by
 
 
 def _digest(files: Sequence[Path], text_column: str) -> str:

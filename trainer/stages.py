@@ -6,7 +6,9 @@ first half of the stage that it is for. Phrases are ours: where a recipe has non
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .recipe import MOST_OTHERS
 
 __all__ = [
     "BORN_AGAIN",
@@ -14,6 +16,7 @@ __all__ = [
     "CORPUS",
     "DISTILL",
     "FEATURIZE",
+    "FEATURIZE_OTHERS",
     "LAST_STAGE",
     "MODEL_STAGES",
     "PAIRS",
@@ -50,6 +53,8 @@ class Stage:
 CORPUS = Stage("0-corpus", number=1, version=1, gives="sentences")
 DISTILL = Stage("1-distill", number=1, version=1, gives="model", earlier_name="1-distil")
 FEATURIZE = Stage("2-featurize", number=2, version=1, gives="features")
+# 2-featurize-2, ...: of the second teacher of a recipe, and so on.
+FEATURIZE_OTHERS = tuple(replace(FEATURIZE, name=f"{FEATURIZE.name}-{place}") for place in range(2, MOST_OTHERS + 2))
 PAIRS = Stage("2-pairs", number=2, version=2, gives="pairs")
 CONTRAST = Stage("3-contrast", number=3, version=1, gives="model")
 BORN_AGAIN = Stage("4-born-again", number=4, version=1, gives="model")
@@ -60,7 +65,7 @@ PCA = Stage("6-pca", number=6, version=1, gives="model")
 PCA_ALONE = Stage("6-pca-without-phrases", number=6, version=1, gives="model")
 
 STAGES = (
-    *(CORPUS, DISTILL, FEATURIZE, PAIRS, CONTRAST, BORN_AGAIN, PHRASES),
+    *(CORPUS, DISTILL, FEATURIZE, *FEATURIZE_OTHERS, PAIRS, CONTRAST, BORN_AGAIN, PHRASES),
     *(POWER, POWER_ALONE, PCA, PCA_ALONE),
 )
 MODEL_STAGES = tuple(stage for stage in STAGES if stage.gives == "model")

@@ -20,10 +20,12 @@ from edge_potion.static_model import StaticModel
 
 from .contrast import Goal, contrast, split_rows
 from .corpus import sample_corpus, sample_sentences
+from .credits import as_words
 from .distill import distill
 from .featurize import EncodeAll, encoded_here, featurize
 from .featurize_on_ray import encoded_on_ray
-from .pairs import Pairs, open_pairs, write_means, write_pairs
+from .join import join
+from .pairs import Pairs, moved, open_pairs, write_means, write_pairs
 from .phrase_bags import write_bags, write_sentences
 from .phrase_rows import rows_by_teacher
 from .phrases import choose_phrases
@@ -37,6 +39,7 @@ from .recipe import (
     PcaRecipe,
     PhrasesRecipe,
     PowerRecipe,
+    TargetsRecipe,
 )
 from .recipe_file import to_toml
 from .run_folder import WORK, Artifact
@@ -65,8 +68,7 @@ class Steps:
         """Sample sentences of the corpus files, else of the features' texts, else of the hub set."""
         out, files = folder / SENTENCES, self.sources.corpus_files
         if self.sources.features and not files:
-            shards = open_features(self.sources.features.folder).shards()
-            report = sample_sentences((text for shard in shards for text in shard.texts), recipe, out)
+            report = sample_sentences(open_features(self.sources.features[0].folder).texts(), recipe, out)
         else:
             column, show = self.sources.given.text_column, self.sources.given.show_progress
             report = sample_corpus(recipe, out, files, column=column, show_progress=show)
@@ -86,23 +88,34 @@ class Steps:
         model.save_pretrained(folder / MODEL)
         return {"tokens": len(model.table), "dims": model.dim}
 
-    def featurize(self, folder: Path, recipe: FeaturizeRecipe, _: Artifact, corpus: Artifact) -> Facts:
-        """Have the teacher encode the corpus."""
-        sentences, given, teacher = corpus.folder / SENTENCES, self.sources.given, self.sources.loaded_teacher
+    def featurize(self, folder: Path, recipe: FeaturizeRecipe, teacher_files: Artifact, corpus: Artifact) -> Facts:
+        """Have a teacher encode the corpus."""
+        sentences, given, teacher = corpus.folder / SENTENCES, self.sources.given, self.sources.loaded(teacher_files)
         encode_all: EncodeAll = encoded_here
         if given.on_ray is not None:
             encode_all = partial(encoded_on_ray, on_ray=given.on_ray, trust_remote_code=given.trust_remote_code)
         show = given.show_progress
-        return featurize(teacher, sentences, folder, recipe, show_progress=show, encode_all=encode_all)
+        facts = featurize(teacher, sentences, folder, recipe, show_progress=show, encode_all=encode_all)
+        return {"teacher": teacher.name, **facts} if self.sources.recipe.others else facts
 
-    def pairs(self, folder: Path, _: None, distilled: Artifact, features: Artifact) -> Facts:
-        """Tokenize the texts for the student, and bring the vectors to its width."""
-        return write_pairs(open_features(features.folder), model_of(distilled), folder)
+    def pairs(self, folder: Path, recipe: TargetsRecipe | None, distilled: Artifact, *features: Artifact) -> Facts:
+        """Tokenize the texts for the student, and bring the vectors to its width; of several teachers, joined."""
+        student, teachers = model_of(distilled), [open_features(each.folder) for each in features]
+        if recipe is None:
+            return write_pairs(teachers[0], student, folder)
+        if len(teachers) == 1:
+            return write_pairs(teachers[0], student, folder, recipe.space)
+        joined = join(teachers, recipe.weights)
+        facts = write_pairs(joined, student, folder)
+        if count := len(joined.left_out):
+            facts = {**facts, "skipped_by_a_teacher": count}
+        return {"teachers": as_words(self.sources.credits), **facts}
 
     def contrast(self, folder: Path, recipe: ContrastRecipe, distilled: Artifact, pairs: Artifact) -> Facts:
         """Train the table on the teacher's vectors."""
         data = open_pairs(pairs.folder)
-        return self._trained(folder, recipe, model_of(distilled), data, [Goal(data.targets, 1.0)], "contrast")
+        student = moved(model_of(distilled), pairs.folder)
+        return self._trained(folder, recipe, student, data, [Goal(data.targets, 1.0)], "contrast")
 
     def born_again(
         self, folder: Path, recipe: BornAgainRecipe, distilled: Artifact, pairs: Artifact, first: Artifact
@@ -117,7 +130,7 @@ class Steps:
         if recipe.alpha:
             own = write_means(data, model_of(first).table, folder / WORK / "own.f16")
             goals.insert(0, Goal(own, recipe.alpha))
-        return self._trained(folder, recipe, model_of(distilled), data, goals, "born again")
+        return self._trained(folder, recipe, moved(model_of(distilled), pairs.folder), data, goals, "born again")
 
     def phrases(
         self,
@@ -130,6 +143,8 @@ class Steps:
     ) -> Facts:
         """Choose pairs of tokens, and train rows of theirs on the teacher's vectors, with those of the tokens."""
         data, student = open_pairs(pairs.folder), model_of(begun)
+        if begun is distilled:
+            student = moved(student, pairs.folder)
         texts = (shard.texts for shard in open_features(features.folder).shards())
         sentences = write_sentences(texts, student, data, folder / WORK / "sentences.i32")
         training = split_rows(len(data), recipe).training
@@ -154,10 +169,12 @@ class Steps:
         return {}
 
     def pca(self, folder: Path, recipe: PcaRecipe, before: Artifact) -> Facts:
-        """Reduce the table to the width that ships."""
+        """Reduce the table to the width that ships; in the teacher's own space, where it has that, leave it."""
         model = model_of(before)
-        fitted_to = model.pieces if recipe.fitted_to == "tokens" else None
-        table = reduce_rows(model.table, recipe.dims, left_out=model.dropped_ids, fitted_to=fitted_to)
+        table = model.table
+        if self.sources.recipe.space == "own":
+            fitted_to = model.pieces if recipe.fitted_to == "tokens" else None
+            table = reduce_rows(table, recipe.dims, left_out=model.dropped_ids, fitted_to=fitted_to)
         _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
         return {"dims": table.shape[1]}
 

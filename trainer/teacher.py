@@ -20,7 +20,7 @@ from edge_potion.tokens import sound
 from .pooling import Pooling, mean_of_tokens, own_pooling
 from .special_tokens import special_tokens
 from .teacher_files import find_teacher, licence_of, transformer_home
-from .teacher_name import teacher_name
+from .teacher_name import revision_of, teacher_name
 from .teacher_tokenizer import own_copy, prompt_tokens_of, read_tokenizer
 
 __all__ = ["Teacher", "load_teacher", "torch_device"]
@@ -230,7 +230,7 @@ def load_teacher(
         tokenizer=tokenizer,
         folder=folder,
         name=teacher_name(name, folder),
-        revision="" if Path(name).is_dir() else folder.name,  # a hub snapshot's folder is named after its commit
+        revision=revision_of(name, folder),
         licence=licence_of(folder),
         device=device,
         pipeline=pipeline,

@@ -9,7 +9,7 @@ from typing import Any
 from edge_potion.errors import ModelFormatError
 from edge_potion.find import HUB_ID, read_json
 
-__all__ = ["UNNAMED", "one_line", "short_name", "teacher_name"]
+__all__ = ["UNNAMED", "one_line", "revision_of", "short_name", "teacher_name"]
 
 UNNAMED = "unnamed-"  # what the name of a teacher begins with that nothing names
 
@@ -45,6 +45,11 @@ def teacher_name(name: str | Path, folder: Path) -> str:
         return own
     config = _config(whole)
     return _by_card(whole) or _by_config(config) or f"{UNNAMED}{short_name(str(config.get('model_type') or 'teacher'))}"
+
+
+def revision_of(name: str | Path, folder: Path) -> str:
+    """The commit that a teacher was read from, "" of a folder: a hub snapshot's folder is named after its commit."""
+    return "" if Path(name).is_dir() else folder.name
 
 
 def short_name(name: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edge_potion.search.documents import Readable
     from edge_potion.search.hit import Hit
     from edge_potion.search.one_pass import Found
+    from edge_potion.search.ready_vectors import ReadyVectors
 
 __all__ = ["index", "search"]
 
@@ -98,6 +99,14 @@ def index(
         ),
     ] = "none",
     language: LanguageOption = "english",
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="The texts' vectors, one of each in their order, in the place of the model's: of the teacher in whose "
+            "space the model lies. Also .safetensors.",
+        ),
+    ] = None,
     model: ModelOption = BUILT_IN,
 ) -> None:
     """Make an index of texts, which `search` then looks through in milliseconds: by meaning, and by words.
@@ -116,6 +125,8 @@ def index(
         raise InputError("there is nothing to index: name files (or --delete, --compact, of an index that is there)")
     if (add or delete or compact) and (chunk, language, model) != ("none", "english", BUILT_IN):
         raise InputError("--chunk, --language and --model are said when an index is made, and hold for what is added")
+    if vectors is not None and not files:
+        raise InputError("--vectors are those of the texts of files; name these, too")
     if approximate and (add or delete) and not compact:
         raise InputError("--approximate is said when an index is made, or with --compact, and holds for what is added")
 
@@ -132,7 +143,7 @@ def index(
             if missing:
                 log.warning("warning: %d of %d names are not in the index", missing, len(delete))
         if files:
-            opened.add_documents(documents(opened.model.bundle), show_progress=True)
+            opened.add_documents(documents(opened.model.bundle), vectors=vectors, show_progress=True)
         if compact:
             opened.compact(approximate=approximate or None)
     else:
@@ -149,6 +160,7 @@ def index(
             language=language,
             chunk=chunk,
             approximate=approximate,
+            vectors=vectors,
             show_progress=True,
         )
     what = "texts" if opened.chunk == "none" else "passages"
@@ -175,6 +187,14 @@ def search(
         bool,
         typer.Option("--json", help="Print a JSON object a line: score, its parts, where the text lies, and the text."),
     ] = False,
+    index_of_teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Of a file: the texts' vectors, one of each in their order, by the teacher in whose space the model "
+            "lies; the model then encodes the query alone. Also .safetensors.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", metavar="NAME", help=f"{MODEL_HELP} Of an index, where its own model has moved."),
@@ -202,6 +222,7 @@ def search(
     if Path(place).expanduser().is_dir():
         of_files = {"--text-column": text_column != "text", "--language": language != "english"}
         of_files |= {"--provider": provider != "auto", "--precision": precision is not None}
+        of_files |= {"--index-of-teacher": index_of_teacher is not None}
         of_files |= {"--graph": graph != "auto", "--threads": threads is not None}
         if wrong := [name for name, is_given in of_files.items() if is_given]:
             raise InputError(f"{', '.join(wrong)}: for files; {place} is an index, which says so itself")
@@ -209,11 +230,13 @@ def search(
         return
     from edge_potion.runtime import EdgeModel
     from edge_potion.search.documents import Readable
+    from edge_potion.search.ready_vectors import ReadyVectors
 
     texts = Readable(place, text_column)
     name = model or BUILT_IN
     runner = EdgeModel.from_pretrained(name, provider=provider, precision=precision, graph=graph, threads=threads)
-    _in_file(texts, query, top, runner, language, how)
+    vectors = ReadyVectors(index_of_teacher, runner.dim) if index_of_teacher else None
+    _in_file(texts, query, top, runner, language, how, vectors)
 
 
 class _How(NamedTuple):
@@ -255,13 +278,21 @@ def _in_index(place: str, query: str, top: int, model: str | None, how: _How) ->
     _say_where_no_word_is_found(hits, query, how.mode)
 
 
-def _in_file(texts: Readable, query: str, top: int, model: EdgeModel, language: str, how: _How) -> None:
+def _in_file(
+    texts: Readable,
+    query: str,
+    top: int,
+    model: EdgeModel,
+    language: str,
+    how: _How,
+    vectors: ReadyVectors | None,
+) -> None:
     from edge_potion.language import is_foreign, watched
     from edge_potion.search.one_pass import search_in_one_pass
 
     is_told = is_foreign(query, model.bundle)
     read = iter(texts) if is_told else watched(iter(texts), model.bundle)
-    passed = search_in_one_pass(model, query, read, top, how.mode, language)
+    passed = search_in_one_pass(model, query, read, top, how.mode, language, vectors)
     if not passed.hits and passed.texts:
         _say_that_nothing_fits(query, how.mode)
         return

@@ -98,8 +98,12 @@ def train(
     corpus: CorpusOption = None,
     text_column: TextColumnOption = "text",
     features: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Of (text, vector) shards, by `featurize` or another, for stage 2."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of (text, vector) shards, by `featurize` or another, for stage 2; of several teachers, one of each: "
+            "may be repeated.",
+        ),
     ] = None,
     from_stage: Annotated[
         int | None, typer.Option(metavar="N", help="Make the stages from this number on anew, 1 to 6.")
@@ -132,7 +136,7 @@ def train(
         teacher=teacher,
         corpus=corpus or (),
         text_column=text_column,
-        features=features,
+        features=features or None,
         device=device,
         revision=revision,
         trust_remote_code=trust_remote_code,
@@ -155,6 +159,15 @@ def featurize(
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
+    only: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Of a recipe with several teachers, the number of the one that encodes: 1 is its own, 2 the first of "
+            "the others. By default all do.",
+        ),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(metavar="local|ray", help="This machine, or a Ray cluster.")
     ] = "local",
@@ -179,9 +192,10 @@ def featurize(
     from edge_potion.trainer.featurize_on_ray import OnRay
     from edge_potion.trainer.pipeline import featurize_corpus
 
-    folder = featurize_corpus(
+    folders = featurize_corpus(
         recipe,
         out,
+        only=only,
         teacher=teacher,
         corpus=corpus or (),
         text_column=text_column,
@@ -191,7 +205,7 @@ def featurize(
         show_progress=True,
         on_ray=OnRay(**given) if engine == "ray" else None,
     )
-    print(folder)
+    print("\n".join(map(str, folders)))
 
 
 def recipe(

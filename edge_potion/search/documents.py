@@ -25,11 +25,13 @@ class Document(NamedTuple):
         id: its name: what the user calls it, or where it lies.
         text: itself.
         where: the file and its line, or its record in .csv, .jsonl and .parquet.
+        number: its place among those that are given together, from 0.
     """
 
     id: str
     text: str
     where: str
+    number: int = 0
 
 
 def read_documents(

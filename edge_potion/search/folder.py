@@ -61,6 +61,7 @@ class Manifest:
         language: of the words.
         chunk: how documents were cut.
         approximate: whether large segments are to have a graph.
+        given_vectors: whether the vectors of texts were given with them, as of a model's teacher.
         built: whether the first build has ended.
         next: number of the next segment or file.
         last_number: the highest that a document was ever called by.
@@ -75,6 +76,7 @@ class Manifest:
     language: str
     chunk: Chunk
     approximate: bool = False
+    given_vectors: bool = False
     built: bool = False
     next: int = 1
     last_number: int = 0

@@ -30,6 +30,7 @@ from edge_potion.search.fusion import fused, standard_of
 from edge_potion.search.graph import require_usearch
 from edge_potion.search.hit import MODES, Hit, Mode, explained
 from edge_potion.search.postings import Collected, weights_of
+from edge_potion.search.ready_vectors import Given, ReadyVectors
 from edge_potion.search.rows import copied, documents_of, refuse_no_text, small_ones, written
 from edge_potion.search.scores import best_rows, meaning_scores, ordering_scores, word_scores
 from edge_potion.search.segment import Segment
@@ -98,6 +99,7 @@ class Index:
         language: str = "english",
         chunk: Chunk = "none",
         approximate: bool = False,
+        vectors: Given | None = None,
         show_progress: bool = False,
     ) -> Index:
         """Make an index of texts, any number of them in bounded memory; one that lies there is replaced at the end.
@@ -111,10 +113,13 @@ class Index:
             language: of the words: "english", another that Snowball has a stemmer for, or "none".
             chunk: whether long texts are cut into parts: "none", "words", "sentences".
             approximate: whether large parts of it get a graph, by which not all rows are looked at: for millions.
+            vectors: one of each text, in the place of the model's: (N, D) floats, or a .npy or .safetensors file of
+                them. They are those of the model's teacher, in whose space it was trained (recipe query-encoder).
             show_progress: a line on stderr.
 
         Raises:
-            InputError: the folder holds something else, an argument or a text is not usable, or two ids are the same.
+            InputError: the folder holds something else, an argument or a text is not usable, or two ids are the same;
+                or the vectors are not one a text, as wide as the model's, and finite.
             AccessError: the disk takes no more.
             MissingExtraError: it is to be approximate, and usearch is not here.
         """
@@ -125,6 +130,7 @@ class Index:
             language=language,
             chunk=chunk,
             approximate=approximate,
+            vectors=vectors,
             show_progress=show_progress,
         )
 
@@ -138,6 +144,7 @@ class Index:
         language: str = "english",
         chunk: Chunk = "none",
         approximate: bool = False,
+        vectors: Given | None = None,
         show_progress: bool = False,
     ) -> Index:
         """`build` from what `documents.read_documents` gives."""
@@ -147,14 +154,25 @@ class Index:
         opened, name, revision = _opened_model(model)
         words = Words(language)
         chunks_of("", chunk)
+        if vectors is not None and chunk != "none":
+            raise InputError(f"chunk is {chunk!r}, and vectors are those of whole texts; cut the texts before both")
+        ready = None if vectors is None else ReadyVectors(vectors, opened.dim)
         manifest = Manifest(
-            name, revision, opened.fingerprint, opened.precision, opened.dim, language, chunk, approximate
+            name,
+            revision,
+            opened.fingerprint,
+            opened.precision,
+            opened.dim,
+            language,
+            chunk,
+            approximate,
+            given_vectors=ready is not None,
         )
         with opened_for_writing(path, is_made=True):
             manifest = replace(manifest, next=first_free(path))
             if not (path / MANIFEST).exists():
                 commit(path, manifest)
-            manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress)
+            manifest, entries, _ = written(path, manifest, documents, opened, words, show_progress, ready)
             commit(path, replace(manifest, segments=tuple(entries), built=True))
         return cls(path, opened, read_state(path))
 
@@ -210,6 +228,7 @@ class Index:
         *,
         ids: Iterable[str] | None = None,
         where: Iterable[str] | None = None,
+        vectors: Given | None = None,
         show_progress: bool = False,
     ) -> int:
         """Add texts; those whose id is there are put in its place. They are there for good when this returns.
@@ -220,6 +239,7 @@ class Index:
             texts: any iterable of texts.
             ids: what each is called; by default the next numbers.
             where: where each lies.
+            vectors: one of each text, where the index was built from such.
             show_progress: a line on stderr.
 
         Returns:
@@ -228,14 +248,23 @@ class Index:
         Raises:
             InputError, AccessError: as of `build`; nothing was added.
         """
-        return self.add_documents(documents_of(texts, ids, where), show_progress=show_progress)
+        return self.add_documents(documents_of(texts, ids, where), vectors=vectors, show_progress=show_progress)
 
-    def add_documents(self, documents: Iterable[Document], *, show_progress: bool = False) -> int:
+    def add_documents(
+        self, documents: Iterable[Document], *, vectors: Given | None = None, show_progress: bool = False
+    ) -> int:
         """`add` from what `documents.read_documents` gives."""
+        if self._state.manifest.given_vectors != (vectors is not None):
+            raise InputError(
+                "this index was built from vectors that were given; give those of what is added, too"
+                if vectors is None
+                else "the vectors of this index are its model's; those of another cannot be added"
+            )
+        ready = None if vectors is None else ReadyVectors(vectors, self.model.dim)
         with opened_for_writing(self.folder), told_of_damage(self.folder):
             self.refresh()
             manifest, entries, hashes = written(
-                self.folder, self._state.manifest, documents, self.model, self._words, show_progress
+                self.folder, self._state.manifest, documents, self.model, self._words, show_progress, ready
             )
             replaced = {name for held in self._state.segments for name in held.names_by_hash(hashes)}
             manifest, _ = self._without(manifest, replaced)

@@ -17,6 +17,7 @@ import numpy as np
 from edge_potion.scan import highest
 from edge_potion.search.hit import Mode, WordShare, explained
 from edge_potion.search.postings import Postings, hash_of, weights_of
+from edge_potion.search.ready_vectors import ReadyVectors
 from edge_potion.search.scores import ordering_scores
 from edge_potion.search.words import Words
 from edge_potion.unit_length import unit_length
@@ -61,19 +62,27 @@ class Passed:
 
 
 def search_in_one_pass(
-    model: EdgeModel, query: str, texts: Iterable[str], top: int, mode: Mode, language: str
+    model: EdgeModel,
+    query: str,
+    texts: Iterable[str],
+    top: int,
+    mode: Mode,
+    language: str,
+    given: ReadyVectors | None = None,
 ) -> Passed:
     """Find the `top` texts that fit a query best; they are scored as in an index of them.
 
+    Their vectors are the model's, or those that are `given`, one of each text.
+
     Raises:
-        InputError: a text is none, or there is no such language.
+        InputError: a text is none, or there is no such language, or there are not as many vectors as texts.
     """
     vector = unit_length(model.encode_query(query)[None])[0]  # (D,)
     words = Words(language)
     stems = list(dict.fromkeys(words.stems(query))) if mode != "meaning" else []
     pass_ = _Pass(stems)
     count = unknown = 0
-    for window, vectors in _windows(model, texts, is_embedded=mode != "words"):
+    for window, vectors in _windows(model, texts, given, is_embedded=mode != "words"):
         lengths = np.linalg.norm(vectors, axis=1)  # (b,)
         unknown += int((lengths == 0).sum())
         # Row by row, so that equal texts have equal scores wherever they stand in a window.
@@ -81,6 +90,8 @@ def search_in_one_pass(
         kept = [place for place, text in enumerate(window) if text.strip()]  # as in an index
         pass_.add(count + 1, kept, cosines, [words.stems(window[place]) for place in kept] if stems else None)
         count += len(window)
+    if given is not None and mode != "words":
+        given.refuse_more_than(count)
     meaning = np.frombuffer(pass_.meaning, np.float32) if pass_.meaning else np.empty(0, np.float32)
     postings = pass_.postings()
     weights = weights_of(words.stems(query), [postings])
@@ -100,14 +111,21 @@ def search_in_one_pass(
     return Passed(hits, count, unknown)
 
 
-def _windows(model: EdgeModel, texts: Iterable[str], *, is_embedded: bool) -> Iterator[tuple[list[str], np.ndarray]]:
+def _windows(
+    model: EdgeModel, texts: Iterable[str], given: ReadyVectors | None, *, is_embedded: bool
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Some texts at a time and their vectors; zeros where meaning does not count."""
-    if is_embedded:
+    if is_embedded and given is None:
         yield from model.stream(texts, prompt_name="document")
         return
     read = iter(texts)
+    count = 0
     while window := list(islice(read, TEXTS_AT_ONCE)):
-        yield window, np.zeros((len(window), model.dim), np.float32)
+        if given is not None and is_embedded:
+            yield window, given.of(window, range(count, count + len(window)), model)
+        else:
+            yield window, np.zeros((len(window), model.dim), np.float32)
+        count += len(window)
 
 
 class _Pass:

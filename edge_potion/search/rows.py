@@ -17,6 +17,7 @@ from edge_potion.search.chunks import Chunk, chunks_of
 from edge_potion.search.documents import Document
 from edge_potion.search.folder import Manifest
 from edge_potion.search.postings import hash_of
+from edge_potion.search.ready_vectors import ReadyVectors
 from edge_potion.search.segment import Segment, SegmentEntry, SegmentWriter
 from edge_potion.search.words import Words
 
@@ -68,13 +69,15 @@ def written(
     model: EdgeModel,
     words: Words,
     show_progress: bool,
+    vectors: ReadyVectors | None = None,
 ) -> tuple[Manifest, list[SegmentEntry], np.ndarray]:
     """Documents as new segments that do not count yet; the manifest knows their names.
 
-    The last are the hashes of what the documents are called, ascending, also of those that are empty.
+    Their vectors are the model's, or `vectors`, one of each document. The last are the hashes of what the documents are
+    called, ascending, also of those that are empty.
 
     Raises:
-        InputError: two documents have one name, or a text is not usable.
+        InputError: two documents have one name, or a text is not usable, or there are more vectors than documents.
     """
     done: list[SegmentEntry] = []
     named = _Named(manifest.last_number)
@@ -87,12 +90,18 @@ def written(
             while window is not None and not writer.is_full:
                 texts = [row.text for row in window]
                 strings = {"text": texts, "id": [row.id for row in window], "where": [row.where for row in window]}
-                writer.add(model.encode_document(texts), list(map(words.stems, texts)), strings)
+                if vectors is None:
+                    embedded = model.encode_document(texts)
+                else:
+                    embedded = vectors.of(texts, [row.number for row in window], model)
+                writer.add(embedded, list(map(words.stems, texts)), strings)
                 window = next(rows, None)
             done.append(writer.close())
         finally:
             writer.stop()
         named.refuse_twins([Segment(folder, entry, manifest.dim) for entry in done])
+    if vectors is not None:
+        vectors.refuse_more_than(named.count)
     return replace(manifest, last_number=named.last_number), done, named.hashes
 
 
@@ -116,6 +125,11 @@ class _Named:
         return name
 
     @property
+    def count(self) -> int:
+        """How many documents there were."""
+        return len(self._hashes)
+
+    @property
     def hashes(self) -> np.ndarray:
         """(n,) uint64 of all of them, ascending."""
         return np.sort(np.frombuffer(self._hashes, np.uint64)) if self._hashes else np.empty(0, np.uint64)
@@ -133,14 +147,14 @@ def _rows(documents: Iterable[Document], chunk: Chunk, named: _Named) -> Iterato
     """What is embedded, some thousands at a time, all parts of a document together; empty ones are passed over."""
     window: list[Document] = []
     characters = 0
-    for document in documents:
+    for place, document in enumerate(documents):
         name = named.name_of(document)
         if not isinstance(document.text, str):
             raise InputError(f"the text {name!r} is of type {type(document.text).__name__}; a str was expected")
         parts = [part for part in chunks_of(document.text, chunk) if part.strip()]
         for number, part in enumerate(parts, start=1):
             where = document.where if len(parts) == 1 else f"{document.where} part {number}".strip()
-            window.append(Document(name, part, where))
+            window.append(Document(name, part, where, place))
             characters += len(part)
         if len(window) >= ROWS_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
             yield window

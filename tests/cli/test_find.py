@@ -6,7 +6,10 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from edge_potion import EdgeModel
 
 LINES = ["rain and snow", "a loaf of bread", "error E1234", "", "🙂", "the tax office", "how to bake a cake"]
 
@@ -138,3 +141,29 @@ def test_what_the_page_shows_is_what_the_sample_texts_give(tmp_path, door, monke
     assert door("index", "notes.txt", "--out", "my-index").code == 0
     ended = door("search", "my-index", "my bread did not rise", "--top", 1)
     assert ended.stdout.rstrip("\n") == shown
+
+
+def test_texts_are_found_by_vectors_that_a_teacher_gave(notes, door):
+    """The query alone is the model's: of a file in one pass, and of an index that was made from the vectors."""
+    model = EdgeModel.from_pretrained()
+    vectors = model.encode(LINES)
+    vectors[1], vectors[6] = vectors[6].copy(), vectors[1].copy()  # so that whose vectors are taken can be told
+    folder, file = notes.parent, notes.parent / "notes.txt"
+    np.save(folder / "teacher.npy", vectors)
+    made = door("index", file, "--vectors", folder / "teacher.npy", "--out", folder / "theirs")
+    assert made.code == 0 and "6 texts" in made.stderr
+    passed = found(door("search", file, "a loaf", "--index-of-teacher", folder / "teacher.npy", "--json"))
+    indexed = found(door("search", folder / "theirs", "a loaf", "--json"))
+    assert [row["text"] for row in passed] == [row["text"] for row in indexed]
+    by_meaning = ("search", file, "a loaf of bread", "--mode", "meaning", "--top", 1, "--json")
+    assert found(door(*by_meaning))[0]["text"] == "a loaf of bread"
+    assert found(door(*by_meaning, "--index-of-teacher", folder / "teacher.npy"))[0]["text"] == "how to bake a cake"
+    np.save(folder / "short.npy", vectors[:3])
+    for script in (
+        ("search", file, "x", "--index-of-teacher", folder / "short.npy"),
+        ("index", file, "--vectors", folder / "short.npy", "--out", folder / "none"),
+        ("search", notes, "x", "--index-of-teacher", folder / "teacher.npy"),
+        ("index", "--vectors", folder / "teacher.npy", "--compact", "--out", notes),
+    ):
+        ended = door(*script)
+        assert ended.code == 1 and ended.stderr.count("\n") == 1, ended.stderr

@@ -159,7 +159,7 @@ def test_an_argument_that_means_nothing_is_refused_and_not_passed_over(small_tea
 def test_featurizing_asks_nothing_of_the_stages_behind_it(small_teacher, tmp_path):
     recipe = changed(distill={"dims": 64, "vocabulary_size": None}, pca={"dims": 64})  # wider than the teacher
     (tmp_path / "corpus.txt").write_text("".join(f"The cat number {number} sat down.\n" for number in range(40)))
-    folder = featurize_corpus(recipe, tmp_path / "run", teacher=small_teacher, corpus=[tmp_path / "corpus.txt"])
+    (folder,) = featurize_corpus(recipe, tmp_path / "run", teacher=small_teacher, corpus=[tmp_path / "corpus.txt"])
     assert open_features(folder).manifest["dims"] == 8
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from edge_potion.trainer.postprocess import power_normalized
 from edge_potion.trainer.recipe import (
     ContrastRecipe,
     DistillRecipe,
+    OtherRecipe,
     PowerRecipe,
     Recipe,
+    TargetsRecipe,
 )
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, shipped_recipes, to_toml
 
@@ -32,11 +35,23 @@ def test_the_shipped_default_is_the_published_recipe():
     assert (recipe.distill.dims, recipe.power.exponent, recipe.pca.dims) == (512, 0.7, 256)
 
 
-@pytest.mark.parametrize("name", ["potion-256d", "potion-256d-minilm", "tiny"])
+@pytest.mark.parametrize("name", ["potion-256d", "potion-256d-minilm", "query-encoder", "tiny"])
 def test_every_shipped_recipe_reads_and_writes(name, tmp_path):
     recipe = load_recipe(name)
     (tmp_path / "again.toml").write_text(to_toml(recipe))
     assert load_recipe(tmp_path / "again.toml") == recipe
+
+
+def test_others_are_a_list_of_tables_that_is_written_and_explained_too(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[[others]]\nteacher = "a/b"\nweight = 2\n[[others]]\nteacher = "c"\npooling = "tokens"\n')
+    recipe = load_recipe(file)
+    assert recipe.others == (OtherRecipe("a/b", weight=2.0), OtherRecipe("c", pooling="tokens"))
+    assert recipe.targets == TargetsRecipe("own", [1.0, 2.0, 1.0])
+    for text in (to_toml(recipe), explained(recipe)):
+        file.write_text(text)
+        assert load_recipe(file) == recipe
+    assert "# [[others]]" in explained(Recipe()) and load_recipe("potion-256d").targets is None
 
 
 def test_toml_overrides_defaults_and_false_means_none(tmp_path):
@@ -82,7 +97,7 @@ def test_what_came_later_is_written_where_it_is_not_the_default(tmp_path):
 
 def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
     for name in ("potion", tmp_path / "missing.toml"):
-        with pytest.raises(RecipeError, match="one of potion-256d, potion-256d-minilm, tiny"):
+        with pytest.raises(RecipeError, match="one of potion-256d, potion-256d-minilm, query-encoder, tiny"):
             load_recipe(name)
 
 
@@ -147,6 +162,23 @@ def test_power_normalization_by_hand():
         ("[phrases]\nleast = 3", "there is no 'least'; did you mean 'least_count'"),
         ("[phrases]\nepochs = 0", "epochs is 0; at least 1"),
         ("[pca]\nfitted_to = 'phrases'", r"\[pca\]: fitted_to is 'phrases'; one of all, tokens was expected"),
+        ("[[others]]\nweights = 2", r"\[\[others\]\] 1: there is no 'weights'; did you mean 'weight'\?"),
+        ("[[others]]\nteacher = 'a'\n[[others]]\nmodel = 'b'", r"\[\[others\]\] 2: .* did you mean 'teacher'"),
+        ("[[others]]\nweight = 2", "teacher is ''; a name was expected"),
+        ("[[others]]\nteacher = 'a'\nweight = 0", "weight is 0.0; a number from 0.001 to 1000"),
+        ("[[others]]\nteacher = 'a'\npooling = 'sum'", "pooling is 'sum'; one of tokens, model"),
+        ("[others]\nteacher = 'a'", r"others is {'teacher': 'a'}; tables \[\[others\]\] were expected"),
+        ("weight = 2", r"there is no 'weight'; \[\[others\]\] has 'weight'"),
+        ("[[teachers]]\nteacher = 'a'", "did you mean '(teacher|others)'"),
+        ("[[others]]\nteacher = 'a'\n" * 9, "there are 9 others beside the teacher; at most 8"),
+        ("space = 'mine'", "space is 'mine'; one of own, teacher"),
+        ("space = 'teacher'", r"\[power\] exponent is 0.7, which bends the space"),
+        ("space = 'teacher'\n[power]\nexponent = 1", r"\[pca\] dims is 256 and \[distill\] dims 512; with space"),
+        ("space = 'teacher'\n[[others]]\nteacher = 'a'", 'space = "teacher" is that of one teacher'),
+        (
+            "space = 'teacher'\n[power]\nexponent = 1\n[phrases]\ncount = 9\nbegin = 'teacher'",
+            'begin = "teacher" is for rows that have not been moved',
+        ),
     ],
 )
 def test_what_a_recipe_cannot_mean_or_give_is_refused_before_it_runs(tmp_path, text, message):
@@ -177,7 +209,7 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, reason):
 
 
 def keys_of(recipe: Recipe) -> set[str]:
-    return {key for each in vars(recipe).values() if not isinstance(each, str) for key in vars(each)}
+    return {key for each in vars(recipe).values() if is_dataclass(each) for key in vars(each)}
 
 
 @pytest.mark.parametrize("name", shipped_recipes())

@@ -13,7 +13,7 @@ from edge_potion import InputError, RecipeError
 from edge_potion.trainer import contrast as training
 from edge_potion.trainer.contrast import CHECKPOINT, Goal, contrast, split_rows
 from edge_potion.trainer.losses import LOSSES, own_target_share
-from edge_potion.trainer.pairs import Bags, Pairs, open_pairs, write_pairs
+from edge_potion.trainer.pairs import Bags, Pairs, moved, open_pairs, unit, write_pairs
 from edge_potion.trainer.recipe import BornAgainRecipe, ContrastRecipe
 from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.student import Student
@@ -75,6 +75,34 @@ def test_targets_are_turned_as_near_to_the_student_as_a_rotation_can(hand_model,
     for _ in range(20):
         turn = np.linalg.qr(random.normal(size=(8, 8))).Q
         assert (ours * (targets @ turn)).sum(axis=1).mean() < facts["first_cosine"]
+
+
+def test_in_the_teachers_space_it_is_the_student_that_is_moved(hand_model, tmp_path):
+    """Targets are the vectors themselves; no rotation, scale and shift of the first table is nearer to them."""
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(["the", "cat", "sat", "on", "mat", "dog", "ran", "a", "b"], 4)) for _ in range(50)]
+    vectors = (random.normal(size=(50, 8)) + 1).astype(np.float16)
+    (tmp_path / "shards").mkdir()
+    write_shard(tmp_path / "shards", 0, Shard(texts, vectors))
+    facts = write_pairs(open_features(tmp_path / "shards"), hand_model, tmp_path, "teacher")
+    pairs, student = open_pairs(tmp_path), moved(hand_model, tmp_path)
+    assert np.array_equal(pairs.targets, vectors) and "targets_explained" not in facts
+    assert not student.table[list(student.dropped_ids)].any()
+    ours, targets = pairs.means(student.table, np.arange(50)).astype(np.float64), unit(vectors)
+    assert facts["first_cosine"] == pytest.approx((unit(ours) * targets).sum(axis=1).mean(), abs=1e-3)
+    np.testing.assert_allclose(ours.mean(axis=0), targets.mean(axis=0), atol=1e-5)
+    nearest = ((ours - targets) ** 2).sum()
+    for _ in range(20):
+        turn = np.linalg.qr(np.eye(8) + 0.05 * random.normal(size=(8, 8)))
+        other = ours @ (turn.Q * np.sign(np.diag(turn.R))) * random.uniform(0.9, 1.1) + 0.05 * random.normal(size=8)
+        assert ((other - targets) ** 2).sum() > nearest
+    first, second = (pairs.means(each, np.arange(50)) for each in (hand_model.table, student.table))
+    distances = [np.linalg.norm(each[:, None] - each[None], axis=2)[np.triu_indices(50, 1)] for each in (first, second)]
+    scale = distances[1].sum() / distances[0].sum()
+    np.testing.assert_allclose(distances[1], scale * distances[0], atol=1e-4)  # all are turned and scaled alike
+    write_shard(tmp_path / "shards", 0, Shard(texts, random.normal(size=(50, 9))))
+    with pytest.raises(InputError, match="in a space of 9 dimensions the student has 8"):
+        write_pairs(open_features(tmp_path / "shards"), hand_model, tmp_path, "teacher")
 
 
 def test_features_narrower_than_the_student_or_too_few_are_refused(hand_model, tmp_path):

@@ -1,0 +1,122 @@
+"""An index, and a search of a file, whose texts have vectors by another encoder: the model encodes queries alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edge_potion import EdgeModel, Index, InputError
+from edge_potion.search.one_pass import search_in_one_pass
+from edge_potion.search.ready_vectors import ReadyVectors
+
+TEXTS = (Path(__file__).parents[1] / "data" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:200]
+QUERY = "a recipe for bread"
+
+
+@pytest.fixture(scope="module")
+def model() -> EdgeModel:
+    return EdgeModel.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def teachers(model) -> np.ndarray:
+    """(N, D) near the model's own, as a teacher's are to its student's; of other lengths."""
+    noise = np.random.default_rng(0).normal(size=(len(TEXTS), model.dim)).astype(np.float32)
+    return 3 * (model.encode(TEXTS) + 0.3 * noise / np.linalg.norm(noise, axis=1, keepdims=True))
+
+
+def test_documents_are_found_by_the_vectors_given_and_the_models_query(model, teachers, tmp_path):
+    index = Index.build(tmp_path / "index", TEXTS, model=model, vectors=teachers)
+    cosines = teachers @ model.encode(QUERY) / np.linalg.norm(teachers, axis=1)
+    hits = index.search(QUERY, 10, mode="meaning")
+    np.testing.assert_allclose([hit.meaning for hit in hits], np.sort(cosines)[::-1][:10], atol=5e-3)  # int8
+    np.testing.assert_allclose([hit.meaning for hit in hits], [cosines[int(hit.id) - 1] for hit in hits], atol=5e-3)
+    passed = search_in_one_pass(model, QUERY, TEXTS, 10, "meaning", "english", ReadyVectors(teachers, model.dim))
+    np.testing.assert_allclose([hit.meaning for hit in passed.hits], np.sort(cosines)[::-1][:10], atol=1e-5)
+    both = search_in_one_pass(model, QUERY, TEXTS, 5, "hybrid", "english", ReadyVectors(teachers, model.dim))
+    assert [hit.number for hit in both.hits] == [int(hit.id) for hit in index.search(QUERY, 5)]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_files_of_vectors_give_what_the_array_gives(model, teachers, tmp_path, dtype):
+    np.save(tmp_path / "v.npy", teachers.astype(dtype))
+    save_file({"any name": teachers.astype(dtype)}, tmp_path / "v.safetensors")
+    ranks = []
+    for file in ("v.npy", "v.safetensors"):
+        index = Index.build(tmp_path / "index", TEXTS, model=model, vectors=tmp_path / file)
+        ranks.append([(hit.id, hit.score) for hit in index.search(QUERY, 20)])
+    assert ranks[0] == ranks[1]
+
+
+def test_an_empty_text_has_a_vector_that_is_passed_over(model, teachers, tmp_path):
+    texts = ["", *TEXTS[:50], "  ", *TEXTS[50:]]
+    vectors = np.insert(teachers, [0, 50], np.float32(7), axis=0)
+    index = Index.build(tmp_path / "index", texts, model=model, vectors=vectors)
+    plain = Index.build(tmp_path / "plain", TEXTS, model=model, vectors=teachers)
+    assert len(index) == len(TEXTS)
+    ours, theirs = (each.search(QUERY, 30) for each in (index, plain))
+    assert [(hit.text, hit.score) for hit in ours] == [(hit.text, hit.score) for hit in theirs]
+
+
+def test_what_is_added_brings_its_vectors_too_and_compacting_keeps_them(model, teachers, tmp_path):
+    index = Index.build(tmp_path / "index", TEXTS[:150], model=model, vectors=teachers[:150])
+    with pytest.raises(InputError, match="built from vectors that were given; give those of what is added"):
+        index.add(TEXTS[150:])
+    index.add(TEXTS[150:], vectors=teachers[150:])
+    index.delete(["3"])
+    index.compact()
+    again = Index.open(tmp_path / "index", model=model)
+    whole = Index.build(tmp_path / "whole", TEXTS, model=model, vectors=teachers)
+    expected = [hit.id for hit in whole.search(QUERY, 20, mode="meaning") if hit.id != "3"]
+    assert [hit.id for hit in again.search(QUERY, 20, mode="meaning")][: len(expected)] == expected
+    own = Index.build(tmp_path / "own", TEXTS, model=model)
+    with pytest.raises(InputError, match="the vectors of this index are its model's"):
+        own.add(["x"], vectors=teachers[:1])
+
+
+def test_vectors_that_do_not_fit_are_refused_and_nothing_is_left(model, teachers, tmp_path):
+    spoilt = teachers.copy()
+    spoilt[41, 3] = np.nan
+    np.save(tmp_path / "spoilt.npy", spoilt)
+    np.save(tmp_path / "objects.npy", np.array([{}, 1]), allow_pickle=True)
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
+    (tmp_path / "broken.safetensors").write_bytes(b"\x00" * 20)
+    save_file({"a": teachers, "b": teachers}, tmp_path / "two.safetensors")
+    save_file({"a": teachers.astype(np.int32)}, tmp_path / "whole.safetensors")
+    for vectors, reason in (
+        (teachers[:-1], r"has 199 vectors, and there are more texts"),
+        (np.vstack([teachers, teachers[:1]]), r"has 201 vectors, and there are 200 texts"),
+        (teachers[:, :-1], rf"is of shape \(200, {model.dim - 1}\); \(texts, {model.dim}\) was expected"),
+        (teachers[0], "is of shape"),
+        (teachers.astype(np.int32), "is of int32; float64, float32 or float16"),
+        (tmp_path / "spoilt.npy", "spoilt.npy: vector 42 holds NaN or inf"),
+        (tmp_path / "objects.npy", "cannot be read as vectors"),
+        (tmp_path / "broken.npy", "cannot be read as vectors"),
+        (tmp_path / "broken.safetensors", "cannot be read as vectors"),
+        (tmp_path / "missing.npy", "cannot be read as vectors"),
+        (tmp_path / "two.safetensors", "holds 2 tensors; one of shape"),
+        (tmp_path / "whole.safetensors", "is of I32; float64"),
+        (tmp_path / "vectors.txt", "must end in .npy or .safetensors"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            Index.build(tmp_path / "index", TEXTS, model=model, vectors=vectors)
+        assert not (tmp_path / "index").exists()
+    with pytest.raises(InputError, match="chunk is 'words', and vectors are those of whole texts"):
+        Index.build(tmp_path / "index", TEXTS, model=model, vectors=teachers, chunk="words")
+    for vectors in (teachers[:-1], np.vstack([teachers, teachers[:1]])):
+        with pytest.raises(InputError, match="one of each was expected"):
+            search_in_one_pass(model, QUERY, TEXTS, 3, "hybrid", "english", ReadyVectors(vectors, model.dim))
+
+
+def test_vectors_of_another_space_are_told(model, teachers, tmp_path, caplog):
+    """Turned away they are as wide, as finite and as many, and rank by chance."""
+    Index.build(tmp_path / "near", TEXTS, model=model, vectors=teachers)
+    assert "does not seem to lie in the space" not in caplog.text
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(model.dim, model.dim))).Q
+    for vectors in (teachers @ turn, teachers @ turn + 5):
+        caplog.clear()
+        Index.build(tmp_path / "far", TEXTS, model=model, vectors=vectors)
+        assert caplog.text.count("vectors does not seem to lie in the space of the model") == 1

@@ -1,0 +1,164 @@
+"""Runs with several teachers: features of each, found, resumed and joined; and who the card names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_potion import InputError, StaticModel, train
+from edge_potion.trainer.pipeline import featurize_corpus
+from edge_potion.trainer.recipe import OtherRecipe, Recipe
+from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
+from edge_potion.trainer.shards import open_features
+from edge_potion.trainer.sources import Given, find_sources
+
+from ..models import DATA, bits
+
+TINY = load_recipe("tiny")
+LICENCES = {"small-bert": "mit", "other-bert": "apache-2.0"}
+
+
+@pytest.fixture(scope="session")
+def teachers(small_teacher, tmp_path_factory) -> list[Path]:
+    """The small teacher, and one of 12 dimensions with the same tokenizer; each with a licence of its own."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    home = tmp_path_factory.mktemp("teachers")
+    folders = [Path(shutil.copytree(small_teacher, home / name)) for name in LICENCES]
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 250, "hidden_size": 12, "intermediate_size": 16}
+    BertModel(BertConfig(num_hidden_layers=1, num_attention_heads=2, **sizes)).save_pretrained(folders[1])
+    for folder in folders:
+        (folder / "README.md").write_text(f"---\nlicense: {LICENCES[folder.name]}\n---\n# {folder.name}\n")
+    return folders
+
+
+@pytest.fixture(scope="session")
+def recipe(teachers) -> Recipe:
+    return replace(TINY, others=(OtherRecipe(str(teachers[1]), weight=0.5, pooling="tokens"),))
+
+
+@pytest.fixture(scope="session")
+def joined_run(recipe, teachers, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("joined_run") / "run"
+    train(recipe, out, teacher=teachers[0], corpus=[DATA], device="cpu")
+    return out
+
+
+def test_each_teacher_has_features_of_its_own_in_the_run(joined_run):
+    widths = {}
+    for name in ("2-featurize", "2-featurize-2"):
+        shard = next(open_features(joined_run / name).shards())
+        widths[name] = shard.vectors.shape[1]
+        assert json.loads((joined_run / name / "features.json").read_text())["teacher"] in LICENCES
+    assert widths == {"2-featurize": 8, "2-featurize-2": 12}
+    summary = json.loads((joined_run / "summary.json").read_text())
+    told = {row["stage"]: row for row in summary}
+    assert [told[name]["teacher"] for name in widths] == ["small-bert", "other-bert"]
+    assert told["2-pairs"]["teachers"] == ["small-bert", "other-bert x 0.5"]
+    assert 0 < told["2-pairs"]["targets_explained"] < 1  # 6 of 20 dimensions
+    assert StaticModel.from_pretrained(joined_run / "model").dim == 4
+
+
+def test_the_card_names_all_teachers_with_weights_and_licences(joined_run):
+    from huggingface_hub import ModelCard
+
+    card = ModelCard.load(joined_run / "model" / "README.md")
+    assert card.data.base_model == ["small-bert", "other-bert"]
+    assert (card.data.license, card.data.license_name) == ("other", "mit-and-apache-2.0")
+    lines = ["* Teacher: small-bert, weight 1, licence mit", "* Teacher: other-bert, weight 0.5, licence apache-2.0"]
+    assert "\n".join(lines) in card.text
+    assert "trained from small-bert and other-bert by edge-potion" in card.text
+    assert "# potion-small-bert-and-other-bert-4d" in card.text
+    config = json.loads((joined_run / "model" / "config.json").read_text())
+    (other,) = config["edge_potion"]["others"]
+    assert other == {"teacher": "other-bert", "licence": "apache-2.0", "revision": "", "weight": 0.5}
+    kept = load_recipe(joined_run / "model" / "recipe.toml")
+    assert kept.others == (OtherRecipe("other-bert", weight=0.5, pooling="tokens"),)
+
+
+def test_a_run_goes_on_in_the_features_of_each_teacher(joined_run, recipe, teachers, tmp_path, caplog):
+    run = Path(shutil.copytree(joined_run, tmp_path / "run"))
+    (run / "2-featurize-2" / "train-00001.parquet").write_bytes(b"")
+    with caplog.at_level("INFO"):
+        train(recipe, run, teacher=teachers[0], corpus=[DATA], device="cpu")
+    assert "2-featurize: done before" in caplog.text and "2-featurize-2: goes on" in caplog.text
+    assert "features: going on after 6 whole shards" in caplog.text
+    assert bits(run) == bits(joined_run)
+
+
+def test_featurize_makes_the_features_of_all_or_of_one_and_train_takes_them(joined_run, recipe, teachers, tmp_path):
+    given = {"teacher": teachers[0], "corpus": [DATA], "device": "cpu"}
+    out = tmp_path / "features"
+    assert featurize_corpus(recipe, out, only=2, **given) == [out / "2-featurize-2"]
+    assert not (out / "2-featurize").exists()
+    assert featurize_corpus(recipe, out, **given) == [out / "2-featurize", out / "2-featurize-2"]
+    with pytest.raises(InputError, match="only is 3; the recipe's teachers are numbered from 1 to 2"):
+        featurize_corpus(recipe, out, only=3, **given)
+    for name, features in (("whole", out), ("each", [out, out / "2-featurize-2"])):
+        train(recipe, tmp_path / name, features=features, **given)
+        assert bits(tmp_path / name)["model/model.safetensors"] == bits(joined_run)["model/model.safetensors"]
+
+
+def test_without_others_in_the_recipe_each_further_folder_is_a_teacher_of_weight_1(joined_run, teachers, tmp_path):
+    features = [joined_run / "2-featurize", joined_run / "2-featurize-2"]
+    train(TINY, tmp_path / "run", teacher=teachers[0], features=features, device="cpu")
+    kept = load_recipe(tmp_path / "run" / "model" / "recipe.toml")
+    assert kept.others == (OtherRecipe("other-bert", pooling="tokens"),)
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "* Teacher: other-bert, weight 1, licence apache-2.0" in card  # as its features tell: nobody looked for it
+    ours, theirs = (np.fromfile(run / "2-pairs" / "targets.f16", np.float16) for run in (tmp_path / "run", joined_run))
+    assert ours.shape == theirs.shape and not np.array_equal(ours, theirs)
+
+
+@pytest.fixture
+def found(teachers) -> Callable[..., object]:
+    def found(recipe: Recipe, *features: Path) -> object:
+        return find_sources(recipe, Given(teachers[0], features=features, device="cpu"))
+
+    return found
+
+
+def test_folders_that_do_not_fit_the_recipes_teachers_are_refused(joined_run, recipe, teachers, found, tmp_path):
+    first, second = joined_run / "2-featurize", joined_run / "2-featurize-2"
+    for features in ([first], [first, second, second]):
+        with pytest.raises(InputError, match=rf"has 2 teachers, .* and {len(features)} folders of features are given"):
+            found(recipe, *features)
+    with pytest.raises(InputError, match=r"were made by other-bert .* and .*small-bert is"):
+        found(recipe, second, first)
+    with pytest.raises(InputError, match=r"were made by small-bert .* and .*other-bert is"):
+        found(recipe, first, first)
+    hub = replace(recipe, others=(OtherRecipe("someone/third-bert"),))
+    with pytest.raises(
+        InputError, match="were made by other-bert, and the recipe has someone/third-bert in that place"
+    ):
+        found(hub, first, second)
+    named = found(replace(recipe, others=(OtherRecipe("someone/other-bert"),)), first, second)
+    assert named.recipe.others == (OtherRecipe("other-bert", pooling="tokens"),)  # as it was made
+    unnamed = Path(shutil.copytree(second, tmp_path / "unnamed"))
+    (unnamed / "features.json").unlink()
+    with pytest.raises(InputError, match="unnamed does not say which teacher made it; name that in"):
+        found(TINY, first, unnamed)
+    with pytest.raises(InputError, match="10 folders of features are given; at most 9 teachers"):
+        found(TINY, *[first] * 10)
+
+
+def test_another_teacher_that_is_not_there_is_told_before_any_work(recipe, teachers, tmp_path):
+    missing = replace(recipe, others=(OtherRecipe(str(tmp_path / "missing")),))
+    with pytest.raises(InputError, match="missing"):
+        train(missing, tmp_path / "run", teacher=teachers[0], corpus=[DATA], device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_recipes_of_one_teacher_keep_their_texts_and_fingerprints():
+    """What a run or a model of an earlier version was made by is still what it is made by."""
+    marks = {"potion-256d": "eda04da8f763", "potion-256d-minilm": "9c256cf3303e", "tiny": "afd3350c7239"}
+    assert {name: fingerprint(load_recipe(name)) for name in marks} == marks
+    assert TINY.targets is None and "space" not in to_toml(TINY) and "others" not in to_toml(TINY)
