@@ -101,3 +101,16 @@ def test_a_width_that_is_not_the_teachers_is_refused(small_teacher, tmp_path):
     with pytest.raises(RecipeError, match=r"\[pca\] dims is 6, and the teacher's vectors have 8; .* ask for 8"):
         recipe = small(load_recipe("query-encoder"), dims=6)
         train(recipe, tmp_path / "run", teacher=small_teacher, corpus=[DATA], device="cpu")
+
+
+def test_phrases_are_trained_in_the_teachers_space_too(small_teacher, texts, by_teacher, tmp_path):
+    recipe = small(load_recipe("query-encoder"))
+    how = {"loss": "cosine", "batch_size": 32, "epochs": 8, "learning_rate": 0.03}
+    phrases = replace(recipe.phrases, count=40, least_count=2, **how)
+    model = train(
+        replace(recipe, phrases=phrases), tmp_path / "run", teacher=small_teacher, corpus=[DATA], device="cpu"
+    ).model
+    assert model.phrases is not None and len(model.phrases) == 40
+    assert (model.encode(texts) * by_teacher).sum(axis=1).mean() > 0.97
+    trained = StaticModel.from_pretrained(tmp_path / "run" / "4-phrases" / "model")
+    assert np.array_equal(model.table, trained.table)

@@ -162,3 +162,13 @@ def test_recipes_of_one_teacher_keep_their_texts_and_fingerprints():
     marks = {"potion-256d": "eda04da8f763", "potion-256d-minilm": "9c256cf3303e", "tiny": "afd3350c7239"}
     assert {name: fingerprint(load_recipe(name)) for name in marks} == marks
     assert TINY.targets is None and "space" not in to_toml(TINY) and "others" not in to_toml(TINY)
+
+
+def test_phrases_are_trained_on_joined_vectors_and_the_card_names_both_teachers(recipe, teachers, tmp_path):
+    with_phrases = replace(recipe, phrases=replace(recipe.phrases, count=40, least_count=2, batch_size=32))
+    model = train(with_phrases, tmp_path / "run", teacher=teachers[0], corpus=[DATA], device="cpu").model
+    alone = StaticModel.from_pretrained(tmp_path / "run" / "model" / "without_phrases")
+    assert model.phrases is not None and len(model.phrases) == 40 and alone.phrases is None
+    for card in (model.card, alone.card):
+        assert all(name in card.readme for name in LICENCES)
+        assert [each["teacher"] for each in card.config["edge_potion"]["others"]] == ["other-bert"]
