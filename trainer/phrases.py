@@ -60,8 +60,10 @@ def choose_phrases(
     uses = _uses(sentences, rows, is_known)
     best, scores = np.empty(0, np.int64), np.empty(0)
     for keys, counts in _counted(sentences, rows, is_known, uses):
-        often = counts >= recipe.least_count
-        keys, counts = keys[often], counts[often]
+        taken = counts >= recipe.least_count
+        if recipe.most_share < 1:
+            taken &= counts <= recipe.most_share * len(rows)
+        keys, counts = keys[taken], counts[taken]
         score = counts.astype(np.float64) if recipe.choice == "count" else _association(keys, counts, uses)
         best, scores = np.concatenate([best, keys]), np.concatenate([scores, score])
         order = np.lexsort((best, -scores))[: recipe.count]
@@ -69,16 +71,21 @@ def choose_phrases(
     if not len(best):
         raise RecipeError(
             f"[phrases] least_count is {recipe.least_count}, and no two tokens stand side by side so often in "
-            f"{len(rows)} sentences; lower it, or take more sentences"
+            f"{len(rows)} sentences{_and_no_more(recipe)}; lower it, or take more sentences"
         )
     if len(best) < recipe.count:
         log.warning(
-            "[phrases] count: %d were asked for, and %d pairs of tokens stand in the sentences %d times or more",
+            "[phrases] count: %d were asked for, and %d pairs of tokens stand in the sentences %d times or more%s",
             recipe.count,
             len(best),
             recipe.least_count,
+            _and_no_more(recipe),
         )
     return grams_with(best)
+
+
+def _and_no_more(recipe: PhrasesRecipe) -> str:
+    return "" if recipe.most_share == 1 else f", and not above most_share = {recipe.most_share:g} times a sentence"
 
 
 def _uses(sentences: TokenIds, rows: np.ndarray, is_known: np.ndarray) -> Uses:

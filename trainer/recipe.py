@@ -240,6 +240,9 @@ class PhrasesRecipe(ContrastRecipe):
         choice: those with the highest "pmi" (normalized pointwise mutual information times the logarithm of the count:
             two tokens that seldom stand apart, and stand together often) or "count".
         least_count: a pair that stands in the sentences less often is not taken.
+        most_share: nor one that stands there more often than this many times a sentence; 1 leaves none out. The
+            commonest cost time in many texts and bring little: of 33,000 by "pmi" on 300,000 sentences, without those
+            above 1/300, a text holds 5.7 phrases and not 8.7, and the tuning half stays where it was (69.84, 69.85).
         begin: of their rows: "zeros", or "teacher", a share of what turns the rows of the two tokens to the teacher's
             own vector of the pair.
         start: of the tokens' rows: "distilled", as stage 1 made them, or "trained", as the stage before left them.
@@ -248,6 +251,7 @@ class PhrasesRecipe(ContrastRecipe):
     count: int = 0
     choice: str = "pmi"
     least_count: int = 5
+    most_share: float = 1.0
     begin: str = "zeros"
     start: str = "distilled"
 
@@ -256,6 +260,7 @@ class PhrasesRecipe(ContrastRecipe):
         _count("count", self.count, 0, MOST_PHRASES)
         _one_of("choice", self.choice, ("pmi", "count"))
         _count("least_count", self.least_count, 1, MOST_SENTENCES)
+        _between("most_share", self.most_share, 1e-9, 1)
         _one_of("begin", self.begin, ("zeros", "teacher"))
         _one_of("start", self.start, ("distilled", "trained"))
 

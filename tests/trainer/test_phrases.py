@@ -48,6 +48,7 @@ def test_pairs_that_stand_most_often_are_taken_and_of_equals_the_lower_ids():
     assert chosen(4, choice="count") == [[2, 3], [4, 5], [2, 2], [3, 2]]
     assert chosen(99, choice="count") == [[2, 3], [4, 5], [2, 2], [3, 2], [3, 6], [5, 2], [7, 4]]
     assert chosen(99, choice="count", least_count=2) == [[2, 3], [4, 5]]
+    assert chosen(2, choice="count", most_share=0.4) == [[4, 5], [2, 2]]  # of 6 sentences; 2 3 stands there 3 times
 
 
 def test_by_pmi_two_tokens_that_never_stand_apart_come_first():

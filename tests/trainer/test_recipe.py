@@ -159,6 +159,7 @@ def test_power_normalization_by_hand():
         ("[phrases]\nbegin = 'ones'", "begin is 'ones'; one of zeros, teacher was expected"),
         ("[phrases]\nstart = 'zeros'", "start is 'zeros'; one of distilled, trained was expected"),
         ("[phrases]\nleast_count = 0", "least_count is 0; at least 1"),
+        ("[phrases]\nmost_share = 0", "most_share is 0.0; a number from 1e-09 to 1"),
         ("[phrases]\nleast = 3", "there is no 'least'; did you mean 'least_count'"),
         ("[phrases]\nepochs = 0", "epochs is 0; at least 1"),
         ("[pca]\nfitted_to = 'phrases'", r"\[pca\]: fitted_to is 'phrases'; one of all, tokens was expected"),
