@@ -6,7 +6,7 @@ through `second_half`, with the same table. `check_onnx` has looked at the bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from mmap import mmap
@@ -17,7 +17,17 @@ import numpy as np
 if TYPE_CHECKING:
     from edge_potion.phrases_in_graph import GraphPhrases
 
-__all__ = ["VECTORS", "GraphParts", "coded", "cut_graph", "fields", "message", "metadata", "phrases_in"]
+__all__ = [
+    "VECTORS",
+    "GraphParts",
+    "coded",
+    "cut_graph",
+    "fields",
+    "message",
+    "metadata",
+    "phrases_in",
+    "tensors_of_graph",
+]
 
 TABLE_TENSOR = b"table_rows"  # the name that exporters/pooling.py gives it
 PHRASE_TENSORS = (b"phrase_keys", b"phrase_rows")  # those of exporters/phrase_rows.py
@@ -26,7 +36,7 @@ HELD = b"held"  # where the table "lies": ONNX Runtime wants a name
 # Numbers of fields in onnx.proto, and of types.
 MODEL_GRAPH, MODEL_METADATA, GRAPH_INITIALIZER = 7, 14, 5
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
-DTYPES = {1: np.float32, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
+DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
 VARINT, FIXED64, BYTES = 0, 1, 2  # protobuf's wire types
 
 
@@ -69,6 +79,12 @@ def cut_graph(content: bytes, graph: str) -> GraphParts:
         ]
     )
     return GraphParts(content, graph, table, content[: whole[1]] + message(MODEL_GRAPH, inside) + content[whole[3] :])
+
+
+def tensors_of_graph(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Those of the named tables that an .onnx file holds, where they lie in `content`."""
+    found = {name: _tensor(content, name.encode()) for name in names}
+    return {name: each[3] for name, each in found.items() if each is not None}
 
 
 Field = tuple[int, int, int, int]  # its number, where its key and its value begin, and where it ends

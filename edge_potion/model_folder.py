@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_potion.bundle import is_bundle
 from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
 from edge_potion.head import HEAD_FILE, Head, head_config, read_head, write_head
@@ -18,6 +19,7 @@ from edge_potion.manifest import check_files, read_manifest
 from edge_potion.model_table import PIECES, PIECES_AND_PHRASES, ST_PIECES, TABLE, projected, read_table
 from edge_potion.phrases import PHRASES_FILE, Phrases, read_phrases, write_phrases
 from edge_potion.st_pipeline import SETTINGS_FILE, TRANSFORMER_FILES, Pipeline, read_pipeline
+from edge_potion.table_in_graph import graph_with_table, table_in_graph
 from edge_potion.tokens import file_text, lowers_case, open_tokenizer
 
 if TYPE_CHECKING:
@@ -108,12 +110,17 @@ def read_model(folder: Path, name: str) -> ModelParts:
     """
     pipeline = read_pipeline(folder)
     home = static_home(folder, pipeline)
+    in_graph = None if (home / TABLE).is_file() else graph_with_table(folder)
     if home == folder:  # a bundle tells what its files were
-        check_files(folder, read_manifest(folder), ["config.json", TABLE, "tokenizer.json", *_own_files(folder)])
+        of_table = TABLE if in_graph is None else in_graph.relative_to(folder).as_posix()
+        check_files(folder, read_manifest(folder), ["config.json", of_table, "tokenizer.json", *_own_files(folder)])
     tokenizer_file = home / "tokenizer.json"
     tokenizer = open_tokenizer(tokenizer_file)
     _name_what_nobody_reads(home)
-    table, called = read_table(home / TABLE, tokenizer.get_vocab_size())
+    if in_graph is None:
+        table, called = read_table(home / TABLE, tokenizer.get_vocab_size())
+    else:
+        table, called = table_in_graph(in_graph), PIECES_AND_PHRASES if (folder / PHRASES_FILE).exists() else PIECES
     phrases = read_phrases(folder, len(table), has_rows=called == PIECES_AND_PHRASES)
     table, ends_in_unit_length = projected(table, pipeline.steps[1:])
     card = _read_card(folder, name, pipeline, called == ST_PIECES, ends_in_unit_length, tokenizer_file)
@@ -146,6 +153,8 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
     home = next((each for each in homes if (each / TABLE).is_file()), None)
     if home is not None:
         return folder if home.resolve() == folder.resolve() else home
+    if is_bundle(folder) and graph_with_table(folder):
+        return folder  # it holds its table once, in the graph
     pickled = next((each / "pytorch_model.bin" for each in homes if (each / "pytorch_model.bin").is_file()), None)
     if pickled is not None:
         raise ModelFormatError(
