@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_potion.bundle import is_bundle
 from edge_potion.errors import AccessError, ModelFormatError
 from edge_potion.find import read_json, read_text
 from edge_potion.head import HEAD_FILE, Head, head_config, read_head, write_head
@@ -153,8 +152,9 @@ def static_home(folder: Path, pipeline: Pipeline | None = None) -> Path:
     home = next((each for each in homes if (each / TABLE).is_file()), None)
     if home is not None:
         return folder if home.resolve() == folder.resolve() else home
-    if is_bundle(folder) and graph_with_table(folder):
-        return folder  # it holds its table once, in the graph
+    sums = read_manifest(folder)
+    if sums and TABLE not in sums and graph_with_table(folder):
+        return folder  # a bundle that holds its table once, in the graph, and was made so
     pickled = next((each / "pytorch_model.bin" for each in homes if (each / "pytorch_model.bin").is_file()), None)
     if pickled is not None:
         raise ModelFormatError(

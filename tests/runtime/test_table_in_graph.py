@@ -64,3 +64,13 @@ def test_a_bundle_without_a_text_graph_or_a_table_says_what_is_missing(hand_mode
     folder = lone(hand_model, tmp_path / "bundle", "int8", graphs=("bag",))
     with pytest.raises(ModelFormatError, match=r"holds no model\.safetensors"):
         StaticModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_a_table_that_was_there_and_is_missing_is_no_bundle_without_one(hand_model, tmp_path, has_manifest):
+    folder = export(hand_model, tmp_path / "bundle", quantize=["int8"], graphs=["text"]).folder
+    (folder / "model.safetensors").unlink()
+    if not has_manifest:
+        (folder / "manifest.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"holds no model\.safetensors"):
+        StaticModel.from_pretrained(folder)
