@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import zipfile
 import zlib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_potion.errors import InputError
+from edge_potion.npy_file import open_npy
 from edge_potion.progress import Progress, progress_bar
 from edge_potion.static_model import LARGEST_VALUE
 from edge_potion.text_lines import BLOCK, PACKINGS, blocks_of, read_bytes
@@ -26,6 +28,8 @@ HEADER_BYTES = 64  # in which it ends
 NUMBER = re.compile(rb"-?\d+\.\d+(?:e[-+]?\d+)?", re.IGNORECASE)  # what no word ends in behind a space
 ROWS = 8192  # that are handed on together
 LONGEST_WORD = 2**16  # bytes of a word in a binary file; who reads something else finds no end
+# What zipfile raises for an archive that is damaged, locked, or packed as it cannot unpack.
+DAMAGES = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError)
 WRONG_VALUE = f"NaN, inf or a value beyond {LARGEST_VALUE:g}"
 _ARRAY = "write an .npy and a file of words"
 _PICKLED = "nothing pickled is loaded; have gensim call save_word2vec_format(FILE, binary=True)"
@@ -103,12 +107,7 @@ def name_and_kind(file: str | Path) -> tuple[str, str]:
 def _of_array(
     file: Path, words: str | Path, text_column: str, limit: int | None, show_progress: bool
 ) -> Iterator[WordRows]:
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except OSError as failure:
-        raise InputError(f"cannot read {file}: {failure.strerror or failure}") from failure
-    except (ValueError, EOFError) as failure:
-        raise InputError(f"{file} is no .npy file of numbers, or only a part of one; it may not be packed") from failure
+    array = open_npy(file)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f":
         raise InputError(
             f"{file} holds {array.dtype} of shape {array.shape}; floats of (words, dimensions) were expected"
@@ -163,7 +162,7 @@ def _unzipped(member: Member, progress: Progress) -> Iterator[bytes]:
             while part := stream.read(BLOCK):
                 progress.update(len(part))
                 yield part
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as failure:
+    except DAMAGES as failure:
         raise InputError(
             f"cannot read {member.archive}/{member.name}: {failure}; it is damaged, locked or unusual"
         ) from failure
@@ -178,7 +177,7 @@ def _member(file: Path) -> Member | None:
     try:
         with zipfile.ZipFile(archive.expanduser()) as held:
             names = [each.filename for each in held.infolist() if not each.is_dir() and "__MACOSX" not in each.filename]
-    except (OSError, zipfile.BadZipFile) as failure:
+    except DAMAGES as failure:
         raise InputError(f"cannot read {archive}: {getattr(failure, 'strerror', None) or failure}") from failure
     if asked == "." and len(names) == 1:
         asked = names[0]
@@ -283,6 +282,10 @@ def _of_binary(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator
             yield WordRows(words, array)
             done += len(rows)
             words, rows = [], []
+    if wanted == counted and any(part.strip(b"\r\n") for part in chain([data[at:]], parts)):
+        raise InputError(
+            f"{name}: its first line says {counted:,} words, and more follow; it is wrong there, or damaged"
+        )
 
 
 def _decoded(word: bytes) -> str:

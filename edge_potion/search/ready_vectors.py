@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.npy_file import open_npy
 from edge_potion.unit_length import unit_length
 
 if TYPE_CHECKING:
@@ -64,13 +65,15 @@ class ReadyVectors:
         if last >= len(self):
             raise InputError(f"{self.name} has {len(self)} vectors, and there are more texts; one of each was expected")
         rows = np.asarray(self._array[first : last + 1])[np.asarray(numbers, np.int64) - first]
-        rows = rows.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is beyond float32 is refused below
+            rows = rows.astype(np.float32)
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise InputError(f"{self.name}: vector {numbers[int(np.argmin(finite))] + 1} holds NaN or inf")
-        if not self._is_compared and len(texts) >= FEWEST_COMPARED:
+        places = list({text: place for place, text in enumerate(texts[:COMPARED])}.values())  # of different texts
+        if not self._is_compared and len(places) >= FEWEST_COMPARED:
             self._is_compared = True
-            if _is_foreign(rows[:COMPARED], model.encode_document(list(texts[:COMPARED]))):
+            if _is_foreign(rows[places], model.encode_document([texts[place] for place in places])):
                 log.warning(
                     "warning: %s does not seem to lie in the space of the model: a text's vector there is no nearer to "
                     "the model's than another text's; take a model that was trained in the space of their teacher "
@@ -100,17 +103,13 @@ def _is_foreign(given: np.ndarray, own: np.ndarray) -> bool:
 
 def _opened(file: Path) -> Any:
     """What a file holds: a memory-mapped array, or a slice of a tensor that reads what is asked of it."""
-    readers: dict[str, Callable[[Path], Any]] = {".npy": _npy, ".safetensors": _safetensors}
+    readers: dict[str, Callable[[Path], Any]] = {".npy": open_npy, ".safetensors": _safetensors}
     if file.suffix not in readers:
         raise InputError(f"{file}: the name must end in {' or '.join(readers)}")
     try:
         return readers[file.suffix](file)
-    except (OSError, ValueError, EOFError, ModelFormatError) as failure:
+    except (OSError, ValueError, ModelFormatError) as failure:
         raise InputError(f"{file} cannot be read as vectors ({failure})") from failure
-
-
-def _npy(file: Path) -> np.ndarray:
-    return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _safetensors(file: Path) -> Any:

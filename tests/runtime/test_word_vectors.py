@@ -110,6 +110,13 @@ def test_a_zip_of_one_file_is_that_file_and_of_several_one_is_named(tmp_path):
     refused(written(tmp_path, "no.zip", b"PK nothing"), "cannot read .*no.zip")
     whole = (tmp_path / "one.zip").read_bytes()
     at = whole.index(b"glove.840B.txt") + 30
+    with zipfile.ZipFile(tmp_path / "lzma.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("glove.txt", as_text(WORDS))
+    packed = (tmp_path / "lzma.zip").read_bytes()
+    inside = packed.index(b"glove.txt") + 20  # behind LZMA's own header
+    refused(written(tmp_path, "damaged_lzma.zip", packed[:inside] + b"\xff" * 20 + packed[inside + 20 :]), "damaged")
+    later = whole.replace(b"PK\x01\x02\x14\x03\x14\x00", b"PK\x01\x02\x14\x03\xff\x00")  # a version that nobody has
+    refused(written(tmp_path, "later.zip", later), "cannot read .*later.zip")
     refused(written(tmp_path, "damaged.zip", whole[:at] + b"\xff" * 40 + whole[at + 40 :]), "damaged")
 
 
@@ -195,6 +202,7 @@ def test_a_line_far_behind_is_named_by_its_number(tmp_path):
     [
         (as_binary(WORDS)[:-3], "word 5 of 5 is not whole"),
         (as_binary(WORDS)[:9], "word 1 of 5 is not whole"),
+        (as_binary(WORDS) + b"more " + bytes(8), "says 5 words, and more follow"),
         (as_text(WORDS, header=True), "holds numbers as text; name it .txt or .vec"),
         (as_text(WORDS), "is no word2vec file: its first line is 'the 1 0 0.5'"),
         (b"\0\1\2\3", "is no word2vec file"),

@@ -51,6 +51,29 @@ def test_files_of_vectors_give_what_the_array_gives(model, teachers, tmp_path, d
     assert ranks[0] == ranks[1]
 
 
+@pytest.mark.parametrize("name", ["npz", "torn", "shape of true", "no file of its size", "pickled", "empty"])
+def test_an_npy_that_is_none_is_an_error_of_one_line(model, tmp_path, name):
+    file = tmp_path / "v.npy"
+    with file.open("wb") as stream:
+        if name == "npz":
+            np.savez(stream, np.zeros((3, model.dim), np.float32))
+        elif name == "pickled":
+            np.save(stream, np.array([{}], object), allow_pickle=True)
+        elif name != "empty":
+            shape = {"torn": "(3,", "shape of true": "(True, 256)"}.get(name, f"({10**30}, 256)")
+            header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+            stream.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(3072))
+    with pytest.raises(InputError, match=r"v\.npy cannot be read") as caught:
+        ReadyVectors(file, model.dim)
+    assert "\n" not in str(caught.value)
+
+
+def test_texts_that_are_all_alike_say_nothing_of_the_space(model, caplog):
+    texts = ["the same row"] * 40
+    ReadyVectors(model.encode(texts), model.dim).of(texts, range(40), model)
+    assert "space" not in caplog.text
+
+
 def test_an_empty_text_has_a_vector_that_is_passed_over(model, teachers, tmp_path):
     texts = ["", *TEXTS[:50], "  ", *TEXTS[50:]]
     vectors = np.insert(teachers, [0, 50], np.float32(7), axis=0)
