@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Never
 import numpy as np
 
 from edge_potion.batches import Batch, all_vectors, batches, options
-from edge_potion.errors import ModelFormatError
-from edge_potion.find import BUILT_IN, find_folder
+from edge_potion.errors import InputError, ModelFormatError
+from edge_potion.find import BUILT_IN, WITHOUT_PHRASES, find_folder
 from edge_potion.head import Head
 from edge_potion.model_folder import DEFAULT_MAX_TOKENS, Card, read_model, write_model_files
 from edge_potion.peer_names import PeerNames
@@ -252,8 +252,11 @@ class StaticModel(PeerNames):
         Of a model with phrases they find no table in it, and say so.
 
         Raises:
-            InputError: the folder cannot be written, or holds something else than a model.
+            InputError: the folder cannot be written, or holds something else than a model, or a model that was trained
+                without phrases, which would be lost.
         """
+        if (alone := Path(folder).expanduser() / WITHOUT_PHRASES).is_dir():
+            raise InputError(f"{alone} is a model trained by itself, which would be lost; name another folder")
         with written_whole(Path(folder)) as beside:
             write_model_files(beside, self, {"embeddings": self.table})
         return Path(folder).expanduser()

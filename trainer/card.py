@@ -47,8 +47,8 @@ from edge_potion import EdgeModel        # exported to ONNX on first use
 model = EdgeModel.from_pretrained("{name}")
 ```
 
-model2vec and sentence-transformers know no phrases, and do not load this folder. `without_phrases` in it is a Model2Vec
-folder of the tokens trained alone, which they do load: another model, with other vectors.
+model2vec and sentence-transformers know no phrases, and do not load this folder. Where `without_phrases` is in it, that
+is a Model2Vec folder of the tokens trained alone, which they do load: another model, with other vectors.
 """
 CHOSEN = {
     "pmi": "with the highest normalized pointwise mutual information times the logarithm of their count",

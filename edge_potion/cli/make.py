@@ -232,7 +232,11 @@ def recipe(
 def export(
     model: ModelArgument = BUILT_IN,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of the bundle; by default the model's name + '-onnx'.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of the bundle; by default the model's name + '-onnx', or + '-without-phrases-onnx' of that one.",
+        ),
     ] = None,
     quantize: Annotated[
         str,
@@ -274,7 +278,7 @@ def export(
     logging.getLogger("edge_potion.export").setLevel(logging.ERROR)  # what it warns of is told below
     bundle = write_bundle(
         model,
-        out or Path(f"{short_name(model)}-onnx"),
+        out or Path(f"{short_name(model)}{'-without-phrases' if without_phrases else ''}-onnx"),
         quantize=words_of(quantize),
         graphs="all" if graphs == "all" else words_of(graphs),
         token_embeddings=token_embeddings,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from edge_potion import ModelFormatError, StaticModel
+from edge_potion import InputError, ModelFormatError, StaticModel
 from edge_potion.find import read_json
 from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
@@ -112,10 +112,12 @@ def test_a_model_that_lost_its_phrases_does_not_keep_their_number(phrase_folder,
     assert np.array_equal(StaticModel.from_pretrained(without).encode(TEXTS), hand_model.encode(TEXTS))
 
 
-def test_a_folder_with_a_model_without_phrases_in_it_may_be_replaced(phrase_model, hand_model, phrase_folder):
+def test_saving_over_a_folder_does_not_lose_the_model_without_phrases_in_it(phrase_model, hand_model, phrase_folder):
     hand_model.save_pretrained(phrase_folder / "without_phrases")
-    phrase_model.save_pretrained(phrase_folder)
-    assert not (phrase_folder / "without_phrases").exists()
+    with pytest.raises(InputError, match="without_phrases is a model trained by itself, which would be lost"):
+        phrase_model.save_pretrained(phrase_folder)
+    kept = StaticModel.from_pretrained(phrase_folder / "without_phrases")
+    assert np.array_equal(kept.table, hand_model.table)
 
 
 def config_without(folder, key):

@@ -242,6 +242,19 @@ def test_the_model_without_phrases_is_exported_where_there_is_one(phrase_model, 
     assert_agrees(edge.encode(TEXTS), hand_model.encode(TEXTS), "int8")
 
 
+def test_by_default_the_two_bundles_of_a_model_have_names_of_their_own(
+    phrase_model, hand_model, door, tmp_path, monkeypatch
+):
+    folder = phrase_model.save_pretrained(tmp_path / "model")
+    hand_model.save_pretrained(folder / "without_phrases")
+    monkeypatch.chdir(tmp_path)
+    for options in ((), ("--without-phrases",)):
+        ended = door("export", folder, "--graphs", "text", *options)
+        assert ended.code == 0, ended.stderr
+    phrases = [EdgeModel.from_pretrained(tmp_path / f"model{name}-onnx") for name in ("", "-without-phrases")]
+    assert [model.bundle.phrases for model in phrases] == [5, 0]
+
+
 def test_a_model_that_has_no_phrases_has_none_without(hand_folder, hand_model, tmp_path):
     with pytest.raises(InputError, match="has no phrases; export it as it is"):
         export(hand_folder, tmp_path / "bundle", without_phrases=True)
