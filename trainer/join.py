@@ -144,12 +144,17 @@ class _Stream:
     def __init__(self, features: Features, left_out: np.ndarray) -> None:
         self.features, self.texts = features, list[str]()
         self._vectors = np.empty((0, 0))
+        self._width = 0
         self._left_out = left_out
         self._shards = features.shards()
 
     def ready(self) -> int:
         """How many rows can be taken; 0 at the end."""
         while not self.texts and (shard := next(self._shards, None)) is not None:
+            width = shard.vectors.shape[1]
+            self._width = self._width or width
+            if width != self._width:
+                raise InputError(f"{_name(self.features)} has vectors of {self._width} dimensions, and then of {width}")
             self.texts, self._vectors = shard.texts, shard.vectors
             if len(self._left_out):
                 hashes = np.fromiter(map(_hash, shard.texts), np.uint64)

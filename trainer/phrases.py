@@ -71,7 +71,7 @@ def choose_phrases(
     if not len(best):
         raise RecipeError(
             f"[phrases] least_count is {recipe.least_count}, and no two tokens stand side by side so often in "
-            f"{len(rows)} sentences{_and_no_more(recipe)}; lower it, or take more sentences"
+            f"{len(rows)} sentences{_and_no_more(recipe)}; {_how_to_have_more(recipe)}, or take more sentences"
         )
     if len(best) < recipe.count:
         log.warning(
@@ -82,6 +82,10 @@ def choose_phrases(
             _and_no_more(recipe),
         )
     return grams_with(best)
+
+
+def _how_to_have_more(recipe: PhrasesRecipe) -> str:
+    return "lower it" if recipe.most_share == 1 else "lower it, raise most_share"
 
 
 def _and_no_more(recipe: PhrasesRecipe) -> str:

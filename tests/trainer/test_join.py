@@ -105,6 +105,13 @@ def test_the_first_row_that_differs_is_named(tmp_path, texts, vectors):
         join([features[0], swapped], [1.0, 1.0])
 
 
+def test_vectors_of_two_widths_in_one_folder_are_refused(tmp_path, texts, vectors):
+    features = [features_in(tmp_path / name, texts, each, 30) for name, each in zip("ab", vectors, strict=True)]
+    write_shard(tmp_path / "b", 1, Shard(texts[30:], vectors[0][30:]))
+    with pytest.raises(InputError, match="b has vectors of 7 dimensions, and then of 5"):
+        join([features[0], open_features(tmp_path / "b")], [1.0, 1.0])
+
+
 def test_features_that_end_early_are_refused(tmp_path, texts, vectors):
     whole = features_in(tmp_path / "a", texts, vectors[0], 16)
     short = features_in(tmp_path / "b", texts[:50], vectors[1][:50], 9)
