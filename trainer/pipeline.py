@@ -85,7 +85,8 @@ def train(
         text_column: key or column of the texts in those that have such.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
             `corpus`, their texts are the corpus too. Of several teachers, a folder of each in the recipe's order, or
-            the run's that holds all; where the recipe names one teacher, each further folder is one more of weight 1.
+            the one of a run that holds those of all and of no others; where the recipe names one teacher, each further
+            folder is one more, of weight 1. None is taken twice.
         from_stage: make the stages from this one on anew, 1 to 6.
         device: torch device; by default cuda where there is one, else cpu.
         revision: branch, tag or commit of a teacher from the hub.
