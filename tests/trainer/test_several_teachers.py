@@ -15,7 +15,7 @@ from edge_potion import InputError, RecipeError, StaticModel, train
 from edge_potion.trainer.pipeline import featurize_corpus
 from edge_potion.trainer.recipe import OtherRecipe, Recipe
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
-from edge_potion.trainer.shards import open_features
+from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.sources import Given, find_sources
 
 from ..models import DATA, bits
@@ -197,6 +197,39 @@ def test_the_same_features_given_twice_are_refused(joined_run, recipe, teachers,
     again = featurize_corpus(longer, tmp_path / "again", teacher=teachers[1], corpus=[DATA], device="cpu")[0]
     with pytest.raises(InputError, match=r"2-featurize-2 and in .*again/2-featurize were both made by .*other-bert"):
         found(TINY, first, second, again)
+
+
+@pytest.fixture(scope="session")
+def spoilt(joined_run, tmp_path_factory) -> Path:
+    """Features of other-bert as somebody else gives them: vectors of zeros among them, and NaN."""
+    texts, vectors = [], []
+    for shard in open_features(joined_run / "2-featurize-2").shards():
+        texts += shard.texts
+        vectors.append(shard.vectors)
+    rows = np.concatenate(vectors)
+    rows[[3, 5]], rows[8, 2] = 0, np.nan
+    folder = tmp_path_factory.mktemp("spoilt") / "theirs"
+    folder.mkdir()
+    write_shard(folder, 0, Shard(texts, rows))
+    return folder
+
+
+def test_vectors_of_zeros_among_given_features_are_told_of_the_features(
+    joined_run, recipe, teachers, spoilt, tmp_path, caplog
+):
+    told = f"features: 3 of the vectors in {spoilt} are zeros, or not finite in float16; their texts are left out"
+    train(TINY, tmp_path / "one", teacher=teachers[1], features=spoilt, device="cpu")
+    assert told in caplog.text
+    caplog.clear()
+    given = {"teacher": teachers[0], "device": "cpu"}
+    train(recipe, tmp_path / "two", features=[joined_run / "2-featurize", spoilt], **given)
+    assert told in caplog.text and caplog.text.count("their texts are left out") == 1
+    few = tmp_path / "few"
+    few.mkdir()
+    texts = [text for shard in open_features(spoilt).shards() for text in shard.texts]
+    write_shard(few, 0, Shard(texts, np.eye(len(texts), 8, dtype=np.float32) * (np.arange(len(texts)) < 3)[:, None]))
+    with pytest.raises(InputError, match=r"3 sentences are too few .* left out: \d+ \(zero vector\)"):
+        train(TINY, tmp_path / "none", features=few, **given)
 
 
 def test_another_teacher_that_is_not_there_is_told_before_any_work(recipe, teachers, tmp_path):
