@@ -77,7 +77,7 @@ class ReadyVectors:
                 f"{self.name}: vector {numbers[int(np.argmin(finite))] + 1} holds NaN or inf; leave out its text in "
                 "both, or encode it again"
             )
-        says_something: list[bool] = rows.astype(bool).any(axis=1).tolist()
+        says_something = [bool(row.any()) for row in rows]
         told = zip(numbers, texts, says_something, strict=True)
         self._zeros += [number + 1 for number, text, is_told in told if text.strip() and not is_told]
         # Of different texts; a vector of zeros is near nothing, and tells of no space.
