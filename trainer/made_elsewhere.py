@@ -25,7 +25,7 @@ log = logging.getLogger("edge_potion")
 
 # What a manifest tells beside the section of the recipe.
 MANIFEST_KEYS = {
-    *("teacher", "teacher_revision", "teacher_digest", "teacher_licence"),
+    *("teacher", "teacher_revision", "teacher_digest", "teacher_licence", "arithmetic"),
     *("dims", "modules", "sentences", "sentences_sha256"),
 }
 TOLD_OF_OTHERS = ("pooling", "precision", "max_tokens")

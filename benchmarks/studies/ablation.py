@@ -1,77 +1,75 @@
-"""Ablation: what each choice of the recipe is worth, by training variants of it on the same sentences and features.
+"""Ablation: what each choice of the shipped recipe is worth, by training variants of it on the same features.
 
-Each variant changes one thing of the published recipe. Stages before the change are those of a finished run, linked and
-not made again.
+Each variant changes one thing. Stages before the change are those of a finished run, linked and not made again.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_potion.trainer.pipeline import train
 from edge_potion.trainer.recipe import Recipe
-from edge_potion.trainer.recipe_file import load_recipe
 
-__all__ = ["PUBLISHED", "VARIANTS", "train_variants"]
+__all__ = ["VARIANTS", "Given", "changed", "run_of", "with_seed"]
 
-PUBLISHED = "the published recipe"
-NO_BORN_AGAIN: Mapping[str, Mapping[str, Any]] = {"born_again": {"epochs": 0}}
-# What is changed in the published recipe, section by section.
-VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    PUBLISHED: {},
-    "no born-again": NO_BORN_AGAIN,
-    "power 0.5": {"power": {"exponent": 0.5}},
-    "power 0.9": {"power": {"exponent": 0.9}},
-    "power 1 (none)": {"power": {"exponent": 1.0}},
-    "no born-again, no power": {**NO_BORN_AGAIN, "power": {"exponent": 1.0}},
-    "trained at 256, no PCA at the end": {"distill": {"dims": 256}},
-    "vocabulary 29.5K": {"distill": {"vocabulary_size": 29_528}},
-    "temperature 0.2": {"contrast": {"temperature": 0.2}, "born_again": {"temperature": 0.2}},
-    "5 epochs": {"contrast": {"epochs": 5}, "born_again": {"epochs": 5}},
-    "no token weights": {"contrast": {"token_weights": False}, "born_again": {"token_weights": False}},
-    "cosine loss": {"contrast": {"loss": "cosine"}, "born_again": {"loss": "cosine"}},
-    "soft loss": {"contrast": {"loss": "soft"}, "born_again": {"loss": "soft"}},
-    "cosine loss, no born-again": {"contrast": {"loss": "cosine"}, **NO_BORN_AGAIN},
-    "cosine loss, no born-again, no power": {
-        "contrast": {"loss": "cosine"},
-        **NO_BORN_AGAIN,
-        "power": {"exponent": 1.0},
-    },
+Changes = Mapping[str, Mapping[str, Any]]
+TRAININGS = ("contrast", "born_again", "phrases")
+# What is changed in the shipped recipe, section by section; and whether all teachers are asked.
+VARIANTS: Mapping[str, tuple[Changes, bool]] = {
+    "one teacher": ({}, False),
+    "the second teacher at half the weight": ({"others": {"weight": 0.5}}, True),
+    "no phrases": ({"phrases": {"count": 0}}, True),
+    "one teacher, no phrases": ({"phrases": {"count": 0}}, False),
+    "half the phrases": ({"phrases": {"count": 16_500}}, True),
+    "phrases by count": ({"phrases": {"choice": "count"}}, True),
+    "the commonest phrases too": ({"phrases": {"most_share": 1.0}}, True),
+    "phrases begin at the teacher's vectors": ({"phrases": {"begin": "teacher"}}, True),
+    "phrases begun from the trained tokens": ({"phrases": {"start": "trained"}}, True),
+    "contrastive loss": ({"contrast": {"loss": "contrastive"}, "phrases": {"loss": "contrastive"}}, True),
+    "power 0.7": ({"power": {"exponent": 0.7}}, True),
+    "power 0.85": ({"power": {"exponent": 0.85}}, True),
+    "as wide as it is trained": ({"pca": {"dims": 384}}, True),
 }
 
 
-def train_variants(teacher: Path, corpus: Path, features: Path, dims: int, scratch: Path) -> dict[str, Path]:
-    """Train what `scratch` does not hold yet; the model folder of each variant.
+class Given:
+    """What every run is given: the folder of the teacher, the file of the sentences, a folder of features a teacher."""
 
-    Args:
-        teacher: its folder.
-        corpus: file of sentences, for the words of the vocabulary.
-        features: (text, vector) shards of the teacher.
-        dims: width of the students before the last PCA; the teacher's, where that is below the published 512.
-        scratch: a folder for the runs.
-    """
-    base = load_recipe("potion-256d")
-    base = replace(base, distill=replace(base.distill, dims=dims))
-    models = {}
-    for name, changes in VARIANTS.items():
-        folder = scratch / _slug(name)
-        published = scratch / _slug(PUBLISHED)
-        if not folder.exists() and published.exists():
-            shutil.copytree(published, folder, copy_function=os.link)  # files are replaced, never written into
-        train(_changed(base, changes), folder, teacher=teacher, corpus=corpus, features=features, show_progress=True)
-        models[name] = folder / "model"
-    return models
+    def __init__(self, teacher: Path, corpus: Path, features: Sequence[Path]) -> None:
+        self.teacher, self.corpus, self.features = teacher, corpus, features
+
+    def alone(self) -> Given:
+        """Of the first teacher only."""
+        return Given(self.teacher, self.corpus, self.features[:1])
 
 
-def _changed(recipe: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> Recipe:
-    sections = {name: replace(getattr(recipe, name), **values) for name, values in changes.items()}
+def changed(recipe: Recipe, changes: Changes) -> Recipe:
+    """The recipe with other values in some sections; what is changed in `others` is changed for each."""
+    sections = {
+        name: tuple(replace(each, **values) for each in recipe.others)
+        if name == "others"
+        else replace(getattr(recipe, name), **values)
+        for name, values in changes.items()
+    }
     return replace(recipe, **sections)
 
 
-def _slug(name: str) -> str:
-    return "-".join(name.replace("(", "").replace(")", "").replace(",", "").split())
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with this seed in each of its trainings."""
+    return changed(recipe, {section: {"seed": seed} for section in TRAININGS})
+
+
+def run_of(recipe: Recipe, given: Given, folder: Path, like: Path | None = None) -> Path:
+    """The folder of a finished run, trained where it is not; `like` is a run whose stages it may take over."""
+    if not folder.exists() and like is not None and like.exists():
+        shutil.copytree(like, folder, copy_function=os.link)  # files are replaced, never written into
+    if len(given.features) == 1:
+        recipe = replace(recipe, others=())
+    features = list(map(str, given.features))
+    train(recipe, folder, teacher=given.teacher, corpus=given.corpus, features=features, show_progress=True)
+    return folder

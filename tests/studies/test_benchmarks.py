@@ -19,7 +19,6 @@ from edge_potion import InputError
 from edge_potion.benchmarks.studies import pages, training
 from edge_potion.benchmarks.studies.given_features import write_given_features
 from edge_potion.benchmarks.studies.pages import generated, stale
-from edge_potion.benchmarks.studies.peers import points_by_task
 from edge_potion.benchmarks.studies.training_page import training_page
 
 CHECKOUT = Path(__file__).parents[2]
@@ -64,13 +63,6 @@ def test_check_exits_with_the_names_of_what_is_stale(tmp_path, monkeypatch):
 def test_results_without_a_report_are_named_with_what_writes_it(tmp_path):
     with pytest.raises(InputError, match=r"holds no \*_quality.json; make bench-quality writes one"):
         generated(tmp_path)
-
-
-def test_the_tasks_of_the_quality_page_hold_every_models_points():
-    task = {"task": "STS16", "kind": "STS", "half": "report", "rows": 3, "note": "", "sha256": "", "reason": None}
-    models = [{"name": name, "tasks": [{**task, "scores": {"main": main}}]} for name, main in (("a", 0.25), ("b", 0.5))]
-    (kept,) = points_by_task({"models": models})
-    assert kept == {**{key: task[key] for key in kept if key != "points"}, "points": {"a": 25.0, "b": 50.0}}
 
 
 @pytest.mark.parametrize("file", sorted((DOCS / "images").glob("*.svg")), ids=lambda file: file.stem)
