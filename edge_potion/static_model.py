@@ -122,8 +122,8 @@ class StaticModel(PeerNames):
     ) -> StaticModel:
         """A model of word vectors: GloVe's, fastText's or word2vec's, or any that lie in an .npy.
 
-        A text is the mean of the vectors of its words. Words that no text can have once it is split, and all but the
-        first of equal ones, are left out, and told in a warning.
+        A text is the mean of the vectors of its words. Words that no text can have once it is split, those whose
+        vectors are zeros, and all but the first of equal ones, are left out, and told in a warning.
 
         Args:
             file: text with a word and its numbers a line, with or without a first line that says how many; word2vec's

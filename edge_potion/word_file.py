@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_potion.errors import InputError
+from edge_potion.escaping import terminal
 from edge_potion.npy_file import open_npy
 from edge_potion.progress import Progress, progress_bar
 from edge_potion.static_model import LARGEST_VALUE
@@ -23,14 +24,16 @@ from edge_potion.texts import read_texts
 __all__ = ["WordRows", "name_and_kind", "read_word_rows"]
 
 FASTTEXT = b"\xba\x16\x4f\x2f"  # 793,712,314: a model of fastText's own begins so
-HEADER = re.compile(rb"\s*(\d{1,12})\s+([1-9]\d{0,5})\s*")  # how many words, and of how many dimensions
+HEADER = re.compile(rb"\s*(\d{1,12})\s+(\d{1,6})\s*")  # how many words, and of how many dimensions
 HEADER_BYTES = 64  # in which it ends
 NUMBER = re.compile(rb"-?\d+\.\d+(?:e[-+]?\d+)?", re.IGNORECASE)  # what no word ends in behind a space
 ROWS = 8192  # that are handed on together
 LONGEST_WORD = 2**16  # bytes of a word in a binary file; who reads something else finds no end
 # What zipfile raises for an archive that is damaged, locked, or packed as it cannot unpack.
 DAMAGES = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError)
-WRONG_VALUE = f"NaN, inf or a value beyond {LARGEST_VALUE:g}"
+WRONG_VALUE = f"NaN, inf or a value beyond {LARGEST_VALUE:g}; no table may hold one: take that word out"
+WRONG_COUNT = "it was cut short, or that line is wrong: copy or unpack it again, or correct the line"
+_ONE_EACH = "one word for each row was expected, in the rows' order"
 _ARRAY = "write an .npy and a file of words"
 _PICKLED = "nothing pickled is loaded; have gensim call save_word2vec_format(FILE, binary=True)"
 # Endings of files that hold word vectors otherwise, and what to do with them.
@@ -66,8 +69,8 @@ def read_word_rows(
     """All words of a file and their vectors, or the first `limit`, some thousands at a time.
 
     Args:
-        file: .npy, .bin (word2vec's), or text under any other ending; each may be packed (.gz, .bz2, .xz, .zst), and
-            text or .bin may lie in a .zip, as `ARCHIVE.zip/NAME` where that holds several.
+        file: .npy, .bin (word2vec's), or text under any other ending; text and .bin may be packed (.gz, .bz2, .xz,
+            .zst), or lie in a .zip, as `ARCHIVE.zip/NAME` where that holds several.
         words: of an .npy, the file that has a word a row, as `read_texts` reads it; None for all others.
         text_column: of that file.
         limit: how many words; None for all.
@@ -107,6 +110,8 @@ def name_and_kind(file: str | Path) -> tuple[str, str]:
 def _of_array(
     file: Path, words: str | Path, text_column: str, limit: int | None, show_progress: bool
 ) -> Iterator[WordRows]:
+    if file.suffix.lower() in PACKINGS:
+        raise InputError(f"{file} is packed, and an .npy is read where it lies; unpack it first")
     array = open_npy(file)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f":
         raise InputError(
@@ -119,13 +124,15 @@ def _of_array(
             rows = array[begin : min(begin + ROWS, count)]
             some = list(islice(texts, len(rows)))
             if len(some) < len(rows):
-                raise InputError(f"{words} holds {begin + len(some):,} words, and {file} {len(array):,} rows")
+                raise InputError(
+                    f"{words} holds {begin + len(some):,} words, and {file} {len(array):,} rows; {_ONE_EACH}"
+                )
             if (bad := _wrong_row(rows)) is not None:
-                raise InputError(f"{file}, row {begin + bad}: {WRONG_VALUE}")
+                raise InputError(f"{file}, row {begin + bad + 1}, of {terminal(repr(some[bad]))}: {WRONG_VALUE}")
             yield WordRows(some, rows.astype(np.float32))
             progress.update(len(rows))
     if count == len(array) and next(texts, None) is not None:
-        raise InputError(f"{words} holds more words than {file} has rows, which are {len(array):,}")
+        raise InputError(f"{words} holds more words than {file} has rows, which are {len(array):,}; {_ONE_EACH}")
 
 
 def _of_bytes(
@@ -204,7 +211,8 @@ def _of_text(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator[W
                     continue
             if not line.strip():
                 continue
-            dims = dims or _dims(line, f"{name}, line {number}")
+            if not done and not words:
+                dims = _dims(line, counted is not None, dims, f"{name}, line {number}")
             word, row = _parsed(line, dims, f"{name}, line {number}")
             words.append(_decoded(word))
             values.append(row)
@@ -220,8 +228,8 @@ def _of_text(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator[W
     _check_count(counted, done, name)
 
 
-def _dims(line: bytes, where: str) -> int:
-    """How many numbers stand behind the first word."""
+def _dims(line: bytes, is_told: bool, told: int, where: str) -> int:
+    """How many numbers a line has: those behind the first word, or as many as the file's first line told."""
     dims = 0
     for part in reversed(line.split()[1:]):
         try:
@@ -231,7 +239,9 @@ def _dims(line: bytes, where: str) -> int:
         dims += 1
     if not dims:
         raise InputError(f"{where}: {_shown(line)}; a word and its numbers were expected, between spaces")
-    return dims
+    if is_told and dims > told:  # the rest would be taken for a part of the word
+        raise InputError(f"{where}: {dims:,} numbers behind a word, and the first line says {told:,}; correct that")
+    return told if is_told else dims
 
 
 def _parsed(line: bytes, dims: int, where: str) -> tuple[bytes, list[float]]:
@@ -254,7 +264,7 @@ def _of_binary(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator
     data = next(parts, b"")
     line, end, _ = data[:HEADER_BYTES].partition(b"\n")
     header = HEADER.fullmatch(line)
-    if not end or header is None:
+    if not end or header is None or not int(header[2]):
         raise InputError(
             f"{name} is no word2vec file: its first line is {_shown(line)}, and the numbers of words and of dimensions "
             "were expected; where it is text, name it .txt or .vec"
@@ -278,7 +288,10 @@ def _of_binary(parts: Iterator[bytes], name: str, limit: int | None) -> Iterator
         if len(rows) == ROWS or number == wanted:
             array = np.frombuffer(b"".join(rows), "<f4").reshape(-1, dims)
             if (bad := _wrong_row(array)) is not None:
-                raise InputError(f"{name}, word {done + bad + 1}: {WRONG_VALUE}")
+                raise InputError(
+                    f"{name}, word {done + bad + 1:,}, {terminal(repr(words[bad][:40]))}: NaN, inf or a value beyond "
+                    f"{LARGEST_VALUE:g}; the file is damaged there, or before it, where a word may hold a space"
+                )
             yield WordRows(words, array)
             done += len(rows)
             words, rows = [], []
@@ -303,9 +316,7 @@ def _wrong_row(rows: np.ndarray) -> int | None:
 
 def _check_count(counted: int | None, found: int, name: str) -> None:
     if counted is not None and counted != found:
-        raise InputError(
-            f"{name}: its first line says {counted:,} words, and {found:,} follow; it was cut short, or is wrong there"
-        )
+        raise InputError(f"{name}: its first line says {counted:,} words, and {found:,} follow; {WRONG_COUNT}")
 
 
 def _shown(line: bytes) -> str:

@@ -9,7 +9,8 @@ near:
 * "whitespace" splits at white space alone: for texts that are tokenized before, and files whose words hold signs.
 
 Both drop control characters, and lower-case where the words are lower-case. Accents stay, and Chinese stays as it is
-segmented, because words have them. A word that the tokenizer never gives is of no use, and is left out.
+segmented, because words have them. A word that the tokenizer never gives is of no use, and is left out; so is one whose
+vector is zeros, which says nothing: a text of such words alone has no word that the model knows.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ NO_NAME = re.compile(
     r"(?:[^\w.-]|_)+"
 )  # what a model's name does not hold: it stands in Markdown, and in names of folders
 SHOWN = 3  # words that are named of those left out
+# Which words are left out, and what is to be known of them.
+ZEROS = "words whose vectors are zeros", "they say nothing, and a text of them alone would have no vector"
+BLANK = "words that are empty or no UTF-8", "no text has such"
+SPACED = "words with white space", "no text has such; a line with a number too many looks so, too"
+UNHEARD = "words that no text has once it is split by {kind!r}", "where they hold signs, the other tokenizer takes them"
 
 PAGE = """\
 ---
@@ -114,7 +120,7 @@ def from_word_vectors(
     if lower_case is None:
         lower_case = all(map(_is_lower, found.words))
     empty = _tokenizer((), tokenizer, lower_case)
-    kept = _kept(found.words, empty, tokenizer, str(file), show_progress)
+    kept = _kept(found, empty, tokenizer, str(file), show_progress)
     table = _table(found, kept)
     made = _tokenizer(kept.words, tokenizer, lower_case)
     card = _card(name, Path(file).name, table.shape, tokenizer, lower_case, normalize, licence)
@@ -151,24 +157,37 @@ def _tokenizer(words: Sequence[str], kind: str, lower_case: bool) -> Tokenizer:
     return plain(tokenizer)
 
 
-def _kept(words: Sequence[str], tokenizer: Tokenizer, kind: str, file: str, show_progress: bool) -> Kept:
+def _kept(found: Found, tokenizer: Tokenizer, kind: str, file: str, show_progress: bool) -> Kept:
     """The words that a text can have, each once, by its first row; what is left out is told."""
     normalize, split = tokenizer.normalizer.normalize_str, tokenizer.pre_tokenizer.pre_tokenize_str
+    is_zero = np.concatenate([~block.any(axis=1) for block in found.blocks])  # (words,)
     place_of: dict[str, int] = {}
+    left_out: dict[tuple[str, str], list[str]] = {why: [] for why in (ZEROS, BLANK, SPACED, UNHEARD)}
     again: list[str] = []
-    unheard: list[str] = []
+    words = found.words
     for place, word in enumerate(counted(words, show_progress, desc="import", unit="words", total=len(words))):
         text = normalize(word)
-        if not text or text in SPECIAL or [part for part, _ in split(text)] != [text]:
-            unheard.append(word)
+        if not text.strip():
+            left_out[BLANK].append(word)
+        elif len(text.split()) > 1:
+            left_out[SPACED].append(word)
+        elif text in SPECIAL or [part for part, _ in split(text)] != [text]:
+            left_out[UNHEARD].append(word)
+        elif is_zero[place]:
+            left_out[ZEROS].append(word)
         elif place_of.setdefault(text, place) != place:
             again.append(word)
     if again:
         log.warning("%s: of words that stand there more than once (%s), the first counts", file, _some(again))
-    if unheard:
-        log.warning("%s: words that no text has once it is split by %r are left out (%s)", file, kind, _some(unheard))
+    told = [
+        f"{which.format(kind=kind)} are left out ({_some(some)}); {advice}"
+        for (which, advice), some in left_out.items()
+        if some
+    ]
     if not place_of:
-        raise InputError(f"{file}: no word of its {len(words):,} is one that a text has once it is split by {kind!r}")
+        raise InputError(f"{file}: none of its {len(words):,} words can be taken: {'; '.join(told)}")
+    for line in told:
+        log.warning("%s: %s", file, line)
     return Kept(list(place_of), np.fromiter(place_of.values(), np.int64, len(place_of)))
 
 

@@ -93,6 +93,8 @@ def ray_cluster(tmp_path_factory) -> Iterator[RayCluster]:
 
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         made = RayCluster(Cluster(), tmp_path_factory.mktemp("caches"), tempfile.mkdtemp(prefix="ray-"))
+        environment.setenv("RAY_TMPDIR", made.session)  # where Ray notes which cluster is the current one
+        Path(made.session, "ray").mkdir()
         try:
             made.add_node()
             made.add_node()

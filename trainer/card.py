@@ -9,8 +9,9 @@ from typing import Any
 from edge_potion.escaping import markdown
 
 from .credits import Credit, as_header
+from .summary import AGREEMENT, NO_AGREEMENT
 
-__all__ = ["Phrases", "distilled_card", "trained_card"]
+__all__ = ["PhrasesTold", "distilled_card", "trained_card"]
 
 PAGE = """\
 ---
@@ -74,8 +75,8 @@ MAKING = """
 {rows}
 
 Agreement is Pearson's correlation between the model's cosines and the teacher's, over all pairs of up to 1,000
-sentences that were held out of training. It is no benchmark.
-"""
+sentences that it, and the trainings before it, held out. It is no benchmark.
+{unscored}"""
 JOINED = "* Targets: the vectors of each teacher at length 1, centred, at length 1 again, side by side by their weights"
 IN_ITS_SPACE = """
 Its vectors lie in the space of {teacher}: texts that the teacher encoded are ranked by their cosine with a query that
@@ -84,14 +85,14 @@ this model encodes.
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """How many a model has, and how they were chosen: a key of CHOSEN."""
+class PhrasesTold:
+    """What the page tells of a model's phrases: how many they are, and how they were chosen, a key of CHOSEN."""
 
     count: int
     choice: str
 
 
-NO_PHRASES = Phrases(0, "pmi")
+NO_PHRASES = PhrasesTold(0, "pmi")
 
 
 def distilled_card(name: str, teacher: str, licence: str, shape: tuple[int, ...]) -> str:
@@ -107,7 +108,7 @@ def trained_card(
     corpus: str,
     summary: Sequence[Mapping[str, Any]],
     versions: Mapping[str, str],
-    phrases: Phrases,
+    phrases: PhrasesTold,
 ) -> str:
     """README.md of a trained model.
 
@@ -127,6 +128,7 @@ def trained_card(
         recipe=f"fingerprint {origin['recipe_fingerprint']}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
         rows="\n".join(_stage_row(stage) for stage in summary),
+        unscored="".join(_no_figure(stage) for stage in summary if NO_AGREEMENT in stage),
     )
     where = IN_ITS_SPACE.format(teacher=markdown(teachers[0].teacher)) if origin.get("space") == "teacher" else ""
     return _page(name, teachers, shape, TRAINED, phrases) + where + making
@@ -149,11 +151,15 @@ def _listed(teachers: Sequence[Credit]) -> str:
 def _stage_row(stage: Mapping[str, Any]) -> str:
     told = ("sentences", "rows", "tokens", "phrases", "dims", "validation_loss", "validation_accuracy", "best_step")
     facts = ", ".join(f"{key.replace('_', ' ')} {stage[key]:,}" for key in told if key in stage)
-    return f"| {stage['stage']} | {facts} | {stage.get('agreement', '')} |"
+    return f"| {stage['stage']} | {facts} | {stage.get(AGREEMENT, '')} |"
+
+
+def _no_figure(stage: Mapping[str, Any]) -> str:
+    return f"\n{stage['stage']} has no figure: {stage[NO_AGREEMENT]}.\n"
 
 
 def _page(
-    name: str, teachers: Sequence[Credit], shape: tuple[int, ...], how: str, phrases: Phrases = NO_PHRASES
+    name: str, teachers: Sequence[Credit], shape: tuple[int, ...], how: str, phrases: PhrasesTold = NO_PHRASES
 ) -> str:
     from yaml import safe_dump  # huggingface-hub brings it
 

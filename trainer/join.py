@@ -36,12 +36,14 @@ class Joined:
         weights: of each.
         means: (H,) float64 of each, of its vectors at length 1.
         left_out: (n,) uint64, hashes of the texts that not all teachers have a vector of, as some skipped them.
+        unusable: of each, how many of its vectors are zeros or not finite.
     """
 
     teachers: Sequence[Features]
     weights: Sequence[float]
     means: Sequence[np.ndarray]
     left_out: np.ndarray
+    unusable: Sequence[int]
 
     def shards(self) -> Iterator[Shard]:
         """Every row, some thousands at a time: (n, sum of H) float32.
@@ -79,15 +81,21 @@ def join(teachers: Sequence[Features], weights: Sequence[float]) -> Joined:
         InputError: the texts differ, which is told of the first row that does; or no row is left.
     """
     left_out = _left_out(teachers)
-    count = 0
+    count, unusable = 0, np.zeros(len(teachers), np.int64)
     sums = [np.zeros(1) for _ in teachers]
     for rows in _rows(teachers, left_out):
-        kept = np.logical_and.reduce([usable_rows(vectors).kept for vectors in rows.vectors])  # (n,) bool
+        usable = np.array([usable_rows(vectors).kept for vectors in rows.vectors])  # (teachers, n) bool
+        unusable += (~usable).sum(axis=1)
+        kept = usable.all(axis=0)
         count += int(kept.sum())
         sums = [total + unit(vectors[kept]).sum(axis=0) for total, vectors in zip(sums, rows.vectors, strict=True)]
     if not count:
-        raise InputError(f"no text has a vector of each of {len(teachers)} teachers")
-    return Joined(teachers, weights, [total / count for total in sums], left_out)
+        told = ", ".join(f"{each} of {_name(features)}" for each, features in zip(unusable, teachers, strict=True))
+        raise InputError(
+            f"no text has a usable vector of each of {len(teachers)} teachers; zeros, or not finite, are {told}: make "
+            "those features anew"
+        )
+    return Joined(teachers, weights, [total / count for total in sums], left_out, unusable.tolist())
 
 
 def _left_out(teachers: Sequence[Features]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -52,14 +53,16 @@ def take_features(recipe: Recipe, given: Sequence[str | Path], teacher: Artifact
 
     Args:
         recipe: which names the teachers; where it names one, each further folder brings another one of weight 1.
-        given: folders of shards or of runs: one of each teacher, or a run's that holds those of all.
+        given: folders of shards or of runs: one of each teacher, or a run's that holds those of all, and no more.
         teacher: the first one.
 
     Raises:
-        InputError: a folder has no features, they are another teacher's, or there are not as many as teachers.
+        InputError: a folder has no features, they are another teacher's, there are not as many as teachers, or some
+            are there twice.
         ModelFormatError: a manifest is damaged.
     """
     folders = _folders(recipe, given)
+    _refuse_twice(folders)
     if len(folders) > 1 and not recipe.others:
         recipe = replace(recipe, others=tuple(_named_by(folder) for folder in folders[1:]))
     shards = [_shards_in(folders[0], teacher)]
@@ -73,6 +76,7 @@ def take_features(recipe: Recipe, given: Sequence[str | Path], teacher: Artifact
         others.append(
             replace(other, teacher=credits[-1].teacher, **{key: getattr(made, key) for key in TOLD_OF_OTHERS})
         )
+    _refuse_twins(shards)
     used = replace(recipe, featurize=_as_made(recipe.featurize, shards[0]), others=tuple(others))
     return MadeElsewhere(shards, used, credits, sum(map(_width_of, shards)))
 
@@ -85,19 +89,49 @@ def _folders(recipe: Recipe, given: Sequence[str | Path]) -> list[Path]:
     stages = (FEATURIZE, *FEATURIZE_OTHERS)
     if len(folders) > len(stages):
         raise InputError(f"{len(folders)} folders of features are given; at most {len(stages)} teachers are taken")
-    if len(folders) == 1 and recipe.others and (folders[0] / FEATURIZE_OTHERS[0].name).is_dir():  # a run's
-        folders *= 1 + len(recipe.others)
-    if recipe.others and len(folders) != 1 + len(recipe.others):
+    teachers = 1 + len(recipe.others)
+    held = [[stage for stage in stages if (folder / stage.name).is_dir()] for folder in folders]  # of a run's
+    if len(folders) == 1 and len(held[0]) == teachers:
+        return [folders[0] / stage.name for stage in held[0]]
+    if recipe.others and len(folders) != teachers and not (len(folders) == 1 and held[0]):
         raise InputError(
-            f"the recipe has {1 + len(recipe.others)} teachers, its own and [[others]], and {len(folders)} folders of "
+            f"the recipe has {teachers} teachers, its own and [[others]], and {len(folders)} folders of "
             "features are given; one of each was expected, in their order"
         )
-    return [_inside(folder, (stage.name, FEATURIZE.name)) for folder, stage in zip(folders, stages, strict=False)]
+    chosen = []
+    for folder, stage, inside in zip(folders, stages, held, strict=False):
+        is_told = len(inside) == 1 or (len(folders) == teachers > 1 and stage in inside)
+        if inside and not (is_told and len(folders) >= teachers):
+            raise InputError(
+                f"{folder} is a run with features of {len(inside)} teachers, and the recipe has {teachers}; name the "
+                f"folder within it, as {folder / inside[0].name}, of each teacher that is meant, or all teachers in "
+                "the recipe"
+            )
+        chosen.append(folder / (stage if stage in inside else inside[0]).name if inside else folder)
+    return chosen
 
 
-def _inside(folder: Path, names: Sequence[str]) -> Path:
-    """The first of these stages in a run's folder; else the folder itself."""
-    return next((folder / name for name in names if (folder / name).is_dir()), folder)
+def _refuse_twice(folders: Sequence[Path]) -> None:
+    """Raise InputError where a folder is given twice."""
+    there = list(map(os.path.realpath, folders))
+    for place, folder in enumerate(folders):
+        if there[place] in there[:place]:
+            raise InputError(f"the features in {folder} are given twice; give those of each teacher once")
+
+
+def _refuse_twins(shards: Sequence[Artifact]) -> None:
+    """Raise InputError where two folders hold the same vectors, or those of one teacher."""
+    for place, one in enumerate(shards):
+        for other in shards[:place]:
+            if one.fingerprint == other.fingerprint:
+                raise InputError(f"{one.folder} holds the same features as {other.folder}; leave it out")
+            digest = one.record.get("teacher_digest")
+            if digest is not None and digest == other.record.get("teacher_digest"):
+                name = terminal(one.record.get("teacher"))
+                raise InputError(
+                    f"the features in {other.folder} and in {one.folder} were both made by {name}; each teacher counts "
+                    "once: leave one out"
+                )
 
 
 def _named_by(folder: Path) -> OtherRecipe:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,7 +33,9 @@ from .shards import Shard
 __all__ = [
     "CHUNK",
     "IDS",
+    "NOT_FINITE",
     "STARTS",
+    "ZERO",
     "Bags",
     "Pairs",
     "append",
@@ -51,6 +53,7 @@ CHUNK = 16_384  # sentences tokenized at once
 TOKENS_AT_ONCE = 65_536  # rows of a table gathered at once: 134 MB at 512 dimensions
 LARGEST = float(np.finfo(np.float16).max)
 FEWEST_ROWS = 4  # two to train on and two to hold out
+NOT_FINITE, ZERO = "vector with NaN, inf or beyond float16", "zero vector"  # why a row is skipped
 IDS, STARTS, TARGETS, MOVE, SHAPE = "ids.i32", "starts.i64", "targets.f16", "move.f64", "pairs.json"
 
 
@@ -101,7 +104,7 @@ class Rows(Protocol):
     def shards(self) -> Iterator[Shard]: ...
 
 
-def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str = "own") -> dict[str, object]:
+def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str = "own") -> dict[str, Any]:
     """Tokenize the texts of `features` for `student` and bring their vectors to its width, into `folder`.
 
     The vectors go through PCA, and then through the rotation that brings them nearest to the student's own (orthogonal
@@ -143,13 +146,15 @@ def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str =
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # (N + 1,) int64
     rows, tokens = len(starts) - 1, int(starts[-1])
     if rows < FEWEST_ROWS:
-        raise InputError(f"{rows} sentences are too few to train on; left out: {dict(+skipped)}")
+        raise InputError(
+            f"{rows} sentences are too few to train on; of the features' rows are left out: {_listed(skipped)}"
+        )
     with (folder / STARTS).open("wb") as stream:
         append(stream, starts.astype(np.int64))
     shape = {"rows": rows, "tokens": tokens, "dims": student.dim}
     (folder / SHAPE).write_text(json.dumps(shape) + "\n")
     cosine = _turn_towards(student, unturned, folder) if pca else _find_move(student, unturned, folder)
-    log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, dict(+skipped) or "none")
+    log.info("pairs: %d sentences, %d tokens; left out: %s", rows, tokens, _listed(skipped))
     explained = {"targets_explained": round(pca.explained, 4)} if pca else {}
     return {**shape, "skipped": dict(+skipped), **explained, "first_cosine": round(cosine, 4)}
 
@@ -200,6 +205,10 @@ def usable_rows(vectors: np.ndarray) -> Usable:
     return Usable(finite, finite & vectors.any(axis=1))
 
 
+def _listed(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} ({reason})" for reason, count in skipped.items() if count) or "none"
+
+
 def _usable(features: Rows, skipped: Counter[str]) -> Iterator[Shard]:
     """The shards without the rows that no loss can use."""
     width = 0
@@ -208,8 +217,8 @@ def _usable(features: Rows, skipped: Counter[str]) -> Iterator[Shard]:
         if shard.vectors.shape[1] != width:
             raise InputError(f"the features have {width} dimensions, and then {shard.vectors.shape[1]}")
         finite, kept = usable_rows(shard.vectors)
-        skipped["vector with NaN, inf or beyond float16"] += int((~finite).sum())
-        skipped["zero vector"] += int((finite & ~kept).sum())
+        skipped[NOT_FINITE] += int((~finite).sum())
+        skipped[ZERO] += int((finite & ~kept).sum())
         if kept.all():
             yield shard
         elif kept.any():

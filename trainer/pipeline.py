@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import edge_potion
 from edge_potion.errors import InputError
@@ -19,8 +16,7 @@ from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import StaticModel, write_model_files
 from edge_potion.writing import refuse_unwritable, written_whole
 
-from .card import Phrases, trained_card
-from .contrast import split_rows
+from .card import PhrasesTold, trained_card
 from .pairs import open_pairs
 from .phrase_bags import open_bags
 from .recipe import PhrasesRecipe, Recipe
@@ -43,7 +39,7 @@ from .stages import (
     POWER_ALONE,
 )
 from .steps import Steps, model_of
-from .summary import agreement, write_summary
+from .summary import agreement, scored_rows, write_summary
 from .teacher_name import short_name
 
 __all__ = ["TrainedModel", "featurize_corpus", "train"]
@@ -89,7 +85,8 @@ def train(
         text_column: key or column of the texts in those that have such.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
             `corpus`, their texts are the corpus too. Of several teachers, a folder of each in the recipe's order, or
-            the run's that holds all; where the recipe names one teacher, each further folder is one more of weight 1.
+            the one of a run that holds those of all and of no others; where the recipe names one teacher, each further
+            folder is one more, of weight 1. None is taken twice.
         from_stage: make the stages from this one on anew, 1 to 6.
         device: torch device; by default cuda where there is one, else cpu.
         revision: branch, tag or commit of a teacher from the hub.
@@ -177,11 +174,9 @@ def _published(run: Run, sources: Sources, artifacts: Sequence[Artifact]) -> Tra
     by_name = {artifact.name: artifact for artifact in artifacts if artifact not in sources.features}
     pairs = open_pairs(by_name[PAIRS.name].folder)
     bags = open_bags(by_name[PHRASES.name].folder, pairs) if PHRASES.name in by_name else pairs
-    trainings = [recipe.contrast, recipe.born_again, *([recipe.phrases] if recipe.phrases.count else [])]
-    # By all trainings; with one seed, they hold out the same.
-    held_out = reduce(np.intersect1d, (split_rows(len(pairs), section).held_out for section in trainings))
     models = {stage.name: model_of(by_name[stage.name]) for stage in MODEL_STAGES if stage.name in by_name}
-    scores = {name: agreement(model, bags if model.phrases else pairs, held_out) for name, model in models.items()}
+    rows_of = scored_rows(recipe, len(pairs))
+    scores = {name: agreement(model, bags if model.phrases else pairs, rows_of[name]) for name, model in models.items()}
     summary = write_summary(run.folder / "summary.json", list(by_name.values()), scores)
 
     model = _finished(models[PCA.name], sources, recipe, by_name[PCA.name], summary)
@@ -218,7 +213,7 @@ def _finished(
     corpus = f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
     if sources.features and sources.corpus_files:
         corpus = f"the texts of given features; extra words of the vocabulary by {corpus}"
-    shape, phrases = (last.pieces, last.dim), Phrases(len(last.phrases or ()), recipe.phrases.choice)
+    shape, phrases = (last.pieces, last.dim), PhrasesTold(len(last.phrases or ()), recipe.phrases.choice)
     readme = trained_card(name, origin, teachers, shape, corpus, summary, versions, phrases)
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))

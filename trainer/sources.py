@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from edge_potion.errors import InputError
+from edge_potion.errors import InputError, RecipeError
 
 from .check_recipe import check_featurize, check_recipe
 from .credits import Credit
@@ -117,7 +117,7 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
 
     Raises:
         InputError: something is not there, or the features were made by another teacher, or are not one of each.
-        RecipeError: the recipe asks for what these teachers, or these features, cannot give.
+        RecipeError: the recipe asks for what these teachers, or these features, cannot give, or names one twice.
         ModelFormatError: a manifest of features is damaged, or a teacher cannot be loaded.
     """
     if given.on_ray and given.device is not None:
@@ -130,6 +130,8 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
     name = str(recipe.teacher if given.teacher is None else given.teacher)
     if not name.strip():
         raise InputError("teacher is empty; pass a folder or hub id, or leave it out")
+    names = [name, *(other.teacher for other in recipe.others)]
+    _refuse_twice(names, names)
     teacher = _found(name, given.revision, given)
     credits = [_credit(teacher, 1.0)]
     used = replace(recipe, teacher=credits[0].teacher)
@@ -139,6 +141,7 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
         used, credits = made.recipe, [*credits, *made.others]
     else:
         others = [_found(other.teacher, None, given) for other in recipe.others]
+        _refuse_twice([each.fingerprint for each in (teacher, *others)], names)
         credits += [_credit(each, other.weight) for each, other in zip(others, recipe.others, strict=True)]
         named = zip(used.others, credits[1:], strict=True)
         used = replace(used, others=tuple(replace(other, teacher=credit.teacher) for other, credit in named))
@@ -168,6 +171,17 @@ def _found(name: str, revision: str | None, given: Given) -> Artifact:
     """The files of a teacher."""
     folder = find_teacher(name, revision, given.trust_remote_code)
     return Artifact(name, folder, teacher_digest(folder))
+
+
+def _refuse_twice(marks: Sequence[str], names: Sequence[str]) -> None:
+    """Raise RecipeError where two teachers have one mark: their name, or the fingerprint of their files."""
+    for place, mark in enumerate(marks):
+        if (first := marks.index(mark)) < place:
+            same = "" if names[first] == names[place] else f", first as {names[first]}"
+            raise RecipeError(
+                f"teacher {names[place]} is named twice{same}; each counts once, by its weight: leave it out of "
+                "[[others]]"
+            )
 
 
 def _credit(teacher: Artifact, weight: float) -> Credit:

@@ -25,7 +25,7 @@ from .distill import distill
 from .featurize import EncodeAll, encoded_here, featurize
 from .featurize_on_ray import encoded_on_ray
 from .join import join
-from .pairs import Pairs, moved, open_pairs, write_means, write_pairs
+from .pairs import NOT_FINITE, ZERO, Pairs, moved, open_pairs, write_means, write_pairs
 from .phrase_bags import write_bags, write_sentences
 from .phrase_rows import rows_by_teacher
 from .phrases import choose_phrases
@@ -101,11 +101,14 @@ class Steps:
     def pairs(self, folder: Path, recipe: TargetsRecipe | None, distilled: Artifact, *features: Artifact) -> Facts:
         """Tokenize the texts for the student, and bring the vectors to its width; of several teachers, joined."""
         student, teachers = model_of(distilled), [open_features(each.folder) for each in features]
-        if recipe is None:
-            return write_pairs(teachers[0], student, folder)
         if len(teachers) == 1:
-            return write_pairs(teachers[0], student, folder, recipe.space)
+            facts = write_pairs(teachers[0], student, folder, recipe.space if recipe else "own")
+            _tell_of_unusable(features[0], sum(facts["skipped"].get(reason, 0) for reason in (ZERO, NOT_FINITE)))
+            return facts
+        assert recipe is not None  # of several teachers there is one
         joined = join(teachers, recipe.weights)
+        for each, unusable in zip(features, joined.unusable, strict=True):
+            _tell_of_unusable(each, unusable)
         facts = write_pairs(joined, student, folder)
         if count := len(joined.left_out):
             facts = {**facts, "skipped_by_a_teacher": count}
@@ -196,6 +199,15 @@ class Steps:
 def model_of(stage: Artifact) -> StaticModel:
     """The model that a stage made."""
     return StaticModel.from_pretrained(stage.folder / MODEL)
+
+
+def _tell_of_unusable(features: Artifact, count: int) -> None:
+    if count:
+        log.warning(
+            "features: %d of the vectors in %s are zeros, or not finite in float16; their texts are left out",
+            count,
+            features.folder,
+        )
 
 
 def _followed_by(before: StaticModel, table: np.ndarray, section: Any) -> StaticModel:

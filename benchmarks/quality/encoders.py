@@ -93,7 +93,8 @@ def _table(name: str, folder: Path) -> Encoder:
     model = StaticModel.from_pretrained(folder)
     others = ", not its onnx folder, which is another's" if (folder / "onnx").is_dir() else ""
     what = f"numpy float32, the table{others}{_made_from(origin_of(model.card.config))}"
-    digest = _digest(model.table.tobytes(), model.tokenizer.to_str().encode())
+    pairs = [model.phrases.pairs.tobytes()] if model.phrases else []  # which the rows of the table do not tell
+    digest = _digest(model.table.tobytes(), model.tokenizer.to_str().encode(), *pairs)
     return Encoder(name, what, model.encode, model.dim, model.table.nbytes, digest)
 
 

@@ -22,6 +22,7 @@ from .options import (
     ProviderOption,
     TextColumnOption,
     ThreadsOption,
+    elsewhere,
     one_line,
     refuse_closed_stdout,
 )
@@ -103,9 +104,14 @@ def index(
         Path | None,
         typer.Option(
             metavar="FILE.npy",
-            help="The texts' vectors, one of each in their order, in the place of the model's: of the teacher in whose "
-            "space the model lies. Also .safetensors.",
+            help="Vectors of the texts that another encoder made, a row for each text in their order, (texts, "
+            "dimensions) of floats; also .safetensors. They stand in the place of the model's, which then encodes "
+            "queries alone: it must be trained in the space of that encoder (recipe query-encoder).",
         ),
+    ] = None,
+    of_search: Annotated[
+        str | None,
+        elsewhere("--index-of-teacher", "--index-of-teacher is an option of search; here it is --vectors FILE.npy"),
     ] = None,
     model: ModelOption = BUILT_IN,
 ) -> None:
@@ -191,9 +197,14 @@ def search(
         Path | None,
         typer.Option(
             metavar="FILE.npy",
-            help="Of a file: the texts' vectors, one of each in their order, by the teacher in whose space the model "
-            "lies; the model then encodes the query alone. Also .safetensors.",
+            help="Of a file: vectors of its texts that another encoder made, a row for each text in their order, "
+            "(texts, dimensions) of floats; also .safetensors. The model encodes the query alone: it must be trained "
+            "in the space of that encoder (recipe query-encoder).",
         ),
+    ] = None,
+    of_index: Annotated[
+        str | None,
+        elsewhere("--vectors", "--vectors is an option of index; here it is --index-of-teacher FILE.npy, for a file"),
     ] = None,
     model: Annotated[
         str | None,
@@ -217,13 +228,19 @@ def search(
     """
     refuse_closed_stdout()
     how = _How(mode, explain, as_json)
+    if index_of_teacher is not None and mode == "words":
+        raise InputError("--index-of-teacher has vectors, which --mode words does not look at; leave one of them out")
     if not Path(place).expanduser().exists() and place != "-" and Path(query).expanduser().exists():
         raise InputError(f"cannot read {place}; the index or file comes first: edge-potion search {query} {place!r}")
     if Path(place).expanduser().is_dir():
         of_files = {"--text-column": text_column != "text", "--language": language != "english"}
         of_files |= {"--provider": provider != "auto", "--precision": precision is not None}
-        of_files |= {"--index-of-teacher": index_of_teacher is not None}
         of_files |= {"--graph": graph != "auto", "--threads": threads is not None}
+        if index_of_teacher is not None:
+            raise InputError(
+                f"--index-of-teacher is for files, and {place} is an index, which has its vectors; an index is made "
+                "from others by edge-potion index FILE --vectors FILE.npy"
+            )
         if wrong := [name for name, is_given in of_files.items() if is_given]:
             raise InputError(f"{', '.join(wrong)}: for files; {place} is an index, which says so itself")
         _in_index(place, query, top, model, how)

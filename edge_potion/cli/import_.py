@@ -71,8 +71,8 @@ def import_word_vectors(
     How texts are split: the texts that such vectors are made from were split at white space, mostly once signs of
     punctuation had been set apart. --tokenizer words does so to your texts, and sets each sign apart, within words too.
     --tokenizer whitespace is for texts that are tokenized before, and for files whose words hold signs, as "New_York"
-    or "n't". Words of the file that no text can have are left out, and so are all but the first of equal ones; both are
-    told.
+    or "n't". Words of the file that no text can have are left out, and so are those whose vectors are zeros, and all
+    but the first of equal ones; each is told.
 
     Example: edge-potion import glove.6B.zip/glove.6B.300d.txt --limit 100000 --licence pddl --out my-glove
 

@@ -101,8 +101,9 @@ def train(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Of (text, vector) shards, by `featurize` or another, for stage 2; of several teachers, one of each: "
-            "may be repeated.",
+            help="The teacher's vectors of the texts, made before, so that stage 2 is left out: a folder by "
+            "`featurize`, or of .parquet files with columns text and vector. May be repeated: one for each teacher of "
+            "the recipe, in its order; where that names one teacher, each further folder is one more, of weight 1.",
         ),
     ] = None,
     from_stage: Annotated[
@@ -119,6 +120,10 @@ def train(
     """Train a static model by a whole recipe: distill, featurize, contrast, born-again, power, PCA.
 
     The same command goes on where a killed one stopped. Each stage stays in OUT, with its losses, times and curves.
+
+    What `edge-potion recipe` prints, and explains, is all that a recipe can ask for: among it further teachers
+    ([[others]]), whose vectors are joined to those of the first, and space = "teacher", for a model whose queries are
+    compared with texts that the teacher itself encoded (the recipe query-encoder).
 
     Example: edge-potion train --recipe potion-256d-minilm --corpus sentences.txt.xz --out my-run
     """
@@ -151,7 +156,13 @@ def train(
 
 
 def featurize(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Of the run; the shards go to FOLDER/2-featurize.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of the run; the shards go to FOLDER/2-featurize, of a second teacher to FOLDER/2-featurize-2.",
+        ),
+    ],
     recipe: RecipeOption = "potion-256d",
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
@@ -179,7 +190,7 @@ def featurize(
     cpus_a_worker: Annotated[float | None, typer.Option(metavar="X", min=0, help="Of each worker on Ray; 1.")] = None,
     gpus_a_worker: Annotated[float | None, typer.Option(metavar="X", min=0, help="Of each worker on Ray; 0.")] = None,
 ) -> None:
-    """Encode a corpus with the teacher, and stop there: on a GPU machine or a Ray cluster, say, for training elsewhere.
+    """Encode a corpus with the recipe's teacher, or teachers, and stop there: on a GPU or a Ray cluster, say.
 
     The same command goes on at the last whole shard. `train --features OUT` takes them, and so does `datasets`.
 

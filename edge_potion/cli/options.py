@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -68,6 +68,11 @@ def instead(message: str) -> Callable[[typer.Context, str | None], None]:
             context.fail(message)
 
     return refuse
+
+
+def elsewhere(option: str, message: str) -> Any:
+    """A hidden option that is another command's: its name here tells what to type."""
+    return typer.Option(option, hidden=True, expose_value=False, callback=instead(message))
 
 
 def refuse_closed_stdout(advice: str = "") -> None:

@@ -113,8 +113,9 @@ class Index:
             language: of the words: "english", another that Snowball has a stemmer for, or "none".
             chunk: whether long texts are cut into parts: "none", "words", "sentences".
             approximate: whether large parts of it get a graph, by which not all rows are looked at: for millions.
-            vectors: one of each text, in the place of the model's: (N, D) floats, or a .npy or .safetensors file of
-                them. They are those of the model's teacher, in whose space it was trained (recipe query-encoder).
+            vectors: one of each text, in the place of the model's: (N, D) floats, lists of them, or a .npy or
+                .safetensors file. They are those of the model's teacher, in whose space it was trained (recipe
+                query-encoder).
             show_progress: a line on stderr.
 
         Raises:

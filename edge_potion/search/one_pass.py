@@ -53,7 +53,7 @@ class Passed:
     Attributes:
         hits: the best first; of equal ones, the one that comes first among the texts.
         texts: how many there were.
-        unknown: how many of them have no token that the model knows.
+        unknown: how many of them have no token that the model knows; 0 where their vectors were given.
     """
 
     hits: list[Found]
@@ -84,14 +84,15 @@ def search_in_one_pass(
     count = unknown = 0
     for window, vectors in _windows(model, texts, given, is_embedded=mode != "words"):
         lengths = np.linalg.norm(vectors, axis=1)  # (b,)
-        unknown += int((lengths == 0).sum())
+        if given is None:  # which tells of its own zeros
+            unknown += int((lengths == 0).sum())
         # Row by row, so that equal texts have equal scores wherever they stand in a window.
         cosines = (vectors * vector).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
         kept = [place for place, text in enumerate(window) if text.strip()]  # as in an index
         pass_.add(count + 1, kept, cosines, [words.stems(window[place]) for place in kept] if stems else None)
         count += len(window)
     if given is not None and mode != "words":
-        given.refuse_more_than(count)
+        given.end(count)
     meaning = np.frombuffer(pass_.meaning, np.float32) if pass_.meaning else np.empty(0, np.float32)
     postings = pass_.postings()
     weights = weights_of(words.stems(query), [postings])

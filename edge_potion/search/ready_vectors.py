@@ -20,8 +20,9 @@ __all__ = ["Given", "ReadyVectors"]
 
 log = logging.getLogger("edge_potion")
 
-Given = np.ndarray | str | Path
+Given = np.ndarray | Sequence[Sequence[float]] | Sequence[np.ndarray] | str | Path
 COMPARED, FEWEST_COMPARED = 256, 16  # texts whose vectors are set beside the model's
+_EXPECTED = "an array of (texts, {dim}) floats, a list of {dim} numbers for each text, or a file was expected"
 DTYPES = ("F64", "F32", "F16", "f8", "f4", "f2")  # of safetensors, and of numpy
 
 
@@ -29,7 +30,8 @@ class ReadyVectors:
     """Vectors (N, D), one of each text in turn; those of a file are read as they are asked for.
 
     Args:
-        given: an array, or a .npy or .safetensors file that holds one, of float64, float32 or float16.
+        given: an array of float64, float32 or float16, or a .npy or .safetensors file that holds one; or what numpy
+            makes one of, as a list of a list of numbers a text, or a tensor.
         dim: D, of the model that queries are encoded by.
 
     Raises:
@@ -37,11 +39,12 @@ class ReadyVectors:
     """
 
     def __init__(self, given: Given, dim: int) -> None:
-        if isinstance(given, np.ndarray):
-            self.name, array = "vectors", given
-        else:
+        if isinstance(given, str | Path):
             self.name = str(given)
             array = _opened(Path(given).expanduser())
+        else:
+            self.name = "vectors"
+            array = given if isinstance(given, np.ndarray) else _as_array(given, dim)
         shape = tuple(array.shape)
         if len(shape) != 2 or shape[1] != dim:
             raise InputError(f"{self.name} is of shape {shape}; (texts, {dim}) was expected, as wide as the model")
@@ -49,6 +52,7 @@ class ReadyVectors:
             raise InputError(f"{self.name} is of {array.dtype}; float64, float32 or float16 was expected")
         self._array = array
         self._is_compared = False
+        self._zeros: list[int] = []  # which are zeros, from 1, of texts that are not blank
 
     def __len__(self) -> int:
         return int(self._array.shape[0])
@@ -69,8 +73,15 @@ class ReadyVectors:
             rows = rows.astype(np.float32)
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
-            raise InputError(f"{self.name}: vector {numbers[int(np.argmin(finite))] + 1} holds NaN or inf")
-        places = list({text: place for place, text in enumerate(texts[:COMPARED])}.values())  # of different texts
+            raise InputError(
+                f"{self.name}: vector {numbers[int(np.argmin(finite))] + 1} holds NaN or inf; leave out its text in "
+                "both, or encode it again"
+            )
+        says_something = [bool(row.any()) for row in rows]
+        told = zip(numbers, texts, says_something, strict=True)
+        self._zeros += [number + 1 for number, text, is_told in told if text.strip() and not is_told]
+        # Of different texts; a vector of zeros is near nothing, and tells of no space.
+        places = list({text: place for place, text in enumerate(texts[:COMPARED]) if says_something[place]}.values())
         if not self._is_compared and len(places) >= FEWEST_COMPARED:
             self._is_compared = True
             if _is_foreign(rows[places], model.encode_document([texts[place] for place in places])):
@@ -82,8 +93,20 @@ class ReadyVectors:
                 )
         return rows
 
-    def refuse_more_than(self, texts: int) -> None:
-        """Raise InputError where there are more vectors than texts."""
+    def end(self, texts: int) -> None:
+        """Say which vectors were zeros, once all texts have had theirs.
+
+        Raises:
+            InputError: there are more vectors than texts.
+        """
+        if self._zeros:
+            log.warning(
+                "warning: %d vectors of %s are zeros, the first is vector %d: their texts have no meaning to be found "
+                "by; encode them again",
+                len(self._zeros),
+                self.name,
+                self._zeros[0],
+            )
         if len(self) > texts:
             raise InputError(
                 f"{self.name} has {len(self)} vectors, and there are {texts} texts; one of each was expected"
@@ -99,6 +122,19 @@ def _is_foreign(given: np.ndarray, own: np.ndarray) -> bool:
     cosines = unit_length(given) @ unit_length(own).T  # (n, n)
     others = cosines[~np.eye(len(cosines), dtype=bool)]
     return bool(np.diag(cosines).mean() < others.mean() + others.std())
+
+
+def _as_array(given: Any, dim: int) -> np.ndarray:
+    """What numpy makes of numbers that are no array; of whole ones, float64."""
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as failure:  # RuntimeError: of a tensor that needs its gradient
+        raise InputError(f"vectors: {str(failure).splitlines()[0]}; {_EXPECTED.format(dim=dim)}") from failure
+    if array.dtype.kind == "O":
+        raise InputError(f"vectors is of {type(given).__name__}; {_EXPECTED.format(dim=dim)}")
+    if array.size == 0 and array.ndim == 1:
+        return np.empty((0, dim))
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
 def _opened(file: Path) -> Any:

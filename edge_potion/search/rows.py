@@ -101,7 +101,7 @@ def written(
             writer.stop()
         named.refuse_twins([Segment(folder, entry, manifest.dim) for entry in done])
     if vectors is not None:
-        vectors.refuse_more_than(named.count)
+        vectors.end(named.count)
     return replace(manifest, last_number=named.last_number), done, named.hashes
 
 

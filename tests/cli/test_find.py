@@ -1,6 +1,7 @@
 """The commands index and search."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.resources import files
@@ -115,6 +116,26 @@ def test_what_an_index_says_itself_cannot_be_said_again(notes, door):
     for option in (("--text-column", "body"), ("--precision", "int8"), ("--language", "none"), ("--threads", 1)):
         ended = door("search", notes, "rain", *option)
         assert ended.code == 1 and option[0] in ended.error and "is an index" in ended.error
+
+
+def test_vectors_of_a_teacher_where_they_mean_nothing_are_refused_by_name(notes, door, tmp_path):
+    file, vectors = notes.parent / "notes.txt", tmp_path / "v.npy"
+    np.save(vectors, EdgeModel.from_pretrained().encode(LINES))
+    for words, said in (
+        (("search", file, "rain", "--vectors", vectors), "--vectors is an option of index; here it is --index-of-tea"),
+        (("index", file, "--index-of-teacher", vectors), "is an option of search; here it is --vectors FILE.npy"),
+        (("search", notes, "rain", "--index-of-teacher", vectors), "for files, and .* is an index, which has its"),
+        (
+            ("search", file, "rain", "--index-of-teacher", vectors, "--mode", "words"),
+            "which --mode words does not look",
+        ),
+        (("index", "--compact", "--vectors", vectors, "--out", notes), "--vectors are those of the texts of files"),
+        (("encode", file, "--index-of-teacher", vectors), "No such option: --index-of-teacher"),
+    ):
+        ended = door(*words)
+        assert ended.code and re.search(said, ended.stderr), ended.stderr
+    both = door("search", file, "rain", "--index-of-teacher", vectors, "--vectors", vectors)
+    assert both.code == 2 and "--vectors is an option of index" in both.stderr
 
 
 def test_an_approximate_index_is_one_from_its_making_or_from_a_compaction_on(notes, door):

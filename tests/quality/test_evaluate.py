@@ -6,18 +6,22 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_potion import InputError, ModelFormatError
+from edge_potion import InputError, ModelFormatError, StaticModel, export
 from edge_potion.benchmarks.quality.encoders import Encoder, open_encoder
 from edge_potion.benchmarks.quality.evaluate import evaluate
 from edge_potion.benchmarks.quality.mteb_suite import run_mteb
 from edge_potion.benchmarks.quality.scoring import draws, pair_scores, sts_scores
 from edge_potion.benchmarks.quality.suite import SUITE, Rows, Task, load_rows
 from edge_potion.benchmarks.quality.task_score import averages, score_task
+from edge_potion.golden import cosines
+
+from ..models import phrases_of
 
 STS, PAIRS, CLASSES = (
     Task(name, kind, "report")
@@ -156,6 +160,39 @@ def test_evaluate_reports_what_it_scored_and_twice_the_same(suite, distilled_fol
     markdown = (tmp_path / "report0" / "report.md").read_text()
     assert "| STS16 | STS | 315 |" in markdown and "Not there, and not scored: STS12" in markdown
     assert (tmp_path / "report0" / "report.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.fixture
+def with_phrases(tiny_run, sentences) -> StaticModel:
+    """A trained model with rows for the commonest pairs of the sentences that are scored, of any direction."""
+    return phrases_of(StaticModel.from_pretrained(tiny_run / "model"), sentences, 40)
+
+
+def test_a_model_with_phrases_is_scored_by_the_oracles_vectors_as_folder_and_as_bundle(
+    suite, rows, sentences, with_phrases, tmp_path
+):
+    folder = with_phrases.save_pretrained(tmp_path / "model")
+    bundle = export(with_phrases, tmp_path / "bundle", quantize=["int8", "float32"]).folder
+    names = [str(folder), f"{bundle}@float32", f"{bundle}@int8"]
+    wanted = with_phrases.encode(sentences)
+    for name, least in zip(names, (1 - 1e-6, 1 - 1e-5, 0.999), strict=True):
+        assert cosines(open_encoder(name).encode(sentences), wanted).min() > least
+    without = replace(with_phrases, phrases=None, table=with_phrases.table[: with_phrases.pieces])
+    models = evaluate(names, suite, tmp_path / "report")["models"]
+    for place, task in enumerate((STS, PAIRS, CLASSES)):
+        told = [model["tasks"][place]["scores"]["main"] for model in models]
+        oracle = score_task(task, rows[task.kind], with_phrases.encode).scores["main"]
+        assert told == pytest.approx([oracle] * 3, abs=0.02) and told[0] == pytest.approx(oracle, abs=1e-9)
+        if task is STS:
+            assert score_task(task, rows[task.kind], without.encode).scores["main"] != pytest.approx(oracle, abs=1e-3)
+
+
+def test_the_same_rows_for_other_pairs_are_another_model(with_phrases, tmp_path):
+    """Or scores of the one would be kept for the other."""
+    turned = replace(with_phrases.phrases, pairs=with_phrases.phrases.pairs[::-1].copy())
+    both = (with_phrases, replace(with_phrases, phrases=turned))
+    folders = [model.save_pretrained(tmp_path / name) for model, name in zip(both, "ab", strict=True)]
+    assert len({open_encoder(str(folder)).digest for folder in folders}) == 2
 
 
 def test_what_was_scored_before_is_not_scored_again(suite, distilled_folder, tmp_path, monkeypatch):

@@ -131,12 +131,18 @@ def test_an_npy_has_its_words_in_a_file_beside_it(tmp_path, dtype):
         model = StaticModel.from_word_vectors(tmp_path / "vectors.npy", words=words, text_column=column)
         assert held(model) == dict(zip(WORDS, array.astype(np.float32).tolist(), strict=True))
     refused(tmp_path / "vectors.npy", "name the file that has the word of each row")
-    refused(tmp_path / "vectors.npy", "holds 2 words, and .* 5 rows", words=written(tmp_path, "few", "a\nb\n"))
+    refused(
+        tmp_path / "vectors.npy",
+        "holds 2 words, and .* 5 rows; one word for each row",
+        words=written(tmp_path, "few", "a\nb\n"),
+    )
     refused(tmp_path / "vectors.npy", "holds more words", words=written(tmp_path, "many", "a\n" * 6))
     refused(written(tmp_path, "a.txt", as_text(WORDS)), "holds its words itself", words=lines)
     array[3, 1] = np.nan
     np.save(tmp_path / "vectors.npy", array)
-    refused(tmp_path / "vectors.npy", "row 3: NaN", words=lines)
+    refused(tmp_path / "vectors.npy", "row 4, of 'café': NaN.* take that word out", words=lines)
+    packed = written(tmp_path, "vectors.npy.gz", gzip.compress((tmp_path / "vectors.npy").read_bytes()))
+    refused(packed, "vectors.npy.gz is packed.*unpack it first", words=lines)
 
 
 def test_nothing_pickled_is_read(tmp_path):
@@ -178,6 +184,9 @@ def test_a_model_of_fasttexts_own_is_refused_by_name_with_what_to_do(tmp_path, n
         ("3 2\na 1 2\nb 1 2\n", "first line says 3 words, and 2 follow"),
         ("1 2\na 1 2\nb 1 2\n", "first line says 1 words, and 2 follow"),
         ("2 3\na 1 2\nb 1 2\n", "line 2: 2 numbers behind a word, and 3 were expected"),
+        ("2 1\na 1 2\nb 1 2\n", "line 2: 2 numbers behind a word, and the first line says 1; correct that"),
+        ("2 0\na 1 2\nb 1 2\n", "line 2: 2 numbers behind a word, and the first line says 0; correct that"),
+        ("2 2\n7 1 2\nb 1 2\n", ""),  # a word may be a number
         ("\n\n", "holds no words"),
         ("", "holds no words"),
         ("0 5\n", "holds no words"),
@@ -200,6 +209,7 @@ def test_a_line_far_behind_is_named_by_its_number(tmp_path):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
+        (as_binary({"a": [1, 2], "new york": [3, 4]}), "word 2, 'new': NaN.*where a word may hold a space"),
         (as_binary(WORDS)[:-3], "word 5 of 5 is not whole"),
         (as_binary(WORDS)[:9], "word 1 of 5 is not whole"),
         (as_binary(WORDS) + b"more " + bytes(8), "says 5 words, and more follow"),
@@ -209,8 +219,8 @@ def test_a_line_far_behind_is_named_by_its_number(tmp_path):
         (b"", "is no word2vec file"),
         (b"5 0\n", "is no word2vec file"),
         (b"1 1\na" + b"a" * 70_000 * 20, "word 1 of 1 is not whole"),
-        (as_binary({"a": [1, 2], "b": [3, float("nan")]}), "word 2: NaN, inf"),
-        (as_binary({"a": [1, 2], "b": [3, -1e30]}), "word 2: NaN, inf"),
+        (as_binary({"a": [1, 2], "b": [3, float("nan")]}), "word 2, 'b': NaN, inf"),
+        (as_binary({"a": [1, 2], "b": [3, -1e30]}), "word 2, 'b': NaN, inf"),
     ],
 )
 def test_what_is_wrong_in_a_binary_file_is_told_with_its_word(tmp_path, content, what):
@@ -256,7 +266,33 @@ def test_a_blank_word_and_one_that_is_no_utf8_are_left_out(tmp_path, caplog):
     lines = b"caf\xe9 1 2\n 3 4\ncaf 5 6\n\xff\xfe\xfd 7 8\n"
     model = StaticModel.from_word_vectors(written(tmp_path, "bytes.txt", lines))
     assert held(model) == {"caf": [5, 6]}
-    assert "words that no text has once it is split by 'words' are left out (3: '', '', '')" in caplog.text
+    assert "words that are empty or no UTF-8 are left out (3: '', '', ''); no text has such" in caplog.text
+
+
+def test_words_whose_vectors_are_zeros_are_left_out_and_that_is_told_of_the_file(tmp_path, caplog):
+    """Else a text of them alone would have a vector of zeros, which is told of texts without a known word."""
+    zeros = {"the": [1, 2], "cat": [0, 0], "on": [0, 1e-60], "dog": [3, 4]}
+    np.save(tmp_path / "zeros.npy", np.array(list(zeros.values())))
+    beside = written(tmp_path, "names", "\n".join(zeros))
+    for name, content in (("zeros.txt", as_text(zeros)), ("zeros.bin", as_binary(zeros)), ("zeros.npy", None)):
+        file = tmp_path / name if content is None else written(tmp_path, name, content)
+        caplog.clear()
+        model = StaticModel.from_word_vectors(file, words=None if content else beside)
+        assert list(held(model)) == ["the", "dog"] and not model.encode("cat").any()
+        assert f"{name}: words whose vectors are zeros are left out (2: 'cat', 'on'); they say nothing" in caplog.text
+    model = StaticModel.from_word_vectors(written(tmp_path, "later.txt", "cat 0 0\nthe 1 2\ncat 3 4\n"))
+    assert held(model) == {"the": [1, 2], "cat": [3, 4]}
+    refused(
+        written(tmp_path, "none.txt", "the 0 0\ncat 0 0\n"),
+        r"none of its 2 words can be taken: words whose vectors are zeros are left out \(2: 'the', 'cat'\)",
+    )
+
+
+def test_words_with_white_space_are_told_apart_as_a_line_with_a_number_too_many_has_one(tmp_path, caplog):
+    file = written(tmp_path, "words.txt", "the 1 2\nnew york 3 4\ncat 3 4 5\nn't 1 1\n")
+    assert held(StaticModel.from_word_vectors(file)) == {"the": [1, 2]}
+    assert "words with white space are left out (2: 'new york', 'cat 3'); no text has such; a line with" in caplog.text
+    assert "split by 'words' are left out (1: \"n't\"); where they hold signs, the other tokenizer" in caplog.text
 
 
 def test_words_end_at_spaces_alone_whatever_other_characters_end_lines_elsewhere(tmp_path):
@@ -309,7 +345,10 @@ def test_each_tokenizer_leaves_out_the_words_that_it_cuts(tmp_path, caplog):
     assert list(held(model)) == ["the", "n't", "new_york", ".", "..."]
     assert model.tokenizer.encode("the n't. new_york\t... [UNK]").tokens == ["the", "[UNK]", "new_york", "...", "[UNK]"]
     refused(file, "there is no tokenizer 'bert' for words; choose from words, whitespace", tokenizer="bert")
-    refused(written(tmp_path, "signs.txt", "n't 1 2\n's 1 2\n"), "no word of its 2 is one that a text has")
+    refused(
+        written(tmp_path, "signs.txt", "n't 1 2\n's 1 2\n"),
+        r"none of its 2 words can be taken: words that no .* are left out",
+    )
 
 
 def test_large_files_of_either_form_are_read_over_many_blocks(tmp_path):

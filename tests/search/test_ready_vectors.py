@@ -40,6 +40,54 @@ def test_documents_are_found_by_the_vectors_given_and_the_models_query(model, te
     assert [hit.number for hit in both.hits] == [int(hit.id) for hit in index.search(QUERY, 5)]
 
 
+def test_lists_and_tensors_give_what_the_array_gives(model, teachers, tmp_path):
+    torch = pytest.importorskip("torch")
+    ranks = []
+    for vectors in (teachers, teachers.tolist(), list(teachers), tuple(map(tuple, teachers)), torch.tensor(teachers)):
+        index = Index.build(tmp_path / "index", TEXTS, model=model, vectors=vectors)
+        ranks.append([(hit.id, hit.score) for hit in index.search(QUERY, 20)])
+    assert all(each == ranks[0] for each in ranks)
+    axes = np.eye(len(TEXTS), model.dim, dtype=int).tolist()  # of whole numbers
+    Index.build(tmp_path / "index", TEXTS, model=model, vectors=axes).add(["more"], vectors=axes[:1])
+    assert len(Index.build(tmp_path / "none", [], model=model, vectors=[])) == 0
+
+
+@pytest.mark.parametrize(
+    ("vectors", "reason"),
+    [
+        ([[1.0, 2.0], [1.0]], "vectors: setting an array element .*; an array of "),
+        (({} for _ in TEXTS), "vectors is of generator; an array of "),
+        ([None, None], "vectors is of list; an array of "),
+        ({"a": 1}, "vectors is of dict; an array of "),
+        ([["1", "2"], ["3", "4"]], r"is of shape \(2, 2\)"),
+        ([0.5, 0.25], r"is of shape \(2,\)"),
+        ([["1"] * 256] * len(TEXTS), "is of <U1; float64, float32 or float16 was expected"),
+        ([[True] * 256] * len(TEXTS), "is of bool; float64"),
+        ([[float("nan")] * 256] * len(TEXTS), "vectors: vector 1 holds NaN or inf; leave out its text"),
+        ([[0.5] * 256] * (len(TEXTS) - 1), "vectors has 199 vectors, and there are more texts"),
+    ],
+)
+def test_what_is_no_list_of_vectors_is_an_error_of_one_line(model, tmp_path, vectors, reason):
+    with pytest.raises(InputError, match=reason) as caught:
+        Index.build(tmp_path / "index", TEXTS, model=model, vectors=vectors)
+    assert "\n" not in str(caught.value) and not (tmp_path / "index").exists()
+
+
+def test_vectors_of_zeros_are_told_of_the_vectors_and_not_of_the_model(model, teachers, tmp_path, caplog, door):
+    """Nor do they speak for another space, where they are many."""
+    texts = [TEXTS[0], "", *TEXTS[1:]]
+    vectors = np.insert(teachers, 1, np.float32(0), axis=0)  # that of a blank text is nobody's
+    vectors[[4, *range(100, 180)]] = 0
+    Index.build(tmp_path / "index", texts, model=model, vectors=vectors)
+    told = "81 vectors of {} are zeros, the first is vector 5: their texts have no meaning to be found by"
+    assert told.format("vectors") in caplog.text and "space" not in caplog.text
+    np.save(tmp_path / "v.npy", vectors)
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    ended = door("search", tmp_path / "texts.txt", QUERY, "--index-of-teacher", tmp_path / "v.npy")
+    assert ended.code == 0 and told.format(tmp_path / "v.npy") in ended.stderr
+    assert "no token that the model knows" not in ended.stderr
+
+
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 def test_files_of_vectors_give_what_the_array_gives(model, teachers, tmp_path, dtype):
     np.save(tmp_path / "v.npy", teachers.astype(dtype))

@@ -76,6 +76,7 @@ def test_a_vector_that_cannot_be_used_leaves_its_row_out_of_means_and_pairs(tmp_
     assert facts["rows"] == 57
     assert facts["skipped"] == {"zero vector": 1, "vector with NaN, inf or beyond float16": 2}
     assert len(open_pairs(tmp_path / "pairs")) == 57
+    assert joined.unusable == [1, 2]
 
 
 def test_texts_that_one_teacher_skipped_are_left_out_of_all(tmp_path, texts, vectors):
@@ -132,5 +133,5 @@ def test_no_row_that_all_teachers_have_is_an_error(tmp_path, texts, vectors):
     features = [
         features_in(tmp_path / name, texts, each * np.nan, 16) for name, each in zip("ab", vectors, strict=True)
     ]
-    with pytest.raises(InputError, match="no text has a vector of each of 2 teachers"):
+    with pytest.raises(InputError, match=r"of each of 2 teachers; zeros, or not finite, are 60 of .*a, 60 of .*b"):
         join(features, [1.0, 1.0])

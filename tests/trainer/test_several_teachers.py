@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_potion import InputError, StaticModel, train
+from edge_potion import InputError, RecipeError, StaticModel, train
 from edge_potion.trainer.pipeline import featurize_corpus
 from edge_potion.trainer.recipe import OtherRecipe, Recipe
 from edge_potion.trainer.recipe_file import fingerprint, load_recipe, to_toml
-from edge_potion.trainer.shards import open_features
+from edge_potion.trainer.shards import Shard, open_features, write_shard
 from edge_potion.trainer.sources import Given, find_sources
 
 from ..models import DATA, bits
@@ -133,8 +133,9 @@ def test_folders_that_do_not_fit_the_recipes_teachers_are_refused(joined_run, re
             found(recipe, *features)
     with pytest.raises(InputError, match=r"were made by other-bert .* and .*small-bert is"):
         found(recipe, second, first)
+    copy = Path(shutil.copytree(first, tmp_path / "copy"))
     with pytest.raises(InputError, match=r"were made by small-bert .* and .*other-bert is"):
-        found(recipe, first, first)
+        found(recipe, first, copy)
     hub = replace(recipe, others=(OtherRecipe("someone/third-bert"),))
     with pytest.raises(
         InputError, match="were made by other-bert, and the recipe has someone/third-bert in that place"
@@ -148,6 +149,87 @@ def test_folders_that_do_not_fit_the_recipes_teachers_are_refused(joined_run, re
         found(TINY, first, unnamed)
     with pytest.raises(InputError, match="10 folders of features are given; at most 9 teachers"):
         found(TINY, *[first] * 10)
+
+
+def test_a_run_of_more_teachers_than_the_recipe_has_is_refused(joined_run, recipe, teachers, found):
+    """Which of them is meant is not told; its folders are, and a run's folder of one teacher is."""
+    second = joined_run / "2-featurize-2"
+    told = r"is a run with features of 2 teachers, and the recipe has {}; name the folder within it, as .*/2-featurize,"
+    for features in ([joined_run], [joined_run, second]):
+        with pytest.raises(InputError, match=told.format(1)):
+            found(TINY, *features)
+    three = replace(recipe, others=(*recipe.others, OtherRecipe("someone/third-bert")))
+    with pytest.raises(InputError, match=told.format(3)):
+        found(three, joined_run)
+    assert not found(TINY, joined_run / "2-featurize").recipe.others
+    assert len(found(recipe, joined_run).features) == len(found(recipe, joined_run, joined_run / second).features) == 2
+
+
+def test_a_run_that_holds_one_of_the_others_alone_is_that_ones(joined_run, recipe, teachers, found, tmp_path):
+    shutil.copytree(joined_run / "2-featurize-2", tmp_path / "b" / "2-featurize-2")
+    as_first = replace(TINY, distill=replace(TINY.distill, dims=6))
+    sources = find_sources(as_first, Given(teachers[1], features=tmp_path / "b", device="cpu"))
+    assert sources.features[0].folder == tmp_path / "b" / "2-featurize-2"
+    assert len(found(TINY, joined_run / "2-featurize", tmp_path / "b").features) == 2
+
+
+def test_a_teacher_that_is_named_twice_is_refused_before_it_is_looked_for(teachers, tmp_path):
+    def refused(*others: str, teacher: Path | str = teachers[0], match: str) -> None:
+        recipe = replace(TINY, others=tuple(map(OtherRecipe, others)))
+        with pytest.raises(RecipeError, match=match):
+            find_sources(recipe, Given(teacher, corpus=[DATA], device="cpu"))
+
+    refused("nobody/there", "nobody/there", match="teacher nobody/there is named twice; each counts once")
+    refused("nobody/there", teacher="nobody/there", match="teacher nobody/there is named twice")
+    copy = shutil.copytree(teachers[0], tmp_path / "copy")
+    refused(str(teachers[1]), str(copy), match=r"teacher .*copy is named twice, first as .*small-bert; each")
+
+
+def test_the_same_features_given_twice_are_refused(joined_run, recipe, teachers, found, tmp_path):
+    first, second = joined_run / "2-featurize", joined_run / "2-featurize-2"
+    for features in ([first, first], [first, second, first / ".." / "2-featurize-2"]):
+        with pytest.raises(InputError, match=r"the features in .* are given twice; give those of each teacher once"):
+            found(TINY, *features)
+    copy = Path(shutil.copytree(second, tmp_path / "copy"))
+    with pytest.raises(InputError, match=r"copy holds the same features as .*2-featurize-2; leave it out"):
+        found(TINY, first, second, copy)
+    longer = replace(TINY, corpus=replace(TINY.corpus, sentences=100))
+    again = featurize_corpus(longer, tmp_path / "again", teacher=teachers[1], corpus=[DATA], device="cpu")[0]
+    with pytest.raises(InputError, match=r"2-featurize-2 and in .*again/2-featurize were both made by .*other-bert"):
+        found(TINY, first, second, again)
+
+
+@pytest.fixture(scope="session")
+def spoilt(joined_run, tmp_path_factory) -> Path:
+    """Features of other-bert as somebody else gives them: vectors of zeros among them, and NaN."""
+    texts, vectors = [], []
+    for shard in open_features(joined_run / "2-featurize-2").shards():
+        texts += shard.texts
+        vectors.append(shard.vectors)
+    rows = np.concatenate(vectors)
+    rows[[3, 5]], rows[8, 2] = 0, np.nan
+    folder = tmp_path_factory.mktemp("spoilt") / "theirs"
+    folder.mkdir()
+    write_shard(folder, 0, Shard(texts, rows))
+    return folder
+
+
+def test_vectors_of_zeros_among_given_features_are_told_of_the_features(
+    joined_run, recipe, teachers, spoilt, tmp_path, caplog
+):
+    told = f"features: 3 of the vectors in {spoilt} are zeros, or not finite in float16; their texts are left out"
+    train(TINY, tmp_path / "one", teacher=teachers[1], features=spoilt, device="cpu")
+    assert told in caplog.text
+    caplog.clear()
+    given = {"teacher": teachers[0], "device": "cpu"}
+    train(recipe, tmp_path / "two", features=[joined_run / "2-featurize", spoilt], **given)
+    assert told in caplog.text and caplog.text.count("their texts are left out") == 1
+    few = tmp_path / "few"
+    few.mkdir()
+    texts = [text for shard in open_features(spoilt).shards() for text in shard.texts]
+    write_shard(few, 0, Shard(texts, np.eye(len(texts), 8, dtype=np.float32) * (np.arange(len(texts)) < 3)[:, None]))
+    with pytest.raises(InputError, match=r"3 sentences are too few .* left out: \d+ \(zero vector\)"):
+        train(TINY, tmp_path / "none", features=few, **given)
 
 
 def test_another_teacher_that_is_not_there_is_told_before_any_work(recipe, teachers, tmp_path):

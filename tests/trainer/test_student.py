@@ -302,7 +302,7 @@ def test_targets_that_float16_cannot_hold_are_left_out_and_counted(hand_model, t
     assert facts["rows"] == 5 and facts["skipped"] == {"vector with NaN, inf or beyond float16": 1}
     assert np.isfinite(open_pairs(tmp_path).targets).all()
     pq.write_table(pa.table({"text": texts, "vector": list(vectors * 1e-30)}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"too few to train on; left out: .*'target that is zero or too large"):
+    with pytest.raises(InputError, match=r"too few to train on; .* left out: .*\(target that is zero or too large"):
         write_pairs(open_features(tmp_path), hand_model, tmp_path)
     pq.write_table(pa.table({"text": texts, "vector": list(vectors * np.nan)}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="none of the features' vectors can be used"):
