@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_potion.trainer.pipeline import train
 from edge_potion.trainer.recipe import Recipe
+from edge_potion.trainer.run_folder import LOCK
 
 __all__ = ["VARIANTS", "Given", "changed", "run_of", "with_seed"]
 
@@ -68,7 +69,8 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
 def run_of(recipe: Recipe, given: Given, folder: Path, like: Path | None = None) -> Path:
     """The folder of a finished run, trained where it is not; `like` is a run whose stages it may take over."""
     if not folder.exists() and like is not None and like.exists():
-        shutil.copytree(like, folder, copy_function=os.link)  # files are replaced, never written into
+        own = shutil.ignore_patterns(LOCK)  # which would be one lock for both runs
+        shutil.copytree(like, folder, ignore=own, copy_function=os.link)  # files are replaced, never written into
     if len(given.features) == 1:
         recipe = replace(recipe, others=())
     features = list(map(str, given.features))
