@@ -185,6 +185,7 @@ runtimes: minilm environments browser
 # Trains the model that comes with the package, scores it, and replaces it.
 built-in: two-teachers
 	$(BIN)/python -m edge_potion.benchmarks.studies.built_in build/potion-256d-minilm-e5 $(DATA)/eval build/quality
+	$(BIN)/python examples/web/demo_classifier.py
 
 # An install is repeated only when what it was made from has changed.
 .venv/.installed: pyproject.toml constraints.txt

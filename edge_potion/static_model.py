@@ -255,11 +255,12 @@ class StaticModel(PeerNames):
             InputError: the folder cannot be written, or holds something else than a model, or a model that was trained
                 without phrases, which would be lost.
         """
-        if (alone := Path(folder).expanduser() / WITHOUT_PHRASES).is_dir():
-            raise InputError(f"{alone} is a model trained by itself, which would be lost; name another folder")
-        with written_whole(Path(folder)) as beside:
+        folder = Path(folder).expanduser()
+        with written_whole(folder) as beside:  # asked first: no other look at it fails then
+            if (alone := folder / WITHOUT_PHRASES).is_dir():
+                raise InputError(f"{alone} is a model trained by itself, which would be lost; name another folder")
             write_model_files(beside, self, {"embeddings": self.table})
-        return Path(folder).expanduser()
+        return folder
 
 
 def _checked_table(table: np.ndarray, model: StaticModel) -> np.ndarray:

@@ -8,8 +8,9 @@ from typing import Any
 
 from edge_potion.bundle import PRECISIONS, graph_file
 from edge_potion.escaping import markdown, terminal
+from edge_potion.golden_binary import GOLDEN_BINARY
 from edge_potion.labels import Labels
-from edge_potion.origin import origin_of
+from edge_potion.origin import teachers_of
 from edge_potion.static_model import Card, StaticModel
 
 __all__ = ["bundle_card", "model_name", "without_folders"]
@@ -52,6 +53,7 @@ LONGEST_NAME = 100
 # The first line of a card's page, behind the metadata that its head holds.
 HEADING = re.compile(r"\s*(?:---[ \t]*\n.*?\n---[ \t]*\n)?\s*# +([^\n]+)", re.DOTALL)
 
+BY_PATH = '"path/of/this/folder")  # or its id on the hub'
 PAGE = """\
 ---
 {header}---
@@ -68,25 +70,26 @@ A text is the {mean} of its token vectors, cut at {max_tokens} tokens.{phrases}
 ```python
 from edge_potion import EdgeModel
 
-model = EdgeModel.from_pretrained("path/of/this/folder")  # or its id on the hub
+model = EdgeModel.from_pretrained({opened}
 vectors = model.encode(["It is raining.", "The weather is wet."])  # (2, {dim}) float32
 ```
 {classifier}
 {peers} `golden.json` holds texts, their token
-ids and their vectors, with the tolerance of each precision, so that any port can test itself; `golden.bin` holds the
-same as one flat binary file, for devices without JSON. No text of them holds NUL: joined by it, they are what the text
-graph takes. `edge-potion verify` does the whole check.
+ids and their vectors, with the tolerance of each precision, so that any port can test itself{binary}. No text
+of them holds NUL: joined by it, they are what the text graph takes. `edge-potion verify` does the whole check.
 """
+BINARY = "; `golden.bin` holds the\nsame as one flat binary file, for devices without JSON"
 
 PHRASES = """
 {phrases:,} phrases, pairs of tokens that stand side by side, have a vector of their own, which joins the mean. The
 graphs find them."""
+PEER_TAGS = {"model2vec", "sentence-transformers"}  # by which the hub tells how to load a model
 PEERS = """\
 The folder is also a Model2Vec model and a sentence-transformers StaticEmbedding:
 `model2vec.StaticModel.from_pretrained` and `SentenceTransformer(...)` load it."""
 NO_PEERS = """\
-Model2Vec and sentence-transformers know no phrases, and refuse the folder: `edge-potion export MODEL --without-phrases`
-makes one of the same model for them, where it was trained with one."""
+Model2Vec and sentence-transformers know no phrases, and refuse the folder. Of a folder MODEL that holds
+`without_phrases`, `edge-potion export MODEL --without-phrases` makes one that they load."""
 
 
 def model_name(card: Card, *, has_own_name: bool) -> str:
@@ -112,29 +115,32 @@ def without_folders(name: object) -> str:
     return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if is_path else text
 
 
-def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[str] = ()) -> str:
+def bundle_card(
+    model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[str] = (), *, opened: str = BY_PATH
+) -> str:
     """README.md of a bundle; keeps the metadata of the model's own card.
 
     Args:
         model: what was exported, under the name that it is to have.
         sizes: bytes of each file.
         remarks: what the bundle lacks, a line each.
+        opened: how the page's line that loads it ends, from the name on.
     """
     from yaml import safe_dump  # huggingface-hub brings it
 
     card = model.card
     metadata = _header(card.readme)
-    teacher = without_folders(origin_of(card.config).get("teacher", ""))
+    teachers = [name for name in map(without_folders, teachers_of(card.config)) if name not in NO_NAMES]
     base = metadata.get("base_model", "")
-    if isinstance(base, str) and (base in NO_NAMES or base != without_folders(base)):  # a folder of its maker
-        metadata = {key: value for key, value in metadata.items() if key != "base_model"}
-        metadata |= {"base_model": teacher} if teacher not in NO_NAMES else {}
+    bases = base if isinstance(base, list) else [base]
+    if any(isinstance(name, str) and (name in NO_NAMES or name != without_folders(name)) for name in bases):
+        metadata = {key: value for key, value in metadata.items() if key != "base_model"}  # a folder of its maker
+        metadata |= {"base_model": teachers if teachers[1:] else teachers[0]} if teachers else {}
+    tags = {*_strings(metadata.get("tags")), "embeddings", "onnx", "static-embeddings"}
     header = {
         **metadata,
-        "library_name": "model2vec",
-        "tags": sorted(
-            {*_strings(metadata.get("tags")), "embeddings", "onnx", "sentence-transformers", "static-embeddings"}
-        ),
+        "library_name": "edge-potion" if model.phrases else "model2vec",
+        "tags": sorted(tags - PEER_TAGS if model.phrases else tags | {"sentence-transformers"}),
         **({"pipeline_tag": "text-classification"} if model.head else {}),
     }
     return PAGE.format(
@@ -144,7 +150,9 @@ def bundle_card(model: StaticModel, sizes: Mapping[str, int], remarks: Sequence[
         tokens=model.pieces,
         phrases=PHRASES.format(phrases=len(model.phrases)) if model.phrases else "",
         peers=NO_PEERS if model.phrases else PEERS,
-        origin=f", distilled from {markdown(teacher)}" if teacher not in NO_NAMES else "",
+        opened=opened,
+        binary=BINARY if GOLDEN_BINARY in sizes else "",
+        origin=f", distilled from {' and '.join(map(markdown, teachers))}" if teachers else "",
         mean="normalized mean" if card.normalize else "mean",
         max_tokens="no number of" if card.max_tokens is None else card.max_tokens,
         remarks="".join(f"\n* {_sentence(remark)}" for remark in remarks) + "\n" * bool(remarks),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import onnx
 from edge_potion.bundle import GRAPHS, PRECISIONS, Bundle, is_bundle, open_bundle
 from edge_potion.engine import absent
 from edge_potion.errors import InputError, ModelFormatError, ParityError, require
-from edge_potion.find import MODEL_FILES, WITHOUT_PHRASES, find_folder, read_json
+from edge_potion.find import BUILT_IN_FOLDER, MODEL_FILES, WITHOUT_PHRASES, find_folder, read_json
 from edge_potion.golden import Golden, check_parity
 from edge_potion.golden_head import check_decisions
 from edge_potion.golden_runs import head_outputs
@@ -183,6 +183,11 @@ def _without_phrases(model: StaticModel | str | Path, revision: str | None) -> P
     file = folder / "config.json"
     if not (file.is_file() and phrases_told(read_json(file), file)):
         raise InputError(f"{folder} has no phrases; export it as it is")
+    if folder.parent == BUILT_IN_FOLDER:
+        raise InputError(
+            f"{folder.name} comes with its phrases alone; edge-potion train --recipe potion-256d-minilm makes a model "
+            "without any, which Model2Vec and sentence-transformers load"
+        )
     if not (folder / WITHOUT_PHRASES).is_dir():
         raise InputError(
             f"{folder} holds no {WITHOUT_PHRASES}/, a model of its tokens that was trained without phrases: name the "
@@ -202,9 +207,17 @@ def _as_shipped(model: StaticModel | str | Path, revision: str | None) -> Static
     name = model_name(model.card, has_own_name=not is_folder)
     config = {"tokenizer_name": name, **model.card.config, "pad_token_id": model.pad_id or 0}
     config["tokenizer_name"] = without_folders(config["tokenizer_name"])
-    if isinstance(origin := config.get("edge_potion"), dict) and "teacher" in origin:
-        config["edge_potion"] = {**origin, "teacher": without_folders(origin["teacher"])}
+    if isinstance(origin := config.get("edge_potion"), dict):
+        config["edge_potion"] = _without_folders(origin)
     return replace(model, card=replace(model.card, name=name, config=config))
+
+
+def _without_folders(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a model's teachers, with no path of the machine that trained it."""
+    named: dict[str, Any] = {"teacher": without_folders(origin["teacher"])} if "teacher" in origin else {}
+    if isinstance(others := origin.get("others"), list):
+        named["others"] = [_without_folders(each) for each in others if isinstance(each, dict)]
+    return {**origin, **named}
 
 
 def _of_rounded_values(model: StaticModel, precisions: Sequence[str]) -> list[str]:

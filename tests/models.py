@@ -120,8 +120,17 @@ def bert_teacher(bert_tokenizer, tmp_path) -> Path:
     return folder
 
 
+def pieces_of(model: StaticModel) -> StaticModel:
+    """A model without its phrases: the tokens' rows alone."""
+    return replace(model, table=model.table[: model.pieces], phrases=None)
+
+
 def phrases_of(model: StaticModel, texts: Sequence[str], most: int) -> StaticModel:
-    """A model with a row of a third of a usual length, and of any direction, for the commonest pairs of `texts`."""
+    """A model with a row of a third of a usual length, and of any direction, for the commonest pairs of `texts`.
+
+    Phrases of its own are left out.
+    """
+    model = pieces_of(model)
     ids = tokenize(model.tokenizer, texts, model.card.max_tokens)
     pairs = np.stack([ids.flat[:-1], ids.flat[1:]], axis=1)
     inside = np.ones(len(pairs), bool)

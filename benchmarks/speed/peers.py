@@ -112,7 +112,13 @@ def peers_environments(labels: Sequence[str]) -> list[str]:
 
 
 def _table(model: Model, precision: str, setting: Setting) -> Prepared:
-    """A model folder with the bundle's table at `precision`, as model2vec itself would write it."""
+    """A model folder with the bundle's table at `precision`, as model2vec itself would write it.
+
+    Raises:
+        Missing: the model has phrases, which those who read tables know nothing of.
+    """
+    if model.static.phrases:
+        raise Missing(f"it knows no phrases, and {model.bundle.folder.name} has {len(model.static.phrases):,}")
     folder = setting.scratch / f"table-{precision}"
     if not folder.exists():
         folder.mkdir(parents=True)

@@ -15,8 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge_potion.exporters.card import bundle_card, model_name
 from edge_potion.exporters.export import export
 from edge_potion.find import BUILT_IN, read_json
+from edge_potion.golden_binary import GOLDEN_BINARY
 from edge_potion.manifest import write_manifest
 from edge_potion.model_table import TABLE
 from edge_potion.static_model import StaticModel
@@ -25,10 +27,11 @@ from edge_potion.writing import written_whole
 from ..quality.evaluate import evaluate
 from ..quality.report import refuse_unscored
 
-__all__ = ["DIMS", "PACKAGED"]
+__all__ = ["DIMS", "PACKAGED", "write_packaged"]
 
 PACKAGED = Path(__file__).parents[2] / "edge_potion" / "models" / BUILT_IN  # in a checkout
 GRAPHS = ("text",)
+LEFT_OUT = (TABLE, GOLDEN_BINARY)  # the text graph holds the one too, and golden.json the other
 DIMS = (256, 128, 64)
 HALF = "report"  # not the tasks that recipes are tuned on
 FACTS = {
@@ -57,7 +60,8 @@ The first values of a vector are a vector of fewer dimensions: `model.encode(tex
 * Teachers: {teachers}. Licence: {licence}.
 * Trained on {trained_on}.
 * {limits}.
-* How: `recipe.toml` in this folder, by `edge-potion train`.
+* How: `recipe.toml` in this folder, by `edge-potion train`. A model without phrases, for Model2Vec and
+  sentence-transformers, comes of the recipe potion-256d-minilm.
 """
 
 
@@ -70,7 +74,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     model = StaticModel.from_pretrained(arguments.run / "model")
-    named = replace(model, card=replace(model.card, name=BUILT_IN))
+    readme = model.card.readme.replace(model_name(model.card, has_own_name=False), BUILT_IN)
+    named = replace(model, card=replace(model.card, name=BUILT_IN, readme=readme))
     bundle = export(named, arguments.scratch / BUILT_IN, quantize="int8", graphs=GRAPHS).folder
     names = [f"{bundle}@int8@{dims}" for dims in DIMS]
     report = evaluate(names, arguments.data, arguments.scratch / "built-in-report", show_progress=True)
@@ -80,17 +85,29 @@ def main() -> None:
         for dims, each in zip(DIMS, report["models"], strict=True)
     }
     with written_whole(PACKAGED) as folder:
-        shutil.copytree(bundle, folder, dirs_exist_ok=True)
-        (folder / TABLE).unlink()  # the text graph holds it too
-        config = read_json(folder / "config.json")
-        origin = {**config["edge_potion"], **FACTS, "scores": scores}
-        (folder / "config.json").write_text(json.dumps({**config, "edge_potion": origin}, indent=2) + "\n")
-        card = (folder / "README.md").read_text(encoding="utf-8")
-        kept = [line for line in card.splitlines(keepends=True) if not line.startswith(f"| `{TABLE}` |")]
-        (folder / "README.md").write_text("".join([*kept, _sections(origin, scores)]), encoding="utf-8")
-        write_manifest(folder)
+        write_packaged(bundle, folder, scores)
     size = sum(file.stat().st_size for file in PACKAGED.rglob("*") if file.is_file())
     print(f"{PACKAGED}: {size / 1e6:.1f} MB; {HALF} half: {json.dumps(scores)}")
+
+
+def write_packaged(bundle: Path, folder: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Write into `folder` what the package holds of a bundle.
+
+    Args:
+        bundle: of the model, at int8.
+        folder: an existing one.
+        scores: points by number of dimensions and kind of task.
+    """
+    shutil.copytree(bundle, folder, dirs_exist_ok=True)
+    for name in (*LEFT_OUT, "README.md", "manifest.json"):
+        (folder / name).unlink()
+    config = read_json(folder / "config.json")
+    origin = {**config["edge_potion"], **FACTS, "scores": scores}
+    (folder / "config.json").write_text(json.dumps({**config, "edge_potion": origin}, indent=2) + "\n")
+    sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(folder.rglob("*.*"))}
+    page = bundle_card(StaticModel.from_pretrained(bundle), sizes, opened=f'"{BUILT_IN}")')
+    (folder / "README.md").write_text(page + _sections(origin, scores), encoding="utf-8")
+    write_manifest(folder)
 
 
 def _sections(origin: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]]) -> str:

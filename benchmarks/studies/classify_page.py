@@ -45,8 +45,8 @@ WHAT = {
     "2,000 rows, by a held-out fifth beyond.",
     FASTTEXT: "fastText {fasttext}'s supervised mode, pairs of words, 100 dimensions, lower-cased words parted from "
     "punctuation, rows shuffled; learning rate of 0.5 or 1 and epochs of 25 or 100 chosen in the same way.",
-    TEACHER: "`LogisticRegression(C=20)` on the vectors of all-MiniLM-L6-v2, a transformer of six layers: what the "
-    "built-in model was distilled from, at some thousand times its cost a text.",
+    TEACHER: "`LogisticRegression(C=20)` on the vectors of all-MiniLM-L6-v2, a transformer of six layers: the first "
+    "teacher of the built-in model, at some thousand times its cost a text.",
 }
 
 

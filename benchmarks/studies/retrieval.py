@@ -2,10 +2,10 @@
 
     python -m edge_potion.benchmarks.studies.retrieval DATA SCRATCH [--rounds N] [--json FILE]
 
-The built-in model, model2vec's distillation of the same teacher, and the teacher search DATA/retrieval, alone and with
-words beside; BM25 and bm25s by words. Beside the rule of hybrid search stand two others. Pairs of DATA/pairs are sets
-on which one number was chosen. Then an index of the sets' documents, and one of sentences of DATA, are searched in each
-mode by the clock: on a quiet machine, one core. What lies in SCRATCH is not made again. model2vec and bm25s run in
+The built-in model, model2vec's distillation of its first teacher, and that teacher search DATA/retrieval, alone and
+with words beside; BM25 and bm25s by words. Beside the rule of hybrid search stand two others. Pairs of DATA/pairs are
+sets on which one number was chosen. Then an index of the sets' documents, and one of sentences of DATA, are searched in
+each mode by the clock: on a quiet machine, one core. What lies in SCRATCH is not made again. model2vec and bm25s run in
 environments of their own. Six minutes the first time, half of them the teacher's.
 """
 

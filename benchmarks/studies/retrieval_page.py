@@ -44,8 +44,8 @@ def retrieval_tables(report: Report) -> list[str]:
         "`edge-potion evaluate --suite` gives it; the mean is over the sets.",
         _table(report, short, MAIN),
         "**BM25** is ours, and **bm25s** the package of that name with its English stop words and Porter's stemmer; "
-        "both have k1 0.9 and b 0.4. **model2vec** is its own distillation of **all-MiniLM-L6-v2**, the teacher of our "
-        f"built-in model too, a transformer. {_models(report)}",
+        "both have k1 0.9 and b 0.4. **model2vec** is its own distillation of **all-MiniLM-L6-v2**, the first "
+        f"teacher of our built-in model too, a transformer. {_models(report)}",
         _sets(report),
         "## Against our targets",
         "\n".join(f"* {line}" for line in _verdicts(report)),

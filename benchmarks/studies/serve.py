@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -34,9 +34,9 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 
-from edge_potion import EdgeModel
+from edge_potion import EdgeModel, StaticModel
 from edge_potion.errors import InputError
-from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
+from edge_potion.find import BUILT_IN
 from edge_potion.texts import read_texts
 
 from ..speed.environments import Missing, dependencies, script_command
@@ -80,11 +80,12 @@ class Load:
 
 @dataclass(frozen=True)
 class Server:
-    """What is started: words to which its port is added, and what its vectors are held to: None, or a least cosine."""
+    """What is started: words to which its port is added; and a least cosine with the vectors of a model, or None."""
 
     name: str
     command: Sequence[str]
     least: float | None = None
+    model: StaticModel | None = None  # by default the built-in one
     rounds: int | None = None  # by default all
 
 
@@ -130,7 +131,7 @@ def measured(scratch: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "a text, floats": _load(scratch / "floats", [*texts], "float", CONNECTIONS, model),
         f"{LISTED:,} texts, base64": _load(scratch / "lists", lists, "base64", LIST_CONNECTIONS, model),
     }
-    measures = _measures(loads, arguments.transformer)
+    measures = _measures(loads, arguments.transformer, scratch / "tokens")
     runs: list[list[dict[str, Any]]] = [[] for _ in measures]
     alone: dict[str, list[float]] = {"pinned": [], "unpinned": []}
     for number in range(arguments.rounds):
@@ -184,14 +185,15 @@ def _written(row: np.ndarray, encoding: str) -> Any:
     return base64.b64encode(row.tobytes()).decode() if encoding == "base64" else [float(str(value)) for value in row]
 
 
-def _measures(loads: dict[str, Load], transformer: Path | None) -> list[Measure]:
-    """What is measured in a round, in turn."""
+def _measures(loads: dict[str, Load], transformer: Path | None, folder: Path) -> list[Measure]:
+    """What is measured in a round, in turn; the built-in model goes into `folder` for those who know no phrases."""
     serve = [sys.executable, "-m", "edge_potion", "serve", "--host", HOST]
     ours = Server("edge-potion serve", [*serve, "--port"], least=1.0)
     two = Server("edge-potion serve, two workers", [*serve, "--workers", "2", "--port"], least=1.0)
-    usual = Server(
-        "FastAPI and model2vec", [*script_command(USUAL), str(BUILT_IN_FOLDER / BUILT_IN)], least=OTHER_MODEL
-    )
+    whole = StaticModel.from_pretrained()
+    tokens = replace(whole, table=whole.table[: whole.pieces], phrases=None)
+    tokens.save_pretrained(folder)
+    usual = Server("FastAPI and model2vec", [*script_command(USUAL), str(folder)], OTHER_MODEL, tokens)
     base64_, floats, lists = loads
 
     def empty(load: str) -> Server:
@@ -206,8 +208,8 @@ def _measures(loads: dict[str, Load], transformer: Path | None) -> list[Measure]
     ]
     if transformer:
         # One round: it is a hundred times slower, and its start takes longer than a measure.
-        infinity = Server("infinity, all-MiniLM-L6-v2", [*script_command(INFINITY), str(transformer)], rounds=1)
-        measures.append(Measure(infinity, floats, True))
+        command = [*script_command(INFINITY), str(transformer)]
+        measures.append(Measure(Server("infinity, all-MiniLM-L6-v2", command, rounds=1), floats, True))
     return measures
 
 
@@ -217,7 +219,7 @@ def _run(measure: Measure, load: Load, model: EdgeModel, texts: Sequence[str], s
     every = range(first, last + 1)
     with _started(measure.server, {first} if measure.pinned else every) as server:
         if measure.server.least is not None:
-            _hold_to_encode(server.port, model, texts, measure.server)
+            _hold_to_encode(server.port, measure.server.model or model, texts, measure.server)
         cores = {last} if measure.pinned else every
         _wrk(server.port, load, cores, WARM_S)
         run = _wrk(server.port, load, cores, seconds)
@@ -274,7 +276,7 @@ def _ask(port: int, texts: Sequence[str], encoding: str) -> bytes:
         return answer.read()
 
 
-def _hold_to_encode(port: int, model: EdgeModel, texts: Sequence[str], server: Server) -> None:
+def _hold_to_encode(port: int, model: EdgeModel | StaticModel, texts: Sequence[str], server: Server) -> None:
     """By both formats; of ours each bit.
 
     Raises:

@@ -49,10 +49,10 @@ def serve_tables(report: Report) -> str:
                 parts.append(f"{load[0].upper()}{load[1:]}, {connections} connections:")
                 parts.append(table(HEADS, [*alone, *(_row(report, one, some) for one in some)]))
     parts += [
-        "FastAPI and model2vec are an app as people write it, with the same table, by "
+        "FastAPI and model2vec are an app as people write it, with the same table but its phrases, by "
         f"{_listed(report['usual'])}: [its code](../../benchmarks/studies/serve_usual.py).",
-        f"infinity ({_listed(report['infinity'])}) opens no static model; it serves the transformer that the built-in "
-        "model was distilled from, in one round, as people do who have no server for static models. "
+        f"infinity ({_listed(report['infinity'])}) opens no static model; it serves the transformer that is the "
+        "built-in model's first teacher, in one round, as people do who have no server for static models. "
         "text-embeddings-inference could not be run here, and no figures of it are quoted.",
     ]
     return "\n\n".join(parts)

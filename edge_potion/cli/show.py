@@ -8,7 +8,7 @@ from edge_potion.bundle import PRECISIONS, Bundle
 from edge_potion.errors import EdgePotionError
 from edge_potion.escaping import terminal
 from edge_potion.labels import Labels
-from edge_potion.origin import origin_of, scores_of
+from edge_potion.origin import origin_of, scores_of, teachers_of
 
 __all__ = ["print_bundle", "print_other"]
 
@@ -21,6 +21,10 @@ def print_bundle(bundle: Bundle) -> None:
     lengths = "normalized" if bundle.normalize else "not normalized"
     phrases = f", {bundle.phrases:,} phrases" if bundle.phrases else ""
     print(f"{terminal(bundle.folder)}: {bundle.dim} dimensions, {lengths}, {limit}{phrases}")
+    if len(teachers := teachers_of(bundle.config)) > 1:
+        told = origin.get("teachers", " and ".join(teachers))  # with more of each, where their maker told it
+        print(f"teachers: {terminal(told)}")
+        origin.pop("teacher", None)
     for key in ("teacher", "teacher_revision", "recipe_fingerprint", "version", "licence", "trained_on", "limits"):
         if origin.get(key):
             print(f"{key.replace('_', ' ')}: {terminal(origin[key])}")

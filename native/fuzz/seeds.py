@@ -73,13 +73,15 @@ def phrase_tables() -> dict[str, np.ndarray]:
 
 
 def classifier() -> StaticModel:
-    """The built-in model with a head and phrases, each for half of the sentences' grams."""
+    """The built-in model with a head, and phrases in the place of its own, each for half of the sentences' grams."""
     model, source = StaticModel.from_pretrained(), np.random.default_rng(0)
     keys = np.unique(grams_of(tokenize(model.tokenizer, SENTENCES.read_text("utf-8").splitlines(), None)).keys)[::2]
     grams = np.stack([keys >> 31, (keys & (2**31 - 1)) - 1], axis=1).astype(np.int32)
     pairs = grams[(grams != ALONE).all(axis=1) & ~np.isin(grams, model.dropped_ids).any(axis=1)]
     rows = source.normal(0, 0.01, (len(pairs), model.dim)).astype(np.float32)
-    model = replace(model, table=np.concatenate([model.table, rows]), phrases=Phrases(pairs, model.pieces))
+    model = replace(
+        model, table=np.concatenate([model.table[: model.pieces], rows]), phrases=Phrases(pairs, model.pieces)
+    )
     weights = source.normal(size=(model.dim + len(grams), 77)).astype(np.float32)
     names = tuple(f"label {number}" for number in range(77))
     bias = np.zeros(77, np.float32)

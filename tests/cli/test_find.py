@@ -43,7 +43,7 @@ def test_modes_are_ordered_by_what_they_are_called_after(notes, door):
     for place in (notes, notes.parent / "notes.txt"):
         by_words = found(door("search", place, "bread E1234", "--json", "--mode", "words"))
         assert {row["text"] for row in by_words} == {"a loaf of bread", "error E1234"}
-        by_meaning = found(door("search", place, "bakery", "--json", "--mode", "meaning"))
+        by_meaning = found(door("search", place, "fresh bread from a bakery", "--json", "--mode", "meaning"))
         assert [row["text"] for row in by_meaning][:1] == ["a loaf of bread"] and len(by_meaning) == 5
         assert "meaning" not in by_meaning[0]
 

@@ -136,7 +136,8 @@ def test_the_nearest_line_is_first_of_a_dropped_file_and_of_the_sample(scene):
     assert scores == sorted(scores, reverse=True)
     assert -1 <= scores[-1] < scores[0] <= 1
     assert found["unknown"] == []
-    for figure in ("Model 8.9 MB", "120 lines", "a second", " ms"):
+    size = (BUNDLE / "onnx" / "text_quantized.onnx").stat().st_size
+    for figure in (f"Model {size / 1e6:.1f} MB", "120 lines", "a second", " ms"):
         assert figure in found["facts"]
 
 

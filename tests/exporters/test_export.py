@@ -16,6 +16,8 @@ from edge_potion.bundle import open_bundle
 from edge_potion.golden import cosines
 from edge_potion.static_model import Card
 from edge_potion.tokens import open_tokenizer
+from edge_potion.trainer.card import PhrasesTold, trained_card
+from edge_potion.trainer.credits import Credit
 
 PROMISED = [
     "README.md",
@@ -129,6 +131,38 @@ def test_the_card_keeps_the_models_metadata(bundle):
     data = ModelCard.load(bundle.folder / "README.md").data
     assert (data.library_name, data.license, data.base_model) == ("model2vec", "apache-2.0", "all-MiniLM-L6-v2")
     assert {"embeddings", "static-embeddings", "sentence-transformers", "onnx"} <= set(data.tags)
+
+
+TWO_TEACHERS = {
+    "teacher": "all-MiniLM-L6-v2",
+    "others": [{"teacher": "/home/me/multilingual-e5-small", "licence": "mit", "revision": "", "weight": 1.0}],
+}
+
+
+@pytest.mark.parametrize("has_card", [True, False])
+def test_the_card_names_every_teacher(has_card, phrase_model, tmp_path):
+    from huggingface_hub import ModelCard
+
+    teachers = ["all-MiniLM-L6-v2", "multilingual-e5-small"]
+    credits = [Credit(teachers[0], "apache-2.0"), Credit(teachers[1], "mit")]
+    made = {"recipe_fingerprint": "0123456789ab"}
+    readme = trained_card("two", made, credits, (32, 8), "sentences", [], {}, PhrasesTold(5, "pmi")) if has_card else ""
+    card = replace(phrase_model.card, readme=readme, config={"edge_potion": {**TWO_TEACHERS, **made}})
+    folder = export(replace(phrase_model, card=card), tmp_path / "out", quantize="int8", graphs="text").folder
+    page = ModelCard.load(folder / "README.md")
+    assert "distilled from all-MiniLM-L6-v2 and multilingual-e5-small, exported" in page.text
+    assert page.data.base_model == teachers and page.data.library_name == "edge-potion"
+    assert "sentence-transformers" not in page.data.tags
+    if has_card:
+        assert (page.data.license, page.data.license_name) == ("other", "apache-2.0-and-mit")
+    told = json.loads((folder / "config.json").read_text(encoding="utf-8"))["edge_potion"]
+    assert [told["teacher"], told["others"][0]["teacher"]] == teachers and told["others"][0]["licence"] == "mit"
+
+
+def test_info_names_every_teacher(hand_model, tmp_path, door):
+    card = replace(hand_model.card, config={"edge_potion": TWO_TEACHERS})
+    folder = export(replace(hand_model, card=card), tmp_path / "out", quantize="int8", graphs="text").folder
+    assert "\nteachers: all-MiniLM-L6-v2 and multilingual-e5-small\n" in door("info", folder).stdout
 
 
 def test_a_foreign_card_that_cannot_be_read_does_no_harm(hand_folder, tmp_path):

@@ -20,7 +20,7 @@ from edge_potion.exporters.text_tables import TextTables
 from edge_potion.golden import LONG_TEXT
 from edge_potion.tokens import tokenize
 
-from ..models import CHECKOUT
+from ..models import CHECKOUT, pieces_of
 from ..peers import built_javascript
 
 pytestmark = pytest.mark.browser
@@ -61,12 +61,12 @@ def _packages() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> StaticModel:
-    return StaticModel.from_pretrained()
+    return pieces_of(StaticModel.from_pretrained())
 
 
 @pytest.fixture(scope="module")
 def graphs(model, tmp_path_factory) -> dict[str, Path]:
-    """The text graph of the built-in model at every precision, and at int8 with rows of very different sizes."""
+    """The text graph of our tokens at every precision, and at int8 with rows of very different sizes."""
     files = {precision: tmp_path_factory.mktemp("text") / precision for precision in ("int8", "float16", "float32")}
     tables = TextTables.of(model.tokenizer)
     for precision, file in files.items():

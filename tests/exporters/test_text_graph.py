@@ -29,6 +29,7 @@ from edge_potion.golden import Golden, check_parity
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain, tokenize
 
+from ..models import pieces_of
 from .fuzz_texts import KINDS, fuzz_bytes, fuzz_texts, texts_over
 
 IDS = ["input_ids", "text_index"]
@@ -218,7 +219,7 @@ def small_vocabulary() -> list[str]:
 
 @pytest.fixture(scope="module")
 def model() -> StaticModel:
-    return StaticModel.from_pretrained()
+    return pieces_of(StaticModel.from_pretrained())
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ from ..exporters.test_text_graph import (
     small_vocabulary,
     word_piece,
 )
+from ..models import pieces_of
 from .both import Both
 from .c_interface import NO_LIMIT, Native, address_of
 from .guarded import PAGE, guarded
@@ -47,7 +48,7 @@ MOST_AT_ONCE = 131_072  # tokens whose products an int32 holds: of more, sums ar
 
 @pytest.fixture(scope="module")
 def model() -> StaticModel:
-    return StaticModel.from_pretrained()
+    return pieces_of(StaticModel.from_pretrained())
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def tables(model) -> TextTables:
 
 @pytest.fixture(scope="module")
 def cutting(model, tables) -> dict[int | None, Both]:
-    """The built-in model by where it cuts a text."""
+    """The built-in model without phrases, by where it cuts a text."""
     cards = {most: Card("cutting", normalize=True, max_tokens=most) for most in (None, 1, 2, 7, 512, 1000)}
     return {
         most: Both.of(StaticModel(model.table, model.tokenizer, card), tables=tables) for most, card in cards.items()

@@ -26,11 +26,12 @@ from edge_potion.benchmarks.speed import environments
 from edge_potion.benchmarks.speed.benchmark import benchmark
 from edge_potion.benchmarks.speed.configurations import Configuration, Setting, bundles_configurations
 from edge_potion.benchmarks.speed.jobs import Effort
-from edge_potion.benchmarks.speed.peers import PEERS, peers_environments
+from edge_potion.benchmarks.speed.peers import PEERS, peer_configurations, peers_environments
 from edge_potion.benchmarks.speed.process import answer_of
 from edge_potion.benchmarks.speed.report.json_file import json_schema, read_report
 from edge_potion.benchmarks.speed.report.model import Outcome, Report, Round
 from edge_potion.benchmarks.speed.rows import Row, cosine_of, outcomes_of, ratios_of, round_of
+from edge_potion.bundle import open_bundle
 from edge_potion.engine import absent, kernels
 from edge_potion.golden import Golden
 
@@ -189,6 +190,14 @@ def test_each_peer_runs_on_our_table(label, built, bundle, tmp_path):
     # They differ from the oracle for the few golden texts with "[PAD]" or an unknown token alone (DESIGN, section 2).
     assert row.cosine.mean > 0.98
     assert ("from_ids_per_s_16" in row.summary) == (PEERS[label].runner == "model2vec")
+
+
+def test_peers_that_read_a_table_are_absent_where_the_model_has_phrases(phrase_model, tmp_path):
+    folder = export(phrase_model, tmp_path / "bundle", quantize="int8", graphs="text").folder
+    for label in ("model2vec float32", "laghu float32"):
+        setting = Setting([1], {PEERS[label].runner: Path(sys.executable)}, tmp_path / "scratch")
+        (row,) = peer_configurations([label], open_bundle(folder), setting)
+        assert row.reason == "it knows no phrases, and bundle has 5"
 
 
 @pytest.mark.peers

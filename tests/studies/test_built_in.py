@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_potion import EdgeModel, InputError, StaticModel
+from edge_potion import EdgeModel, InputError, StaticModel, export, verify
+from edge_potion.benchmarks.studies.built_in import DIMS, write_packaged
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
-from edge_potion.origin import scores_of
+from edge_potion.origin import scores_of, teachers_of
 
 FOLDER = BUILT_IN_FOLDER / BUILT_IN
 
@@ -53,9 +56,45 @@ def test_it_is_small_and_says_what_it_is():
             np.mean([score for kind, score in each.items() if kind != "CatAVG"]), abs=0.01
         )
         assert f"{each['CatAVG']:.2f}" in card
-    for word in ("all-MiniLM-L6-v2", "Apache-2.0", "Trained on", "English"):
+    config = json.loads((FOLDER / "config.json").read_text(encoding="utf-8"))
+    for word in (*teachers_of(config), "Apache-2.0", "Trained on", "English"):
         assert word in card
     assert (FOLDER / "recipe.toml").is_file()
+
+
+def test_what_is_packaged_of_a_bundle_is_all_of_the_model_once(phrase_model, tmp_path):
+    card = replace(phrase_model.card, config={"edge_potion": {"teacher": "one", "others": [{"teacher": "two"}]}})
+    bundle = export(replace(phrase_model, card=card), tmp_path / "bundle", quantize="int8", graphs="text").folder
+    folder = tmp_path / "packaged"
+    folder.mkdir()
+    write_packaged(bundle, folder, {str(dims): {"STS": 1.5, "CatAVG": 1.5} for dims in DIMS})
+    there = {file.relative_to(folder).as_posix(): file.stat().st_size for file in folder.rglob("*.*")}
+    assert not {"model.safetensors", "golden.bin"} & set(there) and "phrases.safetensors" in there
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\S+)` \| ([\d,]+) \|$", page, re.MULTILINE))
+    sizes = {name: f"{size:,}" for name, size in there.items() if name not in ("README.md", "manifest.json")}
+    assert listed == sizes and "golden.bin" not in page
+    assert f"EdgeModel.from_pretrained({BUILT_IN!r})".replace("'", '"') + "\n" in page
+    assert "distilled from one and two" in page and "| 64 | 1.50 | 1.50 |" in page
+    assert all(verdict.passed for verdict in verify(folder))
+    texts = ["the cat sat", "a b a"]
+    assert np.array_equal(
+        EdgeModel.from_pretrained(folder).encode(texts), EdgeModel.from_pretrained(bundle).encode(texts)
+    )
+
+
+def test_other_libraries_refuse_it_instead_of_giving_other_vectors():
+    from model2vec import StaticModel as Model2Vec
+    from sentence_transformers import SentenceTransformer
+
+    for opened in (Model2Vec.from_pretrained, SentenceTransformer):
+        with pytest.raises(ValueError, match="Could not find"):
+            opened(str(FOLDER))
+
+
+def test_without_phrases_it_is_another_model_and_the_error_says_which(tmp_path):
+    with pytest.raises(InputError, match="train --recipe potion-256d-minilm makes a model without any"):
+        export(BUILT_IN, tmp_path / "out", without_phrases=True)
 
 
 def test_it_needs_no_name_and_no_network():

@@ -16,15 +16,17 @@ from edge_potion.benchmarks.studies.runtimes import RUNTIMES, Runtime, held_to_o
 from edge_potion.benchmarks.studies.runtimes_page import runtimes_table
 from edge_potion.golden import Golden
 
+from ..models import pieces_of
+
 PRECISIONS = ["float32", "int8", "float16"]
 BY_NAME = {runtime.name: runtime for runtime in RUNTIMES}
 
 
 @pytest.fixture(scope="module")
 def whole_bundle(tmp_path_factory) -> Path:
-    """The built-in model with every graph at every precision, for every library."""
+    """The built-in model without its phrases, which some know nothing of, with every graph at every precision."""
     out = tmp_path_factory.mktemp("runtimes") / "bundle"
-    return export(StaticModel.from_pretrained(), out, quantize=PRECISIONS, token_embeddings=True).folder
+    return export(pieces_of(StaticModel.from_pretrained()), out, quantize=PRECISIONS, token_embeddings=True).folder
 
 
 @pytest.fixture
