@@ -30,7 +30,7 @@ from edge_potion.trainer.join import join
 from edge_potion.trainer.recipe import Recipe
 from edge_potion.trainer.recipe_file import load_recipe
 from edge_potion.trainer.shards import Shard, open_features
-from edge_potion.trainer.stages import DISTILL, PHRASES
+from edge_potion.trainer.stages import DISTILL
 from edge_potion.writing import file_written_whole
 
 from ..quality.evaluate import evaluate
@@ -197,14 +197,12 @@ def _ours(study: Study, shipped: Recipe) -> Models:
         yield "(d) published recipe", study.run(published, PUBLISHED, seed, study.given.alone()) / "model"
     yield f"{OURS}: distill", runs[0] / DISTILL.name / "model"
     for run in runs:
-        yield f"{OURS}: phrases", run / PHRASES.name / "model"
-    for run in runs:
         yield PRUNED, run / "model" / WITHOUT_PHRASES
     for run in runs:
         yield OURS, run / "model"
     bundles = [export(run / "model", run / "bundle", quantize=list(PRECISIONS)).folder for run in runs]
     for precision, name in EXPORTED.items():
-        for bundle in bundles:
+        for bundle in bundles if precision == "int8" else bundles[:1]:  # the others are the table of the row above
             yield name, f"{bundle}@{precision}"
     for dims in CUTS:
         for bundle in bundles:
