@@ -30,7 +30,7 @@ from .memory import peak_memory_mb, reset_peak_memory
 from .recipe_file import fingerprint, to_toml
 from .stages import LAST_STAGE, STAGES, Stage
 
-__all__ = ["WORK", "Artifact", "Run", "check_stage"]
+__all__ = ["LOCK", "WORK", "Artifact", "Run", "check_stage"]
 
 log = logging.getLogger("edge_potion")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_potion.trainer.pipeline import train
 from edge_potion.trainer.recipe import Recipe
+from edge_potion.trainer.run_folder import LOCK
 
 __all__ = ["VARIANTS", "Given", "changed", "run_of", "with_seed"]
 
@@ -22,15 +23,16 @@ TRAININGS = ("contrast", "born_again", "phrases")
 # What is changed in the shipped recipe, section by section; and whether all teachers are asked.
 VARIANTS: Mapping[str, tuple[Changes, bool]] = {
     "one teacher": ({}, False),
-    "the second teacher at half the weight": ({"others": {"weight": 0.5}}, True),
-    "no phrases": ({"phrases": {"count": 0}}, True),
     "one teacher, no phrases": ({"phrases": {"count": 0}}, False),
-    "half the phrases": ({"phrases": {"count": 16_500}}, True),
+    "one teacher, no phrases, power 0.7": ({"phrases": {"count": 0}, "power": {"exponent": 0.7}}, False),
+    "the second teacher at full weight": ({"others": {"weight": 1.0}}, True),
+    "no phrases": ({"phrases": {"count": 0}}, True),
+    "twice the phrases": ({"phrases": {"count": 33_000}}, True),
+    "half the phrases": ({"phrases": {"count": 8_250}}, True),
     "phrases by count": ({"phrases": {"choice": "count"}}, True),
     "the commonest phrases too": ({"phrases": {"most_share": 1.0}}, True),
     "phrases begin at the teacher's vectors": ({"phrases": {"begin": "teacher"}}, True),
     "phrases begun from the trained tokens": ({"phrases": {"start": "trained"}}, True),
-    "contrastive loss": ({"contrast": {"loss": "contrastive"}, "phrases": {"loss": "contrastive"}}, True),
     "power 0.7": ({"power": {"exponent": 0.7}}, True),
     "power 0.85": ({"power": {"exponent": 0.85}}, True),
     "as wide as it is trained": ({"pca": {"dims": 384}}, True),
@@ -67,7 +69,8 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
 def run_of(recipe: Recipe, given: Given, folder: Path, like: Path | None = None) -> Path:
     """The folder of a finished run, trained where it is not; `like` is a run whose stages it may take over."""
     if not folder.exists() and like is not None and like.exists():
-        shutil.copytree(like, folder, copy_function=os.link)  # files are replaced, never written into
+        own = shutil.ignore_patterns(LOCK)  # which would be one lock for both runs
+        shutil.copytree(like, folder, ignore=own, copy_function=os.link)  # files are replaced, never written into
     if len(given.features) == 1:
         recipe = replace(recipe, others=())
     features = list(map(str, given.features))

@@ -57,13 +57,24 @@ def _write_graph(teacher: Teacher, file: Path) -> None:
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    class States(torch.nn.Module):
+        """The encoder's last layer alone."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = teacher.model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            return self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+    states = States().eval()  # or the exporter would leave the teacher as if it were trained, with dropout
     ids = torch.randint(5, teacher.tokenizer.get_vocab_size() - 1, (2, 8))
     axes = {name: {0: "texts", 1: "tokens"} for name in (*NAMES, STATES)}
     names: dict[str, Any] = {"input_names": list(NAMES), "output_names": [STATES], "dynamic_axes": axes}
     wide = file.with_suffix(".float32.onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, which is older than the exporter by torch.export
-        torch.onnx.export(teacher.model, (ids, torch.ones_like(ids)), wide, **names, dynamo=False, opset_version=17)
+        torch.onnx.export(states, (ids, torch.ones_like(ids)), wide, **names, dynamo=False, opset_version=17)
     # Seven bits: without VNNI, two products of eight bits are added in sixteen, and saturate there.
     narrow: dict[str, Any] = {"per_channel": True, "reduce_range": True, "weight_type": QuantType.QInt8}
     quantize_dynamic(wide, file, **narrow, op_types_to_quantize=["MatMul"])

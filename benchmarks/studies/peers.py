@@ -122,18 +122,20 @@ def main() -> None:
         sys.exit(f"error: {reason}")
     names, models = zip(*named, strict=True)
     report = _scored(models, suite, study.scratch / "report")
-    rows = as_rows(report, names)
-    if arguments.known:
-        rows = [_known_teacher(arguments.known), *rows]
-    variants = dict(_variants(study, shipped)) if arguments.ablation else {}
-    ablation = {"the shipped recipe": study.run(shipped, SHIPPED, 0) / "model", **variants}
-    ablated = as_rows(_scored(list(ablation.values()), suite, study.scratch / "ablation-report"), list(ablation))
+    known = read_json(arguments.known) if arguments.known else {"models": [], "ablation": []}
+    notes = dict(_peer_notes(study.scratch, arguments.peer_seeds))
+    rows = _beside(known["models"], [{**row, "note": notes.get(row["name"], "")} for row in as_rows(report, names)])
+    ablated = known["ablation"]
+    if arguments.ablation:
+        variants = {"the shipped recipe": study.run(shipped, SHIPPED, 0) / "model", **dict(_variants(study, shipped))}
+        scored = _scored(list(variants.values()), suite, study.scratch / "ablation-report")
+        ablated = [_without_tasks(row) for row in as_rows(scored, list(variants))]
     kept = {
         **{key: report[key] for key in ("schema", "versions", "protocol", "suite", "missing")},
         "models": rows,
-        "remarks": [*_verdicts(rows), *_peer_notes(study.scratch, arguments.peer_seeds)],
+        "remarks": [*_verdicts(rows), *(row["note"] for row in rows if row.get("note"))],
         "tasks": tasks_of(report),
-        "ablation": [{key: value for key, value in row.items() if key != "tasks"} for row in ablated],
+        "ablation": ablated,
     }
     with file_written_whole(arguments.json) as beside:
         beside.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -147,10 +149,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--features", type=Path, action="append", required=True, help="shards of a teacher, each")
     parser.add_argument("--corpus", type=Path, required=True, help="file of sentences, for the words of a vocabulary")
     parser.add_argument("--seeds", type=int, default=5, help="of what we train")
+    parser.add_argument("--published-seeds", type=int, default=5, help="of the published recipe")
     parser.add_argument("--peer-seeds", type=int, nargs=3, default=[5, 5, 5], help="of (c), (c2) and (c3)")
     parser.add_argument("--minutes", type=float, default=60, help="how long Tokenlearn may train, each time")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=MODEL", help="a further row of the page")
-    parser.add_argument("--known", type=Path, help="an earlier JSON, in the place of the teacher's half hour of tasks")
+    parser.add_argument("--known", type=Path, help="an earlier JSON: what this run does not train is taken from there")
     parser.add_argument("--no-ablation", dest="ablation", action="store_false", help="leave it out")
     parser.add_argument("--json", type=Path, required=True, help="what pages.py writes docs/results/quality.md from")
     return parser.parse_args()
@@ -171,7 +174,7 @@ def _peers(study: Study) -> Models:
     distill, train = (
         script_command(str(Path(__file__).with_name(name))) for name in ("model2vec_distill.py", "tokenlearn_train.py")
     )
-    if not arguments.known:
+    if not arguments.known:  # half an hour, of always the same
         yield TEACHER, f"st:{arguments.teacher}"
     yield MODEL2VEC, made(scratch / "model2vec-256d", partial(_run, distill, study.teacher))
     for way, seeds in zip(TOKENLEARN, arguments.peer_seeds, strict=True):
@@ -185,10 +188,12 @@ def _peers(study: Study) -> Models:
 
 def _ours(study: Study, shipped: Recipe) -> Models:
     """The published recipe as wide as the teacher, and what the shipped one gives stage by stage and file by file."""
+    if not study.seeds:
+        return
     runs = [study.run(shipped, SHIPPED, seed) for seed in study.seeds]
     width = shipped.distill.dims  # the published 512 is wider than this teacher
     published = changed(load_recipe(PUBLISHED), {"distill": {"dims": width}})
-    for seed in study.seeds:
+    for seed in range(study.arguments.published_seeds):
         yield "(d) published recipe", study.run(published, PUBLISHED, seed, study.given.alone()) / "model"
     yield f"{OURS}: distill", runs[0] / DISTILL.name / "model"
     for run in runs:
@@ -264,13 +269,14 @@ def _scored(models: Sequence[Path | str], suite: Path, out: Path) -> dict[str, A
     return report
 
 
-def _known_teacher(file: Path) -> dict[str, Any]:
-    """The teacher's row of an earlier report; its scores have no seed and do not change with ours."""
-    report = read_json(file)
-    (row,) = (dict(model) for model in report["models"] if model["name"] == TEACHER)
-    tasks = {task["task"]: {"points": task["points"][TEACHER], "deviation": None} for task in report["tasks"]}
-    deviations = {half: dict.fromkeys(kinds) for half, kinds in row["averages"].items()}
-    return {**row, "tasks": tasks, "deviations": deviations, "seeds": 1}
+def _beside(known: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Rows of an earlier report and of this one, which wins; in the order of their letters."""
+    by_name = {row["name"]: row for row in (*known, *rows)}
+    return sorted(by_name.values(), key=lambda row: row["name"].partition(")")[0] if row["name"][0] == "(" else "~")
+
+
+def _without_tasks(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key != "tasks"}
 
 
 def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
@@ -300,8 +306,8 @@ def _apart(ours: Row, theirs: Row) -> str:
     return f"On the report half, {ours['seeds']} seeds of the shipped recipe are {told} from {theirs['seeds']} of"
 
 
-def _peer_notes(scratch: Path, seeds: Sequence[int]) -> Iterator[str]:
-    """How long Tokenlearn trained, and why it stopped."""
+def _peer_notes(scratch: Path, seeds: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """How long Tokenlearn trained, and why it stopped, by its name in the page."""
     for way, count in zip(TOKENLEARN, seeds, strict=True):
         told = [read_json(way.folder(scratch, seed) / "tokenlearn.json") for seed in range(count)]
         if told:
@@ -309,7 +315,7 @@ def _peer_notes(scratch: Path, seeds: Sequence[int]) -> Iterator[str]:
             end = f"{stopped} of {count} stopped by our clock" if stopped else "stopped by its own rule"
             seconds = sorted(each["seconds"] for each in told)
             versions = ", ".join(f"{package} {version}" for package, version in told[0]["versions"].items())
-            yield f"{way.name} trained for {seconds[0]:,} to {seconds[-1]:,} s, {end} ({versions})."
+            yield way.name, f"{way.name} trained for {seconds[0]:,} to {seconds[-1]:,} s, {end} ({versions})."
 
 
 if __name__ == "__main__":
