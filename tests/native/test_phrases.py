@@ -22,7 +22,7 @@ from onnx import TensorProto
 from edge_potion import StaticModel
 from edge_potion.exporters.make_golden import golden_of
 from edge_potion.exporters.text_tables import TextTables
-from edge_potion.golden import check_parity
+from edge_potion.golden import TOLERANCES, check_parity
 from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
 from edge_potion.tokens import tokenize
@@ -169,6 +169,19 @@ def test_sums_over_very_many_rows_are_exact(factor, normalize):
             assert np.abs(found - wanted).max() <= 1e-6 * max(1, np.abs(wanted).max())
             ids = both.native.token_ids(text.encode())
             assert np.array_equal(bits(both.native.embed_ids(ids, np.array([len(ids)]))), bits(found))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("text", ["a " * 512, "a b c " * 170, "c a " * 256], ids=["one", "three", "two"])
+def test_a_thousand_rows_of_floats_add_up_as_the_oracles_do(precision, text):
+    """Each sum is rounded; of so many, one after the other, more than golden.json allows would be lost."""
+    tokenizer = word_piece(["[PAD]", "[UNK]", "a", "b", "c"], PLAIN)
+    plain = random_model(tokenizer, 256, max_tokens=512)
+    rows = np.random.default_rng(1).normal(size=(3, 256)).astype(np.float32)
+    pairs = np.array([[2, 2], [2, 3], [4, 2]], np.int32)
+    both = Both.of(replace(plain, table=np.concatenate([plain.table, rows]), phrases=Phrases(pairs, 5)), precision)
+    exact = replace(both.model, table=both.packed.unpacked())
+    assert np.abs(both.native.embed(text.encode()) - exact.encode([text])).max() <= TOLERANCES["float32"].max_abs_diff
 
 
 def test_what_is_unknown_parts_two_pieces(small):
