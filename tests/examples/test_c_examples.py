@@ -84,6 +84,12 @@ def compiled(compiler: str, name: str, engine: Path, folder: Path) -> Path:
     return program
 
 
+def rain_and_wet() -> str:
+    """What the page's own two texts come to."""
+    one, other = EdgeModel.from_pretrained().encode(["It is raining.", "The weather is wet."])
+    return f"{one @ other:.3f}"
+
+
 def run(program: Path, *words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
 
@@ -138,11 +144,11 @@ def test_its_errors_are_one_line_and_a_code(similar, tmp_path):
 
 
 def test_the_commands_of_its_page_build_it_and_the_engine(engine):
-    assert (engine.parent / "said.txt").read_text().splitlines()[-1] == "0.752"
+    assert (engine.parent / "said.txt").read_text().splitlines()[-1] == rain_and_wet()
 
 
 def test_the_engine_is_built_without_cmake_too(checkout):
     needs("c++", "cc")
     shell(commands()[1], checkout)
     done = run(checkout / "build" / "by-hand" / "similar", MODEL, *PAIRS[0], cwd=checkout)  # its rpath begins there
-    assert (done.returncode, done.stdout) == (0, "0.752\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"{rain_and_wet()}\n"), done.stderr

@@ -287,9 +287,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 
 
 def test_a_recipe_of_an_earlier_version_is_read(tmp_path):
-    kept = BUILT_IN_FOLDER / BUILT_IN / "recipe.toml"
-    assert "[distil]" in kept.read_text(encoding="utf-8")
-    (tmp_path / "new.toml").write_text(
-        kept.read_text(encoding="utf-8").replace("[distil]", "[distill]"), encoding="utf-8"
-    )
-    assert load_recipe(kept) == load_recipe(tmp_path / "new.toml")
+    """As 0.1 kept it beside its models."""
+    new = BUILT_IN_FOLDER / BUILT_IN / "recipe.toml"
+    text = new.read_text(encoding="utf-8")
+    assert "[distill]" in text
+    (tmp_path / "kept.toml").write_text(text.replace("[distill]", "[distil]"), encoding="utf-8")
+    assert load_recipe(tmp_path / "kept.toml") == load_recipe(new)
