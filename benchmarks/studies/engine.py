@@ -30,7 +30,9 @@ from statistics import median
 from typing import Any
 
 from edge_potion.bundle import Bundle, open_bundle
+from edge_potion.exporters.export import export
 from edge_potion.find import find_folder
+from edge_potion.static_model import StaticModel
 
 from ..speed import environments
 from ..speed.benchmark import first_texts
@@ -92,11 +94,14 @@ def main() -> None:
     """Measure, print, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sentences", help="file of texts: some thousands are taken, in its order, each once")
-    parser.add_argument("--bundle", help="by default the model that comes with edge-potion")
+    parser.add_argument("--bundle", help="without phrases, which no peer knows; by default the built-in model's tokens")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    bundle = open_bundle(find_folder(arguments.bundle))
+    scratch = tempfile.TemporaryDirectory(prefix="edge-potion-")
+    bundle = (
+        open_bundle(find_folder(arguments.bundle)) if arguments.bundle else tokens_alone(Path(scratch.name) / "own")
+    )
     try:
         report = measured(bundle, first_texts(arguments.sentences), arguments.rounds, Effort(batches=BATCHES))
     except (Missing, RuntimeError) as reason:
@@ -105,6 +110,13 @@ def main() -> None:
     print("\n\n".join(engine_tables(report)))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def tokens_alone(out: Path) -> Bundle:
+    """A bundle of the built-in model's tokens, without its phrases: a table that everybody can take."""
+    model = StaticModel.from_pretrained()
+    tokens = replace(model, table=model.table[: model.pieces], phrases=None)
+    return export(tokens, out, quantize="int8", graphs="text")
 
 
 def measured(bundle: Bundle, texts: Sequence[str], rounds: int, effort: Effort) -> dict[str, Any]:

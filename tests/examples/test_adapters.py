@@ -18,7 +18,7 @@ ADAPTERS = CHECKOUT / "examples" / "adapters"
 SAID = {
     "for_bertopic": "animals: [0] money: [1]",
     "for_chroma": "Bread rises slowly in the cold.",
-    "for_keybert": "0.62 bread\n0.51 flour\n0.49 yeast",
+    "for_keybert": "0.67 bread\n0.56 yeast\n0.56 sugar",
     "for_llama_index": "Bread rises slowly in the cold.",
     "for_scikit_learn": "accuracy: 1.0\n['animals' 'money']",
 }

@@ -18,9 +18,7 @@ from edge_potion.benchmarks.speed.peers import peers_environments
 from edge_potion.benchmarks.studies import engine
 from edge_potion.benchmarks.studies.engine_page import engine_page
 from edge_potion.benchmarks.studies.pages import RESULTS, generated
-from edge_potion.bundle import open_bundle
 from edge_potion.engine import absent
-from edge_potion.find import find_folder
 
 BRIEF = Effort(latency_calls=20, warmup_calls=1, batch_seconds=0.001, batches=engine.BATCHES)
 NAMES = ["native", "native, plain loops", "ONNX Runtime"]
@@ -39,7 +37,7 @@ def test_everybody_is_measured_at_every_size_and_the_page_shows_it(built, senten
     if not Path("/proc/self/smaps_rollup").exists():
         pytest.skip("this system has no /proc/PID/smaps_rollup to tell a process's memory by")
     texts = [f"{sentences[number % len(sentences)]} {number}" for number in range(2048)]
-    report = engine.measured(open_bundle(find_folder(None)), texts, rounds=1, effort=BRIEF)
+    report = engine.measured(engine.tokens_alone(tmp_path / "bundle"), texts, rounds=1, effort=BRIEF)
     assert json.loads(json.dumps(report)) == report
     assert [one["name"] for one in report["contestants"]] == [*NAMES, *OTHERS]
     for one in report["contestants"]:
