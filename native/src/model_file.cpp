@@ -355,7 +355,7 @@ class Reader {
   int lay_out_phrases(const PerfectHash& hash) {
     Phrases& phrases = model_.phrases;
     phrases.filter_bits = bits_for(phrases.count / PHRASES_A_WORD);
-    phrases.pair_bits = bits_for(int64_t(phrases.count) * 3 / 2);
+    phrases.pair_bits = bits_for(int64_t(phrases.count) * 3);
     if (!make_room(phrases.filter, phrases.filter_bits) || !make_room(phrases.pairs, phrases.pair_bits)) return no_memory();
     int64_t found = 0;
     for (size_t slot = 0; slot < size_t(phrase_slots_); slot++) {
