@@ -98,14 +98,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    scratch = tempfile.TemporaryDirectory(prefix="edge-potion-")
-    bundle = (
-        open_bundle(find_folder(arguments.bundle)) if arguments.bundle else tokens_alone(Path(scratch.name) / "own")
-    )
-    try:
-        report = measured(bundle, first_texts(arguments.sentences), arguments.rounds, Effort(batches=BATCHES))
-    except (Missing, RuntimeError) as reason:
-        sys.exit(f"error: {reason}")
+    with tempfile.TemporaryDirectory(prefix="edge-potion-") as scratch:
+        named = arguments.bundle
+        bundle = open_bundle(find_folder(named)) if named else tokens_alone(Path(scratch) / "own")
+        try:
+            report = measured(bundle, first_texts(arguments.sentences), arguments.rounds, Effort(batches=BATCHES))
+        except (Missing, RuntimeError) as reason:
+            sys.exit(f"error: {reason}")
     _say("")
     print("\n\n".join(engine_tables(report)))
     if arguments.json:

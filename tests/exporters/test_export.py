@@ -135,7 +135,9 @@ def test_the_card_keeps_the_models_metadata(bundle):
 
 TWO_TEACHERS = {
     "teacher": "all-MiniLM-L6-v2",
-    "others": [{"teacher": "/home/me/multilingual-e5-small", "licence": "mit", "revision": "", "weight": 1.0}],
+    "others": [
+        {"teacher": str(Path.home() / "multilingual-e5-small"), "licence": "mit", "revision": "", "weight": 1.0},
+    ],
 }
 
 
