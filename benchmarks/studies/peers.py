@@ -4,7 +4,7 @@
 
 (a) the teacher; (b) model2vec's own distillation; (c) Tokenlearn by its own code and defaults, (c2) with the published
 recipe's contrastive loss, (c3) with our joined targets of all teachers; (d) the published recipe, of the first teacher,
-and the one that ships after each of its stages; (e) the latter exported at each precision, and cut to fewer dimensions.
+and the one that ships, distilled and trained; (e) the latter exported at each precision, and cut to fewer dimensions.
 Then the ablation, one seed each. What lies in SCRATCH already is not made again. Peers run in environments of their
 own.
 """
@@ -187,7 +187,7 @@ def _peers(study: Study) -> Models:
 
 
 def _ours(study: Study, shipped: Recipe) -> Models:
-    """The published recipe as wide as the teacher, and what the shipped one gives stage by stage and file by file."""
+    """The published recipe as wide as the teacher, and what the shipped one gives, untrained, trained, and by its files."""
     if not study.seeds:
         return
     runs = [study.run(shipped, SHIPPED, seed) for seed in study.seeds]
