@@ -187,7 +187,7 @@ def _peers(study: Study) -> Models:
 
 
 def _ours(study: Study, shipped: Recipe) -> Models:
-    """The published recipe as wide as the teacher, and what the shipped one gives, untrained, trained, and by its files."""
+    """The published recipe as wide as the teacher, and the shipped one: untrained, trained, and its files."""
     if not study.seeds:
         return
     runs = [study.run(shipped, SHIPPED, seed) for seed in study.seeds]
