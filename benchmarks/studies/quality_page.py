@@ -34,7 +34,8 @@ it. **(c)** is Tokenlearn by its own code and defaults, **(c2)** the same with t
 recipe, **(c3)** its own loss with the targets that ours are trained on, joined of all teachers. **(d)** is ours: the
 *published* recipe, which is that of potion-256d-v3's model card, of the first teacher; and the one that *ships*, before
 any training, whole, and its tokens trained alone, without phrases. **(e)** is the shipped one exported at each
-precision, and cut to its first dimensions. After ± stands the standard deviation over the seeds that a row was trained with."""
+precision, and cut to its first dimensions. After ± stands the standard deviation over the seeds that a row was trained
+with."""
 ABLATION = """\
 Each row changes one thing of the shipped recipe on the same sentences and features: one seed each, so differences below
 two of the deviations above mean nothing."""
