@@ -1,0 +1,3 @@
+"""The text graph of Unigram: exactly the tokenizer's ids, whatever its settings."""
+
+from __future__ import annotations
