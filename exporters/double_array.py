@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DoubleArray", "double_array"]
+__all__ = ["HIGH", "DoubleArray", "double_array"]
 
 WINDOW = 512  # places that are looked at together
 FULL = 16  # a window with fewer free places than that is not looked at again
 NONE = -1
+HIGH = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class DoubleArray:
     """A trie of P strings of symbols.
 
     Attributes:
-        units: (N, 2) int32, base and check of each node. The root is node 0. Where no node is, and at the root, check
-            is -1; base + symbol is below N for every node and symbol.
+        units: (N,) int64, base + check * 2^32 of each node. The root is node 0. Where no node is, and at the root,
+            check is -1; base + symbol is below N for every node and symbol.
         ends: (P,) int64, the node at which each string ends.
         depth: symbols of the longest string.
     """
@@ -33,6 +34,20 @@ class DoubleArray:
     units: np.ndarray
     ends: np.ndarray
     depth: int
+
+    def node_of(self, string: Sequence[int]) -> int | None:
+        """The node to which a string leads; None where it leads to none."""
+        node = 0
+        for symbol in string:
+            child = self.base_of(node) + symbol
+            if self.units[child] >> 32 != node:
+                return None
+            node = child
+        return node
+
+    def base_of(self, node: int) -> int:
+        """Where the children of a node are counted from."""
+        return int(self.units[node]) % HIGH
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,10 @@ def double_array(strings: Sequence[Sequence[int]] | Sequence[np.ndarray], symbol
     nodes = _nodes(flat, lengths)
     places = _placed(nodes, symbols)  # (M + 1,) of each node
     count = int(places.max()) + symbols + 1
-    units = np.zeros((count, 2), np.int32)
-    units[:, 1] = NONE
-    units[places[1:], 1] = places[nodes.parents]
-    units[places[nodes.parents], 0] = places[1:] - nodes.symbols  # sisters agree
-    return DoubleArray(units, places[nodes.ends], int(lengths.max(initial=0)))
+    bases, checks = np.zeros(count, np.int64), np.full(count, NONE, np.int64)
+    checks[places[1:]] = places[nodes.parents]
+    bases[places[nodes.parents]] = places[1:] - nodes.symbols  # sisters agree
+    return DoubleArray(bases + checks * HIGH, places[nodes.ends], int(lengths.max(initial=0)))
 
 
 def _nodes(flat: np.ndarray, lengths: np.ndarray) -> _Nodes:

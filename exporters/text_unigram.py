@@ -5,37 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from onnx import TensorProto
 from tokenizers import Tokenizer
 from tokenizers.models import Unigram
 
-from edge_potion.errors import ModelFormatError
-
 from .graph_builder import GraphBuilder
-from .unigram_tables import LEAVE_OUT, UnigramPieces, unigram_pieces
+from .text_unicode import decoded
+from .unigram_ids import UnigramIds, unigram_ids
+from .unigram_tables import UnigramPieces, unigram_pieces
+from .unigram_words import Splitting, UnigramWords, splitting_of, unigram_words
 
-__all__ = ["TAKES", "Splitting", "TextUnigram"]
+__all__ = ["TAKES", "TextUnigram"]
 
 TAKES = "Unigram with Metaspace, or with WhitespaceSplit and Metaspace behind it"
 TABLES_FORMAT = 3
-BLANK = "▁"
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """How a normalized text becomes words.
-
-    Attributes:
-        at_whitespace: whether it is split at whitespace first, which is dropped.
-        prepend: "always", "first" or "never": where a ▁ is set before what does not begin with one.
-        at_blanks: whether a word begins at each ▁.
-    """
-
-    at_whitespace: bool
-    prepend: str
-    at_blanks: bool
+INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ class TextUnigram:
         has_added = not all(each.special for each in tokenizer.get_added_tokens_decoder().values())
         if not isinstance(tokenizer.model, Unigram) or has_added:
             return None
-        splitting = _splitting(tokenizer)
+        splitting = splitting_of(tokenizer)
         return cls(splitting, unigram_pieces(tokenizer)) if splitting else None
 
     def facts(self, *, has_phrases: bool) -> Mapping[str, str]:
@@ -84,35 +71,36 @@ class TextUnigram:
     def grid(self, graph: GraphBuilder, text: str, max_tokens: int | None, pad: int) -> str:
         """(B, L) int32 ids, `pad` where no token is."""
         self.pieces.add_to(graph)
-        # Not written yet: an empty grid, so that the engine's tests have a file of tables.
-        ends = graph.op("Equal", text, graph.constant(0, np.uint8))
-        count = graph.op("Add", graph.op("Shape", graph.places_of(ends)), graph.int64([1]))
-        return graph.filled(graph.op("Concat", count, graph.int64([1]), axis=0), value=pad)
+        ended = graph.op("Concat", text, graph.constant([0], np.uint8), axis=0)
+        codes = decoded(graph, graph.cast(ended, INT32))
+        words = unigram_words(graph, codes, self.splitting)
+        return _grid(graph, words, unigram_ids(graph, self.pieces, words), max_tokens, pad)
 
 
-def _splitting(tokenizer: Tokenizer) -> Splitting | None:
-    """None where the pre-tokenizer is another one."""
-    steps: list[dict[str, Any]] = list(_steps(json.loads(tokenizer.to_str())["pre_tokenizer"]))
-    kinds = [step["type"] for step in steps]
-    if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
-        return None
-    blanks, at_whitespace = steps[-1], len(steps) > 1
-    if blanks["replacement"] != BLANK:
-        raise ModelFormatError(
-            f"the text graph is for Metaspace with {BLANK}, and here it is {blanks['replacement']!r}; {LEAVE_OUT}"
-        )
-    prepend = str(blanks["prepend_scheme"])
-    if at_whitespace and prepend == "first":
-        raise ModelFormatError(
-            f"the text graph is for Metaspace behind WhitespaceSplit that sets {BLANK} before every word or before "
-            f'none, and here it does so before the first (prepend_scheme "first"); {LEAVE_OUT}'
-        )
-    return Splitting(at_whitespace, prepend, bool(blanks["split"]))
-
-
-def _steps(part: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if part is None:
-        return []
-    if part["type"] != "Sequence":
-        return [part]
-    return [step for inner in part["pretokenizers"] for step in _steps(inner)]
+def _grid(graph: GraphBuilder, words: UnigramWords, ids: UnigramIds, max_tokens: int | None, pad: int) -> str:
+    """(B, L) int32 ids."""
+    zero = graph.constant([0], np.int32)
+    before = graph.op("Concat", zero, graph.sums(ids.counts), axis=0)  # (W + 1,) tokens before each word
+    stops = graph.take(before, words.so_far)  # (B,)
+    begins = graph.shifted(stops, np.int32)
+    rank = graph.op(
+        "Sub", graph.but_last(before), graph.take(begins, words.text)
+    )  # (W,) of its first token in its text
+    bounds = [1] if max_tokens is None else [1, max_tokens]
+    longest = graph.op("ReduceMax", graph.op("Sub", stops, begins), keepdims=1)
+    longest = graph.op("Clip", longest, *(graph.constant(bound, np.int32) for bound in bounds))  # (1,) L
+    texts, wide = graph.op("Shape", stops), graph.cast(longest, INT64)
+    room = graph.op("Mul", texts, wide)  # (1,)
+    nowhere = graph.cast(room, INT32)  # a place behind the grid
+    row = graph.op("Mul", words.text, longest)  # (W,)
+    # Words that are one token, and tokens of the others.
+    ranks = graph.op("Concat", rank, graph.op("Add", graph.take(rank, ids.word), ids.rank), axis=0)
+    rows = graph.op("Concat", row, graph.take(row, ids.word), axis=0)
+    every = graph.op("Concat", ids.whole, ids.ids, axis=0)
+    is_there = graph.op("GreaterOrEqual", every, zero)  # a word that is cut has no id of its own
+    if max_tokens is not None:
+        is_there = graph.op("And", is_there, graph.op("Less", ranks, longest))
+    at = graph.op("Where", is_there, graph.op("Add", rows, ranks), nowhere)
+    blank = graph.filled(graph.op("Add", room, graph.int64(1)), value=pad)
+    flat = graph.op("ScatterElements", blank, at, every)
+    return graph.op("Reshape", graph.but_last(flat), graph.op("Concat", texts, wide, axis=0))

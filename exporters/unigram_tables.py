@@ -13,13 +13,14 @@ from tokenizers import Tokenizer
 
 from edge_potion.errors import ModelFormatError
 
-from .double_array import double_array
+from .double_array import HIGH, double_array
 from .graph_builder import GraphBuilder
 
-__all__ = ["PAGE", "UnigramPieces", "paged", "unigram_pieces"]
+__all__ = ["BLANK", "PAGE", "UnigramPieces", "paged", "unigram_pieces"]
 
 PENALTY = 10.0  # of the unknown piece, below the least score: a constant of `tokenizers`
 PAGE = 256
+BLANK = "▁"  # what a space becomes
 CODE_POINTS = 0x110000
 BYTES = 256
 LEAVE_OUT = "leave the graph out (--graphs bag,tokens)"
@@ -32,7 +33,7 @@ class UnigramPieces:
     Attributes:
         symbol_page_of: (4352,) int32, the page of the code points of each 256.
         symbols: (pages * 256,) int32, from 1; 0 is a character of no piece.
-        units: (N, 2) int32, base and check.
+        units: (N,) int64, base and check.
         ids: (N,) int32, of the piece that ends at a node; -1 for none.
         words: (N,) int32, the id that the string of a node becomes as a whole word; -1 where that takes more than one
             token, or no piece ends there.
@@ -40,6 +41,8 @@ class UnigramPieces:
         unknown_score: of the unknown piece, one character long.
         unknown: its id.
         longest: characters of the longest piece.
+        blank: node and base of ▁, to which the first symbol of a word leads that has one before it; -2 and 0, which
+            have no children, where no piece begins so.
         byte_ids: (256,) int32, the id of each byte's token, -1 for none; None where no byte falls back.
         joins: whether unknown characters beside each other can make a piece again.
     """
@@ -53,8 +56,19 @@ class UnigramPieces:
     unknown_score: float
     unknown: int
     longest: int
+    blank: tuple[int, int]
     byte_ids: np.ndarray | None
     joins: bool
+
+    @property
+    def root_base(self) -> int:
+        """Base of the root, which is node 0."""
+        return int(self.units[0]) % HIGH
+
+    def symbol_of(self, character: str) -> int:
+        """0 for one that is in no piece."""
+        page, low = divmod(ord(character), PAGE)
+        return int(self.symbols[int(self.symbol_page_of[page]) * PAGE + low])
 
     def tables(self) -> Mapping[str, np.ndarray]:
         """The arrays by the names that a graph's file has them under."""
@@ -101,6 +115,7 @@ def unigram_pieces(tokenizer: Tokenizer) -> UnigramPieces:
     by_code[list(map(ord, symbol_of))] = list(symbol_of.values())
     page_of, symbols = paged(by_code)
     unknown = int(model["unk_id"])
+    blank = trie.node_of([symbol_of.get(BLANK, 0)])
     return UnigramPieces(
         page_of,
         symbols,
@@ -111,6 +126,7 @@ def unigram_pieces(tokenizer: Tokenizer) -> UnigramPieces:
         float(every_score.min()) - PENALTY,
         unknown,
         trie.depth,
+        (-2, 0) if blank is None else (blank, trie.base_of(blank)),
         _byte_ids(last) if model["byte_fallback"] else None,
         _joins(texts, vocabulary[unknown][0], symbol_of),
     )

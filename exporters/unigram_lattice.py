@@ -1,0 +1,216 @@
+"""Unigram's best segmentation in a graph: words that are cut, character by character, all of them side by side.
+
+Words stand in the order of falling length, so that those that have a character number j are the first so many. Steps
+are taken by stages (8 characters, 8, 16, 32, ...), in each of which as many words take part as have its first
+character: little is computed in vain, and nothing has to be told apart. At each step the best score up to a character
+is the greatest of so many sums as a piece may have characters; scores are float64 and each is added to the best score
+before it, once, so that they are the same on every machine and in `tokenizers`. Of equal sums that of the longest piece
+counts, which begins first.
+
+Shapes: K words, M characters, a 0 after each word among them, D characters of the longest piece that is found in them,
+S places of stages, T tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto, numpy_helper
+
+from .graph_builder import GraphBuilder
+from .unigram_tables import UnigramPieces
+from .unigram_walk import Reached, reached
+
+__all__ = ["CutWords", "Segments", "segments"]
+
+FIRST_STAGE, LAST_STAGE = 8, 4096  # characters; from there on stages grow no more
+INT32, INT64, DOUBLE = TensorProto.INT32, TensorProto.INT64, TensorProto.DOUBLE
+
+
+@dataclass(frozen=True)
+class CutWords:
+    """Words one after another, with a 0 after each.
+
+    Attributes:
+        symbols: (M,) int64; 0 after a word, too.
+        is_end: (M,) bool, whether it is that 0.
+        word: (M,) int32, of which word a character is, in the order of falling length.
+        offset: (M,) int32, which character of the word it is.
+        lengths: (K,) int32 characters, that 0 included, falling.
+    """
+
+    symbols: str
+    is_end: str
+    word: str
+    offset: str
+    lengths: str
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What words are cut into, word after word.
+
+    Attributes:
+        last: (T,) int32, place of a token's last character.
+        before: (T,) int32, its characters before that one.
+        nodes: (T,) int32, the node at which it ends; one without a piece where the character is unknown.
+    """
+
+    last: str
+    before: str
+    nodes: str
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Where the characters of each stage lie; C stages.
+
+    Attributes:
+        count: scalar int64, C.
+        begins: (C,) int64, of S.
+        widths: (C,) int64, words that take part.
+        steps: (C,) int64.
+        place: (M,) int32 of S, of each character.
+        of_character: (M,) int32.
+        size: (1,) int64, S.
+    """
+
+    count: str
+    begins: str
+    widths: str
+    steps: str
+    place: str
+    of_character: str
+    size: str
+
+
+def segments(graph: GraphBuilder, pieces: UnigramPieces, words: CutWords) -> Segments:
+    """Cut words, of which there is one at least."""
+    found = reached(graph, pieces, words.symbols)
+    stages = _stages(graph, words)
+    backs = _best(graph, _scores(graph, found, stages, words), found.most, stages)
+    before = graph.take(graph.cast(backs, INT32), stages.place)  # (M,)
+    size = graph.cast(graph.op("Shape", words.symbols), INT32)  # (1,) M
+    here = graph.op("Range", graph.constant(0, np.int32), graph.op("Squeeze", size), graph.constant(1, np.int32))
+    is_last = _on_path(graph, here, before, words.is_end)
+    last = graph.op("Compress", here, is_last, axis=0)
+    before = graph.op("Compress", before, is_last, axis=0)
+    at = graph.op("Add", graph.cast(last, INT64), graph.op("Mul", graph.cast(before, INT64), graph.cast(size, INT64)))
+    room = graph.op("Mul", found.most, graph.cast(size, INT64))
+    nodes = graph.op("ScatterElements", graph.filled(room), found.at, graph.cast(found.nodes, INT32))
+    return Segments(last, before, graph.take(nodes, at))
+
+
+def _stages(graph: GraphBuilder, words: CutWords) -> _Stages:
+    sizes = [FIRST_STAGE * 2**number for number in range((LAST_STAGE // FIRST_STAGE).bit_length())]
+    begins = np.array([0, *sizes])  # the last is LAST_STAGE
+    stage_of = np.searchsorted(begins, np.arange(LAST_STAGE + 1), side="right") - 1
+    longest_known = graph.constant(LAST_STAGE, np.int32)
+
+    def stage(offsets: str) -> str:
+        known = graph.op("Min", offsets, longest_known)
+        more = graph.op("Div", graph.op("Sub", offsets, known), longest_known)
+        return graph.op("Add", graph.take(graph.constant(stage_of, np.int32), known), more)
+
+    of_last = stage(graph.op("Sub", words.lengths, graph.constant(1, np.int32)))  # (K,)
+    count = graph.cast(graph.op("Add", graph.upto(of_last, graph.int64([1])), graph.constant(1, np.int32)), INT64)
+    ones = graph.filled(graph.op("Shape", of_last), value=1)
+    ending = graph.op("ScatterElements", graph.filled(count), of_last, ones, reduction="add")  # (C,) words
+    widths = graph.cast(graph.op("CumSum", ending, graph.int64(0), reverse=1), INT64)
+    number = graph.numbers(graph.op("Squeeze", count))
+    known = graph.op("Min", number, graph.int64(len(begins) - 1))
+    more = graph.op("Mul", graph.op("Sub", number, known), graph.int64(LAST_STAGE))
+    first = graph.op("Add", graph.take(graph.constant(begins, np.int64), known), more)  # (C,) characters before it
+    longest = graph.cast(graph.upto(words.lengths, graph.int64([1])), INT64)
+    stop = graph.op("Concat", graph.but_first(first), longest, axis=0)
+    steps = graph.op("Sub", stop, first)
+    places = graph.op("Mul", steps, widths)
+    starts = graph.sums(places, exclusive=1)
+    of_character = stage(words.offset)
+    shifts = graph.cast(graph.op("Sub", starts, graph.op("Mul", first, widths)), INT32)
+    inside = graph.op("Mul", words.offset, graph.take(graph.cast(widths, INT32), of_character))
+    place = graph.op("Add", graph.op("Add", graph.take(shifts, of_character), inside), words.word)
+    total = graph.op("ReduceSum", places, keepdims=1)
+    return _Stages(graph.op("Squeeze", count), starts, widths, steps, place, of_character, total)
+
+
+def _scores(graph: GraphBuilder, found: Reached, stages: _Stages, words: CutWords) -> str:
+    """(S * D,) float64: of a stage (steps, D, words), the score of the piece that ends there; -inf for none."""
+    # Each place of S has D values; those of one step and one length lie side by side, a word each.
+    width = graph.take(graph.cast(stages.widths, INT64), stages.of_character)  # (M,)
+    begin = graph.cast(graph.op("Sub", stages.place, words.word), INT64)
+    first = graph.op("Add", graph.op("Mul", begin, found.most), graph.cast(words.word, INT64))  # (M,)
+    size = graph.op("Shape", words.symbols)
+    before = graph.op("Div", found.at, size)  # (A,)
+    last = graph.op("Sub", found.at, graph.op("Mul", before, size))
+    at = graph.op("Add", graph.take(first, last), graph.op("Mul", before, graph.take(width, last)))
+    unknown = graph.op("Expand", "unknown_score", size)  # where a piece of one character is, it has more
+    at = graph.op("Concat", first, at, axis=0)
+    scores = graph.op("Concat", unknown, graph.take("trie_scores", found.nodes), axis=0)
+    none = graph.op("ConstantOfShape", graph.op("Mul", stages.size, found.most), value=_double(-np.inf))
+    return graph.op("ScatterElements", none, at, scores, reduction="max")
+
+
+def _best(graph: GraphBuilder, scores: str, most: str, stages: _Stages) -> str:
+    """(S,) int64: characters before the last one of the piece that ends there in the best segmentation up to it."""
+    depth = graph.op("Unsqueeze", most, graph.int64([0]))  # (1,) D
+    first_width = graph.upto(stages.widths, graph.int64([1]))
+    zeros = graph.op("ConstantOfShape", graph.op("Concat", graph.int64([1]), first_width, axis=0), value=_double(0))
+    nothing = graph.op(
+        "ConstantOfShape",
+        graph.op("Concat", graph.op("Sub", depth, graph.int64([1])), first_width, axis=0),
+        value=_double(-np.inf),
+    )
+    window = graph.op("Concat", zeros, nothing, axis=0)  # (D, K) best scores so many characters ago
+
+    def step(window: str, scores: str) -> tuple[str, str]:
+        sums = graph.op("Add", window, scores)  # (D, K)
+        back = graph.op("ArgMax", sums, axis=0, keepdims=0, select_last_index=1)
+        best = graph.op("ReduceMax", sums, graph.int64([0]), keepdims=1)
+        return graph.op("Concat", best, graph.but_last(window), axis=0), back
+
+    def stage(turn: str, states: list[str]) -> tuple[str, list[str]]:
+        window, backs = states
+        number = graph.op("Unsqueeze", turn, graph.int64([0]))
+        begin, width, steps = (graph.take(each, number) for each in (stages.begins, stages.widths, stages.steps))
+        shape = graph.op("Concat", steps, depth, width, axis=0)
+        begin = graph.op("Mul", begin, depth)
+        end = graph.op("Add", begin, graph.op("Mul", graph.op("Mul", steps, depth), width))
+        own = graph.op("Reshape", graph.op("Slice", scores, begin, end, graph.int64([0])), shape)
+        window = graph.op("Slice", window, graph.int64([0]), width, graph.int64([1]))
+        window, made = graph.scan(step, window, own, ((DOUBLE, 2), (DOUBLE, 2), (INT64, 1)))
+        flat = graph.op("Reshape", made, graph.int64([-1]))
+        return "", [window, graph.op("Concat", backs, flat, axis=0)]
+
+    start = [window, graph.constant(np.zeros(0, np.int64))]
+    return graph.loop(stage, start, [(DOUBLE, 2), (INT64, 1)], stages.count)[1]
+
+
+def _on_path(graph: GraphBuilder, here: str, before: str, is_end: str) -> str:
+    """(M,) bool: whether a token of the best segmentation ends at a character.
+
+    From a token's last character a jump leads to that of the token before it. All jumps are taken at once, and each
+    round they lead twice as far. Character c is number c + 1 here; number 0, where a word's first jump leads, stays.
+    """
+    start = graph.op("Sub", here, before)  # number of the character before its token
+    start = graph.op("Where", is_end, graph.constant(0, np.int32), start)
+    jumps = graph.op("Concat", graph.constant([0], np.int32), start, axis=0)  # (M + 1,)
+    ends = graph.cast(is_end, INT32)
+    seen = graph.op(
+        "Concat", graph.constant([0], np.int32), graph.but_first(ends), graph.constant([0], np.int32), axis=0
+    )
+
+    def further(_: str, states: list[str]) -> tuple[str, list[str]]:
+        seen, jumps = states
+        seen = graph.op("ScatterElements", seen, jumps, seen, reduction="max")
+        jumps = graph.take(jumps, jumps)
+        return graph.op("Greater", graph.op("ReduceMax", jumps, keepdims=0), graph.constant(0, np.int32)), [seen, jumps]
+
+    seen = graph.loop(further, [seen, jumps], [(INT32, 1)] * 2)[0]
+    reached = graph.cast(graph.but_first(seen), TensorProto.BOOL)
+    return graph.op("And", reached, graph.op("Not", is_end))
+
+
+def _double(value: float) -> TensorProto:
+    return numpy_helper.from_array(np.array([value], np.float64))
