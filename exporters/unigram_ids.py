@@ -44,7 +44,7 @@ class UnigramIds:
 def unigram_ids(graph: GraphBuilder, pieces: UnigramPieces, words: UnigramWords) -> UnigramIds:
     """The ids of all words."""
     symbols = symbols_of(graph, words.codes)
-    found = whole(graph, pieces, symbols, words.first, words.lengths, words.has_blank, "trie_words")  # (W,)
+    found = whole(graph, pieces, symbols, words.first, words.stop, words.has_blank, "trie_words")  # (W,)
     is_cut = graph.op("Less", found, graph.constant(0, np.int32))
     size = graph.op("Shape", found)
     rest = graph.op("Compress", graph.numbers32(graph.cast(size, INT32)), is_cut, axis=0)  # (K,)
@@ -63,7 +63,10 @@ def unigram_ids(graph: GraphBuilder, pieces: UnigramPieces, words: UnigramWords)
 def _cut(graph: GraphBuilder, pieces: UnigramPieces, words: UnigramWords, symbols: str, rest: str) -> list[str]:
     """counts, ids, word and rank of UnigramIds, where K is 1 or more."""
     one = graph.constant(1, np.int32)
-    lengths = graph.op("Add", graph.take(words.lengths, rest), one)  # (K,)
+    lengths = graph.op("Add", graph.op("Sub", words.stop, words.first), one)  # (W,)
+    if words.has_blank:
+        lengths = graph.op("Add", lengths, words.has_blank)
+    lengths = graph.take(lengths, rest)  # (K,)
     order = graph.order(lengths)
     lengths, own = graph.take(lengths, order), graph.take(rest, order)
     word, offset = graph.spread(lengths)  # (M,)

@@ -63,7 +63,7 @@ def joined(graph: GraphBuilder, pieces: UnigramPieces, tokens: Tokens) -> tuple[
         first, last = graph.take(first, runs), graph.take(last, runs)  # (U,)
         begins = graph.op("Sub", graph.take(tokens.cut.last, first), graph.take(tokens.cut.before, first))
         stops = graph.op("Add", graph.take(tokens.cut.last, last), graph.constant(1, np.int32))
-        values = _as_pieces(graph, pieces, tokens, first, last, begins, graph.op("Sub", stops, begins), ids)
+        values = _as_pieces(graph, pieces, tokens, first, last, begins, stops, ids)
         if pieces.byte_ids is None:
             values = graph.op("Where", graph.op("Less", values, graph.constant(0, np.int32)), unknown, values)
             return [graph.op("ScatterElements", found, runs, values), words]
@@ -79,7 +79,7 @@ def _as_pieces(
     first: str,
     last: str,
     begins: str,
-    lengths: str,
+    stops: str,
     ids: str,
 ) -> str:
     """(U,) int32: of a run of nodes the id of the piece that they make, or -1."""
@@ -91,7 +91,7 @@ def _as_pieces(
     numbers = graph.numbers32(graph.cast(graph.op("Shape", first), INT32))
     several = graph.op("Compress", numbers, graph.op("Not", is_one), axis=0)
     made = whole(
-        graph, pieces, tokens.symbols, graph.take(begins, several), graph.take(lengths, several), None, "trie_ids"
+        graph, pieces, tokens.symbols, graph.take(begins, several), graph.take(stops, several), None, "trie_ids"
     )
     return graph.op("ScatterElements", values, several, made)
 

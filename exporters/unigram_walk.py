@@ -51,89 +51,77 @@ def symbols_of(graph: GraphBuilder, codes: str) -> str:
 def reached(graph: GraphBuilder, pieces: UnigramPieces, symbols: str) -> Reached:
     """Every node that a walk from every character comes to; a symbol 0 ends all walks, and is the last of (M,)."""
     size = graph.op("Shape", symbols)  # (1,) M
-    step = graph.op("Add", size, graph.int64([1]))
     here = graph.numbers(graph.op("Squeeze", size))
-    nodes = graph.op("Expand", graph.int64([0]), size)
-    bases = graph.op("Expand", graph.int64([pieces.root_base]), size)
+    nodes, bases = (graph.op("Expand", graph.int64([each]), size) for each in (0, pieces.root_base))
 
-    def turned(turn: str, states: list[str]) -> tuple[str, list[str]]:
-        nodes, bases, at, all_nodes, all_at = states
+    def turned(_: str, states: list[str]) -> tuple[str, list[str]]:
+        nodes, bases, place, walked, all_nodes, all_at = states
         found_nodes, found_at = [all_nodes], [all_at]
-        for more in range(AT_A_TURN):
-            depth = graph.op("Add", graph.op("Mul", turn, graph.int64(AT_A_TURN)), graph.int64(more))
-            place = graph.op("Sub", at, graph.op("Mul", depth, size))
-            nodes, bases, (at,) = _children(graph, nodes, bases, graph.take(symbols, place), [at])
+        for _more in range(AT_A_TURN):
+            nodes, bases, place = _children(graph, nodes, bases, symbols, place)
             found_nodes.append(nodes)
-            found_at.append(at)
-            at = graph.op("Add", at, step)
+            found_at.append(graph.op("Add", place, walked))
+            place, walked = graph.op("Add", place, graph.int64(1)), graph.op("Add", walked, size)
         joined = [graph.op("Concat", *each, axis=0) for each in (found_nodes, found_at)]
-        return _any(graph, nodes), [nodes, bases, at, *joined]
+        return _any(graph, nodes), [nodes, bases, place, walked, *joined]
 
     none = graph.constant(np.zeros(0, np.int64))
-    made = graph.loop(turned, [nodes, bases, here, none, none], [(INT64, 1)] * 5)
-    greatest = graph.op("ReduceMax", graph.op("Concat", made[4], graph.int64([0]), axis=0), keepdims=0)
+    made = graph.loop(turned, [nodes, bases, here, graph.int64([0]), none, none], [(INT64, 1)] * 6)
+    greatest = graph.op("ReduceMax", graph.op("Concat", made[5], graph.int64([0]), axis=0), keepdims=0)
     most = graph.op("Add", graph.op("Div", greatest, graph.op("Squeeze", size)), graph.int64(1))
-    return Reached(made[3], made[4], most)
+    return Reached(made[4], made[5], most)
 
 
 def whole(
-    graph: GraphBuilder, pieces: UnigramPieces, symbols: str, first: str, lengths: str, has_blank: str | None, ids: str
+    graph: GraphBuilder, pieces: UnigramPieces, symbols: str, first: str, stop: str, has_blank: str | None, ids: str
 ) -> str:
-    """(W,) int32: the value in the table `ids` of the node to which each string leads; -1 where it leads to none.
+    """(W,) int32: the value in the table `ids` of the node to which each string leads; that of the root for no node.
 
     Args:
         graph: to which nodes are added.
         pieces: whose trie it is.
         symbols: (n,) int64.
-        first: (W,) int32 or int64, where each string begins.
-        lengths: (W,) int32 or int64, at least 1, with the ▁ before it.
-        has_blank: (W,) int32, whether there is one; None where none has.
+        first: (W,) int32, where each string begins; it has one character at least, and no two share one.
+        stop: (W,) int32, place of the character behind it, which there always is.
+        has_blank: (W,) int32, whether a ▁ stands before it; None where none does.
         ids: (N,) int32, a table of nodes.
     """
-    first, left = (graph.cast(each, INT64) for each in (first, lengths))
     size = graph.op("Shape", first)
-    number = graph.numbers(graph.op("Squeeze", size))
     if has_blank is None:
-        nodes = graph.op("Expand", graph.int64([0]), size)
-        bases = graph.op("Expand", graph.int64([pieces.root_base]), size)
+        nodes, bases = (graph.op("Expand", graph.int64([each]), size) for each in (0, pieces.root_base))
     else:
-        roots = [[root, blank] for root, blank in zip((0, pieces.root_base), pieces.blank, strict=True)]
-        nodes, bases = (graph.take(graph.int64(each), has_blank) for each in roots)
-        left = graph.op("Sub", left, graph.cast(has_blank, INT64))
+        roots = zip((0, pieces.root_base), pieces.blank, strict=True)
+        nodes, bases = (graph.take(graph.int64(list(each)), has_blank) for each in roots)
+    place = graph.cast(first, INT64)
+    zeros = graph.op("Expand", graph.int64([0]), size)
+    # No walk leaves its string: behind it stands a 0, where the first step from the next string reads what was there.
+    ended = graph.op("ScatterElements", symbols, stop, zeros)
+    nodes, bases, place = _children(graph, nodes, bases, symbols, place)
 
     def turned(_: str, states: list[str]) -> tuple[str, list[str]]:
-        nodes, bases, place, left, number, ends, owners = states
-        found, found_by = [ends], [owners]
+        nodes, bases, place, all_nodes, all_places = states
+        found, found_at = [all_nodes], [all_places]
         for _more in range(AT_A_TURN):
-            symbol = graph.take(symbols, place)
-            nodes, bases, (place, left, number) = _children(graph, nodes, bases, symbol, [place, left, number])
-            is_end = graph.op("Equal", left, graph.int64(1))
-            found.append(graph.op("Compress", nodes, is_end, axis=0))
-            found_by.append(graph.op("Compress", number, is_end, axis=0))
-            goes_on = graph.op("Not", is_end)
-            nodes, bases, place, left, number = (
-                graph.op("Compress", each, goes_on, axis=0) for each in (nodes, bases, place, left, number)
-            )
-            place, left = graph.op("Add", place, graph.int64(1)), graph.op("Sub", left, graph.int64(1))
-        joined = [graph.op("Concat", *each, axis=0) for each in (found, found_by)]
-        return _any(graph, nodes), [nodes, bases, place, left, number, *joined]
+            nodes, bases, place = _children(graph, nodes, bases, ended, graph.op("Add", place, graph.int64(1)))
+            found.append(nodes)
+            found_at.append(place)
+        joined = [graph.op("Concat", *each, axis=0) for each in (found, found_at)]
+        return _any(graph, nodes), [nodes, bases, place, *joined]
 
-    none = graph.constant(np.zeros(0, np.int64))
-    made = graph.loop(turned, [nodes, bases, first, left, number, none, none], [(INT64, 1)] * 7)
-    return graph.op("ScatterElements", graph.filled(size, value=-1), made[6], graph.take(ids, made[5]))
+    turns = graph.op("Mul", graph.op("Squeeze", size), graph.int64(pieces.longest))  # none where there is no string
+    made = graph.loop(turned, [nodes, bases, place, nodes, place], [(INT64, 1)] * 5, turns)
+    blank = graph.op("Mul", symbols, graph.int64(0))
+    nodes_at = graph.op("ScatterElements", blank, made[4], made[3])  # (n,), 0 where no walk came
+    return graph.take(ids, graph.take(nodes_at, graph.op("Sub", stop, graph.constant(1, np.int32))))
 
 
-def _children(
-    graph: GraphBuilder, nodes: str, bases: str, symbols: str, others: list[str]
-) -> tuple[str, str, list[str]]:
-    """The children of nodes by symbols, and their bases; of these and of `others` where there is a child alone."""
-    places = graph.op("Add", bases, symbols)
-    units = graph.take("trie_units", places)
-    below = graph.op("Sub", units, graph.op("Mul", nodes, graph.int64(HIGH)))
-    high = graph.op("BitwiseAnd", below, graph.int64(NO_BASE))
-    is_child = graph.op("Equal", high, graph.int64(0))
-    kept = [graph.op("Compress", each, is_child, axis=0) for each in (places, below, *others)]
-    return kept[0], kept[1], kept[2:]
+def _children(graph: GraphBuilder, nodes: str, bases: str, symbols: str, place: str) -> tuple[str, str, str]:
+    """Nodes, bases and places of the walks that go on, by the symbol at each place."""
+    children = graph.op("Add", bases, graph.take(symbols, place))
+    below = graph.op("Sub", graph.take("trie_units", children), graph.op("Mul", nodes, graph.int64(HIGH)))
+    is_child = graph.op("Equal", graph.op("BitwiseAnd", below, graph.int64(NO_BASE)), graph.int64(0))
+    nodes, bases, place = (graph.op("Compress", each, is_child, axis=0) for each in (children, below, place))
+    return nodes, bases, place
 
 
 def _any(graph: GraphBuilder, values: str) -> str:

@@ -52,7 +52,7 @@ class UnigramWords:
     Attributes:
         codes: (n,) int32 code points; 0 ends a text.
         first: (W,) int32 places, ascending.
-        lengths: (W,) int32 characters, the ▁ before it included.
+        stop: (W,) int32, the place behind each, which is there.
         has_blank: (W,) int32, 1 where a ▁ is set before it, which stands nowhere; None where none is.
         text: (W,) int32, in which text it stands.
         so_far: (B,) int32, words up to the end of each text.
@@ -60,7 +60,7 @@ class UnigramWords:
 
     codes: str
     first: str
-    lengths: str
+    stop: str
     has_blank: str | None
     text: str
     so_far: str
@@ -113,17 +113,15 @@ def unigram_words(graph: GraphBuilder, codes: str, splitting: Splitting) -> Unig
     stops = graph.op("And", graph.but_last(inside), after)  # by the last character, which is never that of the array
     numbers = graph.cast(graph.numbers(graph.op("Squeeze", graph.op("Shape", codes))), TensorProto.INT32)
     first = graph.op("Compress", numbers, starts, axis=0)
-    last = graph.op("Compress", graph.but_last(numbers), stops, axis=0)
-    lengths = graph.op("Add", graph.op("Sub", last, first), graph.constant(1, np.int32))
+    stop = graph.op("Compress", graph.but_first(numbers), stops, axis=0)
     has_blank = None
     if splitting.prepend != "never":
         bare = graph.op("And", begins, graph.op("Not", is_blank))
         has_blank = graph.take(graph.cast(bare, TensorProto.INT32), first)
-        lengths = graph.op("Add", lengths, has_blank)
     text = graph.take(graph.sums(graph.cast(ends, TensorProto.INT32)), first)
     counted = graph.sums(graph.cast(starts, TensorProto.INT32))
     so_far = graph.take(counted, graph.op("Compress", numbers, ends, axis=0))
-    return UnigramWords(codes, first, lengths, has_blank, text, so_far)
+    return UnigramWords(codes, first, stop, has_blank, text, so_far)
 
 
 def _is_whitespace(graph: GraphBuilder, codes: str) -> str:
