@@ -3,6 +3,13 @@
 
 constexpr size_t LONG_WORD = 4096;  // items, behind which the best way is told as far as it is certain
 constexpr double NOWHERE = -INFINITY;
+constexpr size_t LANES = 64, DEPTH = 24;
+
+// 0 where there is none: the root is nobody's child.
+inline uint32_t child_of(const Unigram& u, uint32_t node, uint32_t item) {
+  const uint32_t child = load<uint32_t>(u.units, 2 * size_t(node)) + item;
+  return child < u.nodes && load<uint32_t>(u.units, 2 * size_t(child) + 1) == node ? child : 0;
+}
 
 class Segmenter {
  public:
@@ -15,10 +22,12 @@ class Segmenter {
   bool word(const uint32_t* items, size_t count) {
     if (!scratch_.places.grow(count + 1) || !tokens_.make_room(tokens_of(count))) return false;
     Place* places = scratch_.places.data();
-    places[0].score = 0;
-    for (size_t k = 1; k <= count; k++) places[k].score = NOWHERE;
-    if (is_whole(items, count, places)) return true;
-    for (size_t at = 1; at < count; at++) walk(items, count, at, places);
+    begin(places, count);
+    walk(items, count, 0, count, places);
+    if (last_depth_ == count) {
+      const int32_t id = load<int32_t>(u_.whole_ids, last_node_);
+      if (id >= 0) return tokens_.emit(id), true;
+    }
     return tell(items, places, count);
   }
 
@@ -47,36 +56,66 @@ class Segmenter {
  private:
   size_t tokens_of(size_t items) const { return u_.byte_ids ? 4 * items : items; }
 
-  // The pieces that begin at the first item; where the whole word is one token, that.
-  EP_INLINE bool is_whole(const uint32_t* items, size_t count, Place* places) {
-    const size_t end = walk(items, count, 0, places);
-    if (end != count) return false;
-    const int32_t id = load<int32_t>(u_.whole_ids, last_node_);
-    if (id < 0) return false;
-    tokens_.emit(id);
-    return true;
+  static void begin(Place* places, size_t count) {
+    places[0].score = 0;
+    for (size_t k = 1; k <= count; k++) places[k].score = NOWHERE;
   }
 
-  // All pieces from an item on; returns where no node leads further. Ties are the earlier item's, so `>`.
-  EP_INLINE size_t walk(const uint32_t* items, size_t count, size_t at, Place* places) {
-    const double before = places[at].score;
-    const size_t most = count - at > size_t(u_.longest_piece) ? at + size_t(u_.longest_piece) : count;
-    uint32_t node = 0;
-    size_t end = at;
-    bool is_single = false;
-    for (; end < most; end++) {
-      const uint32_t child = load<uint32_t>(u_.units, 2 * size_t(node)) + items[end];
-      if (child >= u_.nodes || load<uint32_t>(u_.units, 2 * size_t(child) + 1) != node) break;
-      const double score = load<double>(u_.scores, child);
-      if (end == at) is_single = score > NOWHERE;
-      const double candidate = before + score;
-      if (candidate > places[end + 1].score) places[end + 1] = {candidate, uint32_t(at), int32_t(child)};
-      node = child;
+  // Without a branch, as nobody can foresee it.
+  static EP_INLINE void better(Place& place, double all, size_t at, uint32_t node) {
+    const double old = place.score;
+    const uint64_t mask = 0 - uint64_t(all > old), link = uint64_t(node) << 32 | at;
+    uint64_t kept;
+    memcpy(&kept, &place.start, 8);
+    kept = (kept & ~mask) | (link & mask);
+    memcpy(&place.start, &kept, 8);
+    place.score = all > old ? all : old;
+  }
+
+  // All pieces from each of some items on. Ties are the earlier item's, so `>`.
+  EP_INLINE void walk(const uint32_t* items, size_t count, size_t begin, size_t end, Place* places) {
+    const uint8_t *units = u_.units, *scores = u_.scores;
+    const uint32_t nodes = u_.nodes, root = load<uint32_t>(units);
+    uint32_t second[LANES];
+    const size_t lanes = end - begin < LANES ? end - begin : LANES;
+    for (size_t k = 0; k + 1 < lanes; k++) {
+      const uint32_t child = root + items[begin + k], safe = child < nodes ? child : 0;
+      const uint32_t next = load<uint32_t>(units, 2 * size_t(safe)) + items[begin + k + 1];
+      second[k] = next < nodes ? next : 0;
+      prefetch(units + 8 * size_t(second[k]));
+      prefetch(scores + 8 * size_t(second[k]));
     }
-    const double unknown = before + u_.unknown_score;
-    if (!is_single && unknown > places[at + 1].score) places[at + 1] = {unknown, uint32_t(at), -1};
-    last_node_ = node;
-    return end;
+    for (size_t k = 0; k + 2 < lanes; k++) {
+      const uint32_t next = load<uint32_t>(units, 2 * size_t(second[k])) + items[begin + k + 2], safe = next < nodes ? next : 0;
+      prefetch(units + 8 * size_t(safe));
+      prefetch(scores + 8 * size_t(safe));
+    }
+    for (size_t at = begin; at < end; at++) {
+      const double before = places[at].score;
+      const size_t most = count - at > size_t(u_.longest_piece) ? at + size_t(u_.longest_piece) : count;
+      bool is_single = false;
+      uint32_t node = 0, base = root;
+      size_t k = at;
+      for (; k < most; k++) {
+        const uint32_t child = base + items[k];
+        if (child >= nodes || load<uint32_t>(units, 2 * size_t(child) + 1) != node) break;
+        const double score = load<double>(scores, child), all = before + score;
+        base = load<uint32_t>(units, 2 * size_t(child));
+        if (k == at) is_single = score > NOWHERE;
+        better(places[k + 1], all, at, child);
+        node = child;
+      }
+      const double unknown = before + u_.unknown_score;
+      if (!is_single && unknown > places[at + 1].score) places[at + 1] = {unknown, uint32_t(at), -1};
+      if (!at) last_node_ = node, last_depth_ = k;
+    }
+  }
+
+  // Whether a node is a piece, which may be the best way to where it ends.
+  EP_INLINE bool lead(Place* places, size_t at, size_t end, uint32_t node) const {
+    const double score = load<double>(u_.scores, node), all = places[at].score + score;
+    if (all > places[end].score) places[end] = {all, uint32_t(at), int32_t(node)};
+    return score > NOWHERE;
   }
 
   // Of a word that is gathered.
@@ -87,7 +126,8 @@ class Segmenter {
     places[0].score = is_cut_ ? places[0].score : 0;
     for (size_t k = before + 1; k <= size_; k++) places[k].score = NOWHERE;
     known_ = size_;
-    for (; walked_ < end; walked_++) walk(scratch_.word.data(), size_, walked_, places);
+    if (walked_ < end) walk(scratch_.word.data(), size_, walked_, end, places);
+    walked_ = end;
     is_cut_ = true;
     return true;
   }
@@ -148,11 +188,8 @@ class Segmenter {
       has_bytes_ = u_.byte_ids != nullptr;
     }
     run_++;
-    if (run_node_ >= 0) {
-      const uint32_t child = load<uint32_t>(u_.units, 2 * size_t(run_node_)) + item;
-      const bool is_there = child < u_.nodes && load<uint32_t>(u_.units, 2 * size_t(child) + 1) == uint32_t(run_node_);
-      run_node_ = is_there ? int32_t(child) : -1;
-    }
+    const uint32_t child = run_node_ < 0 ? 0 : child_of(u_, uint32_t(run_node_), item);
+    run_node_ = child ? int32_t(child) : -1;
     if (!has_bytes_) return;
     const uint32_t code = item & NO_SYMBOL ? item & ITEM : u_.code_of[item];
     uint8_t bytes[4];
@@ -176,7 +213,11 @@ class Segmenter {
   const Model& m_;
   const Unigram& u_;
   Scratch& scratch_;
-  uint32_t last_node_ = 0;
+  // Of each place from which pieces are looked for: the nodes, and how many.
+  uint32_t found_[LANES][DEPTH];
+  uint8_t depths_[LANES];
+  uint32_t last_node_ = 0;  // of the word's first place
+  size_t last_depth_ = 0;
   // Of a word that is gathered: its items, how many of them pieces were looked for from, and how far places are known.
   size_t size_ = 0, walked_ = 0, known_ = 0, next_ = LONG_WORD;
   bool is_cut_ = false;

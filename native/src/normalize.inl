@@ -32,7 +32,7 @@ inline uint32_t code_at(const uint8_t* bytes, size_t left, size_t& length) {
   return uint32_t(REPLACEMENT);
 }
 
-// What became of some bytes: items in scratch.items, behind a free place.
+// What became of some bytes: items in scratch.items, behind a free place that is the `first`.
 struct Items {
   size_t bytes = 0;    // that were taken
   size_t count = 0;
@@ -45,14 +45,14 @@ constexpr size_t LONG_GRAPHEME = 6;  // bytes, of which each character is normal
 class Normalizer {
  public:
   // Takes `most` of the bytes, and then as many as hang together with these.
-  Normalizer(const Unigram& unigram, Scratch& scratch, const uint8_t* bytes, size_t size, size_t most)
-      : u_(unigram), scratch_(scratch), bytes_(bytes), size_(size), most_(most) {}
+  Normalizer(const Unigram& unigram, Scratch& scratch, const uint8_t* bytes, size_t size, size_t most, size_t first = 0)
+      : u_(unigram), scratch_(scratch), bytes_(bytes), size_(size), most_(most), first_(first) {}
 
   // False without memory.
   bool run(Items& items) {
     if (!make_room(0)) return false;
     const uint32_t* ascii = u_.items.data();  // of the first page, which is the first kind
-    uint32_t* to = scratch_.items.data() + 1;
+    uint32_t* to = place();
     size_t at = 0, last = 0;
     while (at < size_) {
       size_t length = 1;
@@ -66,7 +66,7 @@ class Normalizer {
       } else {
         if (at && is_joined(item, at, last, length)) {
           if (!pass_together(at)) return false;
-          to = scratch_.items.data() + 1;
+          to = place();
           continue;
         }
         if (!at || !(item & JOINED)) {
@@ -76,7 +76,7 @@ class Normalizer {
           if (!at) kinds_ |= item & JOINED;
         }
         if (!add(item, code, at)) return false;
-        to = scratch_.items.data() + 1;
+        to = place();
       }
       before_ = item;
       last = at;
@@ -111,7 +111,7 @@ class Normalizer {
     if (!run_passes(u_, 0, u_.pass_count, codes)) return false;
     count_ = base_count_;
     if (!make_room(at, codes.count)) return false;
-    uint32_t* to = scratch_.items.data() + 1;
+    uint32_t* to = place();
     for (size_t k = 0; k < codes.count; k++) {
       const uint32_t plain = u_.plain_item(codes.now[k]);
       kinds_ |= plain & FLAGGED;
@@ -126,7 +126,7 @@ class Normalizer {
   bool add(uint32_t item, uint32_t code, size_t at) {
     if (!(item & SEVERAL)) {
       if (at >= most_ && !make_room(at, 1)) return false;
-      scratch_.items[1 + count_] = (item & KEPT) | (item & ITSELF ? code : 0);
+      place()[count_] = (item & KEPT) | (item & ITSELF ? code : 0);
       kinds_ |= item & (SPACE | WHITE | BLANK);
       count_++;
       return true;
@@ -134,7 +134,7 @@ class Normalizer {
     const uint32_t* several = u_.several.data() + (item & ITEM);
     const size_t count = *several++;
     if (!make_room(at, count)) return false;
-    uint32_t* to = scratch_.items.data() + 1;
+    uint32_t* to = place();
     for (size_t k = 0; k < count; k++) {
       to[count_++] = several[k];
       kinds_ |= several[k] & (SPACE | WHITE | BLANK);
@@ -143,12 +143,14 @@ class Normalizer {
   }
 
   // For some more items, and one for each byte that is yet to take.
-  bool make_room(size_t at, size_t more = 0) { return scratch_.items.grow(1 + count_ + more + (at < most_ ? most_ - at : 0)); }
+  bool make_room(size_t at, size_t more = 0) { return scratch_.items.grow(first_ + 1 + count_ + more + (at < most_ ? most_ - at : 0)); }
+
+  uint32_t* place() { return scratch_.items.data() + first_ + 1; }
 
   const Unigram& u_;
   Scratch& scratch_;
   const uint8_t* bytes_;
-  size_t size_, most_, count_ = 0;
+  size_t size_, most_, first_, count_ = 0;
   size_t base_ = 0, base_count_ = 0;  // of the last character that nothing before it joins
   uint32_t before_ = 0, kinds_ = 0;
 };
