@@ -12,6 +12,8 @@ from onnx import TensorProto
 from tokenizers import Tokenizer
 from tokenizers.models import Unigram
 
+from edge_potion.first_tokens import is_split_at_spaces
+
 from .graph_builder import GraphBuilder
 from .text_unicode import decoded
 from .unigram_ids import UnigramIds, unigram_ids
@@ -22,6 +24,10 @@ __all__ = ["TAKES", "TextUnigram"]
 
 TAKES = "Unigram with Metaspace, or with WhitespaceSplit and Metaspace behind it"
 TABLES_FORMAT = 3
+BYTES_A_CHARACTER = 4
+# Control characters of which none is a space or joins another: as NUL they are graphemes of their own.
+CONTROLS = [*range(0x1, 0x9), *range(0xE, 0x1C), *range(0x7F, 0x85), *range(0x86, 0xA0)]
+PRINTABLE = range(0x21, 0x7F)
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
@@ -32,10 +38,15 @@ class TextUnigram:
     Attributes:
         splitting: texts to words.
         pieces: the vocabulary.
+        nul: what stands for a NUL inside a text: "drop" for nothing, a code point in decimal, or "" where nothing can.
+        has_sure_words: whether a word of printable ASCII between blanks is one token at least, whatever the text, and
+            no text behind it changes its tokens.
     """
 
     splitting: Splitting
     pieces: UnigramPieces
+    nul: str
+    has_sure_words: bool
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
@@ -48,7 +59,10 @@ class TextUnigram:
         if not isinstance(tokenizer.model, Unigram) or has_added:
             return None
         splitting = splitting_of(tokenizer)
-        return cls(splitting, unigram_pieces(tokenizer)) if splitting else None
+        if splitting is None:
+            return None
+        pieces = unigram_pieces(tokenizer)
+        return cls(splitting, pieces, _nul(tokenizer, pieces), _has_sure_words(tokenizer))
 
     def facts(self, *, has_phrases: bool) -> Mapping[str, str]:
         """Of metadata_props; of phrases the graph tells anyway."""
@@ -65,7 +79,9 @@ class TextUnigram:
             "split_whitespace": json.dumps(splitting.at_whitespace),
             "prepend": splitting.prepend,
             "split": json.dumps(splitting.at_blanks),
-            "nul": "drop",
+            "nul": self.nul,
+            "tokens_a_character": str(BYTES_A_CHARACTER if pieces.byte_ids is not None else 1),
+            "sure_words": json.dumps(self.has_sure_words),
         }
 
     def grid(self, graph: GraphBuilder, text: str, max_tokens: int | None, pad: int) -> str:
@@ -104,3 +120,28 @@ def _grid(graph: GraphBuilder, words: UnigramWords, ids: UnigramIds, max_tokens:
     blank = graph.filled(graph.op("Add", room, graph.int64(1)), value=pad)
     flat = graph.op("ScatterElements", blank, at, every)
     return graph.op("Reshape", graph.but_last(flat), graph.op("Concat", texts, wide, axis=0))
+
+
+def _nul(tokenizer: Tokenizer, pieces: UnigramPieces) -> str:
+    """What stands for NUL, as TextUnigram has it."""
+    normalize = str if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str
+    kept = normalize("q\0q")
+    if kept == "qq":
+        return "drop"
+    if kept != "q\0q" or (pieces.byte_ids is not None and (pieces.byte_ids >= 0).any()):
+        return ""
+    return next(
+        (
+            str(code)
+            for code in CONTROLS
+            if normalize(f"q{chr(code)}q") == f"q{chr(code)}q" and not pieces.symbol_of(chr(code))
+        ),
+        "",
+    )
+
+
+def _has_sure_words(tokenizer: Tokenizer) -> bool:
+    """Whether words of ASCII are sure, as TextUnigram has it."""
+    has_replaced = '"type":"Replace","pattern":{"String"' in tokenizer.to_str()
+    tokens = tokenizer.encode_batch_fast(list(map(chr, PRINTABLE)), add_special_tokens=False)
+    return not has_replaced and is_split_at_spaces(tokenizer) and all(each.ids for each in tokens)
