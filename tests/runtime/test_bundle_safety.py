@@ -334,7 +334,7 @@ FIXED32 = b"\x0d\0\0\0\0"  # field 1, which holds numbers
     ("graph", "complaint"),
     [
         (field(11, field(1, b"x")) + field(1, field(1, b"x") + field(4, b"Cast")), None),
-        (field(1, field(4, b"Tile")), "it holds the operator 'Loop'"),
+        (field(1, field(4, b"Tile")), "it holds the operator 'Tile'"),
         (field(1, field(4, b"Tile") + b"\x25Cast"), "no protobuf"),  # skipped by protobuf, as it is no string
         (field(1, field(4, b"Tile") + b"\x20\x04"), "no protobuf"),
         (field(5, FIXED32 + TENSOR), "no protobuf"),
