@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from mmap import mmap
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,8 @@ import numpy as np
 from edge_potion.calls import cores
 from edge_potion.checked_texts import refuse_surrogates
 from edge_potion.errors import EngineError, InputError, ModelFormatError
+from edge_potion.graph_parts import metadata
+from edge_potion.text_facts import TextFacts
 from edge_potion.tokens import TokenIds
 
 __all__ = ["Engine", "absent", "kernels", "scan_function"]
@@ -266,8 +268,14 @@ class Engine:
         try:
             self._run(lambda: call(data, limit), len(data))
         except InputError:  # more texts than there is room for: one holds NUL, too rare to look for it before
-            data = "\0".join([text.replace("\0", "") for text in texts]).encode()
+            data = "\0".join([text.replace("\0", self._nul) for text in texts]).encode()
             self._run(lambda: call(data, limit), len(data))
+
+    @cached_property
+    def _nul(self) -> str:
+        """What stands for a NUL inside a text; nothing where nothing can."""
+        content = self._graph.read_bytes() if isinstance(self._graph, Path) else self._graph
+        return TextFacts.of(metadata(content), self._told).nul or ""
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
         """Make a call, again where another thread's Ctrl-C stopped all of the model's."""

@@ -137,11 +137,11 @@ class GraphBuilder:
         self._nodes = []
         for value, (output, _, _) in zip(branch(), outputs, strict=True):
             self._nodes.append(helper.make_node("Identity", [value], [output], name=output))
-        infos = [
+        taken, given = (
             [helper.make_tensor_value_info(each, kind, [None] * rank) for each, kind, rank in side]
             for side in (inputs, outputs)
-        ]
-        graph = helper.make_graph(self._nodes, name, *infos)
+        )
+        graph = helper.make_graph(self._nodes, name, taken, given)
         self._nodes, self._made = outer, known  # what was made within is not seen outside
         return graph
 

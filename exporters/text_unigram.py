@@ -12,8 +12,11 @@ from onnx import TensorProto
 from tokenizers import Tokenizer
 from tokenizers.models import Unigram
 
+from edge_potion.first_tokens import is_split_at_spaces
+
 from .graph_builder import GraphBuilder
-from .text_unicode import decoded
+from .text_passes import code_points
+from .unicode_passes import Passes, passes_of
 from .unigram_ids import UnigramIds, unigram_ids
 from .unigram_tables import UnigramPieces, unigram_pieces
 from .unigram_words import Splitting, UnigramWords, splitting_of, unigram_words
@@ -22,6 +25,8 @@ __all__ = ["TAKES", "TextUnigram"]
 
 TAKES = "Unigram with Metaspace, or with WhitespaceSplit and Metaspace behind it"
 TABLES_FORMAT = 3
+BYTES_A_CHARACTER = 4
+PRINTABLE = range(0x21, 0x7F)
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
@@ -30,12 +35,19 @@ class TextUnigram:
     """A tokenizer of the family.
 
     Attributes:
-        splitting: texts to words.
+        passes: texts to normalized ones.
+        splitting: these to words.
         pieces: the vocabulary.
+        nul: what stands for a NUL inside a text: "drop" for nothing, a code point in decimal, or "" where nothing can.
+        has_sure_words: whether a word of printable ASCII between blanks is one token at least, whatever the text, and
+            no text behind it changes its tokens.
     """
 
+    passes: Passes
     splitting: Splitting
     pieces: UnigramPieces
+    nul: str
+    has_sure_words: bool
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
@@ -48,31 +60,36 @@ class TextUnigram:
         if not isinstance(tokenizer.model, Unigram) or has_added:
             return None
         splitting = splitting_of(tokenizer)
-        return cls(splitting, unigram_pieces(tokenizer)) if splitting else None
+        if splitting is None:
+            return None
+        passes = passes_of(tokenizer)  # which refuses most in a moment
+        pieces = unigram_pieces(tokenizer)
+        return cls(passes, splitting, pieces, _nul(pieces, passes), _has_sure_words(tokenizer))
 
     def facts(self, *, has_phrases: bool) -> Mapping[str, str]:
         """Of metadata_props; of phrases the graph tells anyway."""
         pieces, splitting = self.pieces, self.splitting
+        a_character = 1 if pieces.byte_ids is None else BYTES_A_CHARACTER
         return {
             "text_tables": str(TABLES_FORMAT),
             "tokenizer": "unigram",
             "longest_piece": str(pieces.longest),
             "unknown_id": str(pieces.unknown),
             "byte_fallback": json.dumps(pieces.byte_ids is not None),
-            "passes": "",
-            "collapse_spaces": "false",
-            "strip": "",
+            **self.passes.facts(),
             "split_whitespace": json.dumps(splitting.at_whitespace),
             "prepend": splitting.prepend,
             "split": json.dumps(splitting.at_blanks),
-            "nul": "drop",
+            "nul": self.nul,
+            "tokens_a_character": str(getattr(self.passes, "most_characters", 18) * a_character),
+            "sure_words": json.dumps(self.has_sure_words),
         }
 
     def grid(self, graph: GraphBuilder, text: str, max_tokens: int | None, pad: int) -> str:
         """(B, L) int32 ids, `pad` where no token is."""
         self.pieces.add_to(graph)
         ended = graph.op("Concat", text, graph.constant([0], np.uint8), axis=0)
-        codes = decoded(graph, graph.cast(ended, INT32))
+        codes = code_points(graph, ended, self.passes)
         words = unigram_words(graph, codes, self.splitting)
         return _grid(graph, words, unigram_ids(graph, self.pieces, words), max_tokens, pad)
 
@@ -104,3 +121,19 @@ def _grid(graph: GraphBuilder, words: UnigramWords, ids: UnigramIds, max_tokens:
     blank = graph.filled(graph.op("Add", room, graph.int64(1)), value=pad)
     flat = graph.op("ScatterElements", blank, at, every)
     return graph.op("Reshape", graph.but_last(flat), graph.op("Concat", texts, wide, axis=0))
+
+
+def _nul(pieces: UnigramPieces, passes: Passes) -> str:
+    """What stands for NUL, as TextUnigram has it."""
+    if passes.like_nul is None:
+        return "drop"
+    has_bytes = pieces.byte_ids is not None and (pieces.byte_ids >= 0).any()
+    unknown = (code for code in passes.like_nul if not (has_bytes or pieces.symbol_of(chr(code))))
+    return str(next(unknown, ""))
+
+
+def _has_sure_words(tokenizer: Tokenizer) -> bool:
+    """Whether words of ASCII are sure, as TextUnigram has it."""
+    has_replaced = '"type":"Replace","pattern":{"String"' in tokenizer.to_str()
+    tokens = tokenizer.encode_batch_fast(list(map(chr, PRINTABLE)), add_special_tokens=False)
+    return not has_replaced and is_split_at_spaces(tokenizer) and all(each.ids for each in tokens)

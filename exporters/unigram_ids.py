@@ -53,8 +53,7 @@ def unigram_ids(graph: GraphBuilder, pieces: UnigramPieces, words: UnigramWords)
         return _cut(graph, pieces, words, symbols, rest)
 
     def none() -> list[str]:
-        nothing = graph.constant(np.zeros(0, np.int32))
-        return [graph.filled(size, value=1), nothing, nothing, nothing]
+        return [graph.filled(size, value=1), rest, rest, rest]  # of which there are none
 
     is_any = graph.op("Greater", graph.op("Squeeze", graph.op("Shape", rest)), graph.int64(0))
     return UnigramIds(found, *graph.either(is_any, cut, none, [(INT32, 1)] * 4))

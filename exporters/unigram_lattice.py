@@ -25,6 +25,7 @@ from .unigram_walk import Reached, reached
 __all__ = ["CutWords", "Segments", "segments"]
 
 FIRST_STAGE, LAST_STAGE = 8, 4096  # characters; from there on stages grow no more
+AT_A_TURN = 4  # steps, as a turn has a price of its own
 INT32, INT64, DOUBLE = TensorProto.INT32, TensorProto.INT64, TensorProto.DOUBLE
 
 
@@ -70,7 +71,7 @@ class _Stages:
         count: scalar int64, C.
         begins: (C,) int64, of S.
         widths: (C,) int64, words that take part.
-        steps: (C,) int64.
+        steps: (C,) int64, a multiple of AT_A_TURN.
         place: (M,) int32 of S, of each character.
         of_character: (M,) int32.
         size: (1,) int64, S.
@@ -123,7 +124,8 @@ def _stages(graph: GraphBuilder, words: CutWords) -> _Stages:
     more = graph.op("Mul", graph.op("Sub", number, known), graph.int64(LAST_STAGE))
     first = graph.op("Add", graph.take(graph.constant(begins, np.int64), known), more)  # (C,) characters before it
     longest = graph.cast(graph.upto(words.lengths, graph.int64([1])), INT64)
-    stop = graph.op("Concat", graph.but_first(first), longest, axis=0)
+    turns = graph.op("Div", graph.op("Add", longest, graph.int64(AT_A_TURN - 1)), graph.int64(AT_A_TURN))
+    stop = graph.op("Concat", graph.but_first(first), graph.op("Mul", turns, graph.int64(AT_A_TURN)), axis=0)
     steps = graph.op("Sub", stop, first)
     places = graph.op("Mul", steps, widths)
     starts = graph.sums(places, exclusive=1)
@@ -164,22 +166,26 @@ def _best(graph: GraphBuilder, scores: str, most: str, stages: _Stages) -> str:
     )
     window = graph.op("Concat", zeros, nothing, axis=0)  # (D, K) best scores so many characters ago
 
-    def step(window: str, scores: str) -> tuple[str, str]:
-        sums = graph.op("Add", window, scores)  # (D, K)
-        back = graph.op("ArgMax", sums, axis=0, keepdims=0, select_last_index=1)
-        best = graph.op("ReduceMax", sums, graph.int64([0]), keepdims=1)
-        return graph.op("Concat", best, graph.but_last(window), axis=0), back
+    def steps_of(window: str, scores: str) -> tuple[str, str]:
+        backs = []
+        for number in range(AT_A_TURN):
+            sums = graph.op("Add", window, graph.op("Gather", scores, graph.int64(number), axis=0))  # (D, K)
+            backs.append(graph.op("ArgMax", sums, axis=0, keepdims=1, select_last_index=1))
+            best = graph.op("ReduceMax", sums, graph.int64([0]), keepdims=1)
+            window = graph.op("Concat", best, graph.but_last(window), axis=0)
+        return window, graph.op("Concat", *backs, axis=0)
 
     def stage(turn: str, states: list[str]) -> tuple[str, list[str]]:
         window, backs = states
         number = graph.op("Unsqueeze", turn, graph.int64([0]))
         begin, width, steps = (graph.take(each, number) for each in (stages.begins, stages.widths, stages.steps))
-        shape = graph.op("Concat", steps, depth, width, axis=0)
+        turns = graph.op("Div", steps, graph.int64(AT_A_TURN))
+        shape = graph.op("Concat", turns, graph.int64([AT_A_TURN]), depth, width, axis=0)
         begin = graph.op("Mul", begin, depth)
         end = graph.op("Add", begin, graph.op("Mul", graph.op("Mul", steps, depth), width))
         own = graph.op("Reshape", graph.op("Slice", scores, begin, end, graph.int64([0])), shape)
         window = graph.op("Slice", window, graph.int64([0]), width, graph.int64([1]))
-        window, made = graph.scan(step, window, own, ((DOUBLE, 2), (DOUBLE, 2), (INT64, 1)))
+        window, made = graph.scan(steps_of, window, own, ((DOUBLE, 2), (DOUBLE, 3), (INT64, 2)))
         flat = graph.op("Reshape", made, graph.int64([-1]))
         return "", [window, graph.op("Concat", backs, flat, axis=0)]
 

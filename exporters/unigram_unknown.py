@@ -69,7 +69,8 @@ def joined(graph: GraphBuilder, pieces: UnigramPieces, tokens: Tokens) -> tuple[
             return [graph.op("ScatterElements", found, runs, values), words]
         return _with_bytes(graph, pieces, tokens, found, words, runs, begins, stops, values)
 
-    return graph.either(_any(graph, is_run), resolved, lambda: [found, words], [(INT32, 1)] * 2)
+    ids, words = graph.either(_any(graph, is_run), resolved, lambda: [found, words], [(INT32, 1)] * 2)
+    return ids, words
 
 
 def _as_pieces(
