@@ -9,7 +9,7 @@ namespace ep {
 namespace {
 
 constexpr int MOST_LETTERS = 100000;  // of a piece
-constexpr double LARGEST_SCORE = 1e9;  // so that sums of them are finite
+constexpr double LARGEST_SCORE = 1e200;  // so that sums of them are finite
 bool has_code_of_its_own(size_t page) { return page == 0 || page == 0x16 || page == 0x20 || page == 0x25 || page == 0x30; }
 
 // `PREFIX + NAME`, as the tables of a pass are called.
