@@ -278,7 +278,7 @@ def test_tables_of_phrases_that_are_not_as_written_are_named_in_the_error(edit, 
 
 
 def test_a_file_of_a_later_version_is_refused_by_name(small):
-    refused = refusal_of(edited(small.file, lambda graph: say(graph, "text_tables", "3")))
+    refused = refusal_of(edited(small.file, lambda graph: say(graph, "text_tables", "4")))
     assert refused.status == NOT_OURS and "another version than this engine's" in refused.sentence
 
 
