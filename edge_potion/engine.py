@@ -179,7 +179,11 @@ class Engine:
             def call(data: bytes, limit: int) -> int:
                 return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
 
-            self._run_joined(call, texts, max_tokens)
+            if not self._run_joined(call, texts, max_tokens):
+                parts = [text.encode() for text in texts]
+                offsets = np.cumsum([0, *map(len, parts)])
+                held = np.frombuffer(b"".join(parts), np.uint8)
+                return self.encode_utf8(held.ctypes.data, offsets, max_tokens)
         return vectors
 
     def classify_one(self, text: str) -> np.ndarray:
@@ -220,7 +224,8 @@ class Engine:
             def call(data: bytes, limit: int) -> int:
                 return self._classify(self._model, data, len(data), room, more, len(texts), limit, self._threads)
 
-            self._run_joined(call, texts, max_tokens)
+            if not self._run_joined(call, texts, max_tokens):
+                self._run_joined(call, [text.replace("\0", "") for text in texts], max_tokens)
         return logits, vectors
 
     def encode_utf8(self, address: int, offsets: np.ndarray, max_tokens: int | None) -> np.ndarray:
@@ -257,8 +262,9 @@ class Engine:
         self._run(call, flat.nbytes)
         return vectors
 
-    def _run_joined(self, call: Callable[[bytes, int], int], texts: Sequence[str], max_tokens: int | None) -> None:
-        """Make a call of texts with NUL between them, and of where to cut each."""
+    def _run_joined(self, call: Callable[[bytes, int], int], texts: Sequence[str], max_tokens: int | None) -> bool:
+        """Make a call of texts with NUL between them, and of where to cut each; False where one holds NUL, and nothing
+        stands for it."""
         try:
             data = "\0".join(texts).encode()
         except UnicodeEncodeError:
@@ -268,14 +274,17 @@ class Engine:
         try:
             self._run(lambda: call(data, limit), len(data))
         except InputError:  # more texts than there is room for: one holds NUL, too rare to look for it before
+            if self._nul is None:
+                return False
             data = "\0".join([text.replace("\0", self._nul) for text in texts]).encode()
             self._run(lambda: call(data, limit), len(data))
+        return True
 
     @cached_property
-    def _nul(self) -> str:
-        """What stands for a NUL inside a text; nothing where nothing can."""
+    def _nul(self) -> str | None:
+        """What stands for a NUL inside a text; None where nothing can."""
         content = self._graph.read_bytes() if isinstance(self._graph, Path) else self._graph
-        return TextFacts.of(metadata(content), self._told).nul or ""
+        return TextFacts.of(metadata(content), self._told).nul
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
         """Make a call, again where another thread's Ctrl-C stopped all of the model's."""
