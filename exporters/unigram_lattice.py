@@ -64,30 +64,42 @@ class Segments:
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """Values of stages one after another, a row of so many a step.
+
+    Attributes:
+        begins: (C,) int64, where each stage begins.
+        total: (1,) int64, how many values there are.
+        place: (M,) int64, of each character: where the value of its word lies, the first of its row.
+    """
+
+    begins: str
+    total: str
+    place: str
+
+
+@dataclass(frozen=True)
 class _Stages:
-    """Where the characters of each stage lie; C stages.
+    """C stages.
 
     Attributes:
         count: scalar int64, C.
         widths: (C,) int64, words that take part.
         steps: (C,) int64, a multiple of AT_A_TURN.
         depths: (C,) int64, characters of the longest piece that may end there.
-        score_begins: (C,) int64, where the scores of each begin.
-        scores: scalar int64, how many scores there are.
-        score_place: (M,) int64, of each character, the place of its score as a piece of its own.
-        score_step: (M,) int64, from that to the score of a piece with one character more.
-        place: (M,) int64 of S, of each character.
+        width: (M,) int64, words beside each character.
+        ones: a value a word and step.
+        scores: `depths` values a word and step: of a piece that ends there, those of one character side by side, then
+            those of two ...
     """
 
     count: str
     widths: str
     steps: str
     depths: str
-    score_begins: str
-    scores: str
-    score_place: str
-    score_step: str
-    place: str
+    width: str
+    ones: _Laid
+    scores: _Laid
 
 
 def segments(graph: GraphBuilder, pieces: UnigramPieces, words: CutWords) -> Segments:
@@ -95,9 +107,9 @@ def segments(graph: GraphBuilder, pieces: UnigramPieces, words: CutWords) -> Seg
     found = reached(graph, pieces, words.symbols)
     stages = _stages(graph, words, found.most)
     backs = _best(graph, _scores(graph, found, stages, words), stages)
-    before = graph.take(graph.cast(backs, INT32), stages.place)  # (M,)
+    before = graph.take(graph.cast(backs, INT32), stages.ones.place)  # (M,)
     size = graph.cast(graph.op("Shape", words.symbols), INT32)  # (1,) M
-    here = graph.op("Range", graph.constant(0, np.int32), graph.op("Squeeze", size), graph.constant(1, np.int32))
+    here = graph.numbers32(size)
     is_last = _on_path(graph, here, before, words.is_end)
     last = graph.op("Compress", here, is_last, axis=0)
     before = graph.op("Compress", before, is_last, axis=0)
@@ -135,33 +147,16 @@ def _stages(graph: GraphBuilder, words: CutWords, most: str) -> _Stages:
     of_character = stage(words.offset)
     offset, word = graph.cast(words.offset, INT64), graph.cast(words.word, INT64)
 
-    def laid(row: str) -> tuple[str, str, str, str]:
-        """Where stages begin that have a row (C,) of values a step, how many values there are, and of each character
-        where its row begins, and how long it is."""
+    def laid(row: str) -> _Laid:
         sizes = graph.op("Mul", steps, row)
         begins = graph.sums(sizes, exclusive=1)
-        row_of = graph.take(row, of_character)
         shift = graph.take(graph.op("Sub", begins, graph.op("Mul", first, row)), of_character)
-        return (
-            begins,
-            graph.op("ReduceSum", sizes, keepdims=1),
-            graph.op("Add", shift, graph.op("Mul", offset, row_of)),
-            row_of,
-        )
+        place = graph.op("Add", shift, graph.op("Mul", offset, graph.take(row, of_character)))
+        return _Laid(begins, graph.op("ReduceSum", sizes, keepdims=1), graph.op("Add", place, word))
 
-    _, _, row, width = laid(widths)
-    score_begins, scores, score_row, _ = laid(graph.op("Mul", widths, depths))
-    return _Stages(
-        graph.op("Squeeze", count),
-        widths,
-        steps,
-        depths,
-        score_begins,
-        scores,
-        graph.op("Add", score_row, word),
-        width,
-        graph.op("Add", row, word),
-    )
+    width = graph.take(widths, of_character)
+    both = laid(widths), laid(graph.op("Mul", widths, depths))
+    return _Stages(graph.op("Squeeze", count), widths, steps, depths, width, *both)
 
 
 def _scores(graph: GraphBuilder, found: Reached, stages: _Stages, words: CutWords) -> str:
@@ -169,12 +164,12 @@ def _scores(graph: GraphBuilder, found: Reached, stages: _Stages, words: CutWord
     size = graph.op("Shape", words.symbols)
     before = graph.op("Div", found.at, size)  # (A,)
     last = graph.op("Sub", found.at, graph.op("Mul", before, size))
-    further = graph.op("Mul", before, graph.take(stages.score_step, last))
-    at = graph.op("Add", graph.take(stages.score_place, last), further)
+    further = graph.op("Mul", before, graph.take(stages.width, last))
+    at = graph.op("Add", graph.take(stages.scores.place, last), further)
     unknown = graph.op("Expand", "unknown_score", size)  # where a piece of one character is, it has more
-    at = graph.op("Concat", stages.score_place, at, axis=0)
+    at = graph.op("Concat", stages.scores.place, at, axis=0)
     scores = graph.op("Concat", unknown, graph.take("trie_scores", found.nodes), axis=0)
-    none = graph.op("ConstantOfShape", stages.scores, value=_double(-np.inf))
+    none = graph.op("ConstantOfShape", stages.scores.total, value=_double(-np.inf))
     return graph.op("ScatterElements", none, at, scores, reduction="max")
 
 
@@ -194,7 +189,7 @@ def _best(graph: GraphBuilder, scores: str, stages: _Stages) -> str:
         window, backs = states
         number = graph.op("Unsqueeze", turn, graph.int64([0]))
         width, steps, depth, begin = (
-            graph.take(each, number) for each in (stages.widths, stages.steps, stages.depths, stages.score_begins)
+            graph.take(each, number) for each in (stages.widths, stages.steps, stages.depths, stages.scores.begins)
         )
         turns = graph.op("Div", steps, graph.int64(AT_A_TURN))
         shape = graph.op("Concat", turns, graph.int64([AT_A_TURN]), depth, width, axis=0)
