@@ -70,10 +70,10 @@ struct Head {
 enum class Family { wordpiece, unigram };
 
 struct Model {
-  Family family = Family::wordpiece;  // WordLevel is WordPiece whose words are never cut
+  Family family = Family::wordpiece;  // or WordLevel, whose pieces are whole words
   Unigram unigram;
 
-  // Characters. Of Unigram, bytes alone: a blank, or in a word, of which those of ASCII are not CHANGED.
+  // Characters of WordPiece.
   int32_t items[256];   // of each byte
   uint32_t codes[256];  // of an ASCII byte, 0 for NUL
   uint8_t kinds[256];   // of each byte: 1 in a word, 2 apart, 4 changed
@@ -104,17 +104,6 @@ struct Model {
   int32_t dim = 0, vocabulary = 0;
 
   Head head;
-
-  void set_item(int byte, int32_t item) {
-    items[byte] = item;
-    codes[byte] = uint32_t(item & CODES);
-    kinds[byte] = uint8_t(item >> 22);
-    if (byte >= 128) return;
-    const uint8_t bit = uint8_t(1 << (byte >> 4));
-    if ((item & KINDS) == WORD) word_set[byte & 15] |= bit;
-    if ((item & KINDS) == ISOLATED) isolated_set[byte & 15] |= bit;
-    if (item & CHANGED) changed_set[byte & 15] |= bit;
-  }
 
   Span metadata_of(const char* key) const;  // its value, a C string in `words`; empty where there is none
   Buffer<char> words;                       // key, NUL, value, NUL, ... of metadata_props

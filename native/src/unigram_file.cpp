@@ -9,7 +9,7 @@ namespace ep {
 namespace {
 
 constexpr int MOST_LETTERS = 100000;  // of a piece
-constexpr double LARGEST_SCORE = 1e9;  // so that sums of them are finite
+constexpr double LARGEST_SCORE = 1e200;  // so that sums of them are finite
 bool has_code_of_its_own(size_t page) { return page == 0 || page == 0x16 || page == 0x20 || page == 0x25 || page == 0x30; }
 
 // `PREFIX + NAME`, as the tables of a pass are called.
@@ -33,7 +33,9 @@ class UnigramReading {
     if (int status = read_trie()) return status;
     if (int status = make_codes_of_symbols()) return status;
     if (int status = make_items()) return status;
-    return set_bytes();
+    const uint32_t space = unigram_.item_of(SPACE_CODE);
+    unigram_.has_chunks = (unigram_.splits_white || unigram_.splits_blanks) && space == unigram_.plain_item(SPACE_CODE);
+    return EP_OK;
   }
 
  private:
@@ -138,7 +140,7 @@ class UnigramReading {
 
   int read_trie() {
     Unigram& u = unigram_;
-    Table units, ids, words, scores, unknown, bytes, symbols;
+    Table units, ids, words, scores, unknown, symbols;
     if (int status = read_paged("symbol_page_of", "symbols", u.symbols, 0, ITEM)) return status;
     if (int status = reading_.need("symbols", INT32, 1, symbols)) return status;
     if (int status = reading_.need("trie_units", INT64, 1, units)) return status;
@@ -284,18 +286,6 @@ class UnigramReading {
       if (uint32_t(pass.classes.of(codes_.now[k])) & (PREPEND | CONTROL | ZWJ | LINKER | CONJUNCT_EXTEND | HANGUL_L)) flags = HOLDS;
     if (first & JOINS_BEFORE) flags |= number ? JOINS : MARK;
     return first & (HANGUL_V | HANGUL_T) ? flags | JOINS : flags;
-  }
-
-  // As for words of ASCII: what stands between blanks.
-  int set_bytes() {
-    Unigram& u = unigram_;
-    const uint32_t space = u.item_of(SPACE_CODE);
-    u.has_chunks = (u.splits_white || u.splits_blanks) && space == unigram_.plain_item(SPACE_CODE);
-    for (int byte = 0; byte < 256; byte++) {
-      const bool is_space = u.has_chunks && byte == int(SPACE_CODE);
-      model_.set_item(byte, is_space ? 0 : byte < 128 ? WORD | byte : WORD | CHANGED);
-    }
-    return EP_OK;
   }
 
   static constexpr size_t MOST_CODES = 4096;  // of one

@@ -21,7 +21,14 @@ int read_characters(Reading& reading) {
     if (item < 0 || kind == KINDS || (item & ~(CODES | KINDS | CHANGED)) || (item & CHANGED && kind != WORD) ||
         (byte >= 128 && item != (CHANGED | WORD)) || (byte == 0 && item != ISOLATED))
       return reading.damaged("its byte_items hold what none of ours does");
-    model.set_item(byte, item);
+    model.items[byte] = item;
+    model.codes[byte] = uint32_t(item & CODES);
+    model.kinds[byte] = uint8_t(item >> 22);
+    if (byte >= 128) continue;
+    const uint8_t bit = uint8_t(1 << (byte >> 4));
+    if (kind == WORD) model.word_set[byte & 15] |= bit;
+    if (kind == ISOLATED) model.isolated_set[byte & 15] |= bit;
+    if (item & CHANGED) model.changed_set[byte & 15] |= bit;
   }
   const int32_t pages = int32_t(slots.rows / PAGE);
   for (size_t page = 0; page < PAGES_OF; page++) {

@@ -1,5 +1,9 @@
 // UTF-8 -> items of normalized code points. Nearly all code points are normalized by themselves, in one lookup; those that
-// another one may join go through the passes with it. Included by unigram.inl.
+// another one may join go through the passes with it. For unigram.cpp alone.
+#pragma once
+#include "scratch.h"
+
+namespace ep {
 
 // How many bytes a longest part of bytes[0, left) has that is no UTF-8, for which U+FFFD stands: as Python replaces errors.
 inline size_t bad_part(const uint8_t* bytes, size_t left) {
@@ -154,3 +158,5 @@ class Normalizer {
   size_t base_ = 0, base_count_ = 0;  // of the last character that nothing before it joins
   uint32_t before_ = 0, kinds_ = 0;
 };
+
+}  // namespace ep

@@ -1,13 +1,19 @@
 // Unigram: a text -> token ids. What stands between spaces is a word by itself, mostly, whose ids are remembered by its bytes;
-// what is not goes item by item. Included by tokenize.inl, after pieces.inl and words.inl.
-#include "cached.inl"
-#include "lattice.inl"
-#include "normalize.inl"
+// what is not goes item by item.
+#include "cached.h"
+#include "kernels.h"
+#include "lattice.h"
+#include "normalize.h"
+
+namespace ep {
+namespace {
 
 constexpr size_t TOGETHER = 32;
+constexpr size_t STRETCH = 4096;  // bytes that are normalized at a time
 
 // A word between spaces, before its ids are told.
 struct Gathered {
+  size_t begin, end;
   WordKey key;
   CachedPair* pair;     // where it is remembered, or will be
   size_t spaces;        // before it
@@ -30,11 +36,11 @@ class UnigramText {
       return words_.end() ? 0 : -1;
     }
     if (!cache_.open(m_, scratch_)) return -1;
-    for (size_t begin = 0; begin < text_.size && !words_.is_full();) {
+    size_t begin = word_from(0);
+    while (begin < text_.size && !words_.is_full()) {
       if (scratch_.stopped()) return -2;
-      const size_t end = stretch_end(m_, text_, begin), stop = end > begin ? end : word_end(m_, text_, begin + STRETCH);
-      if (const int64_t failed = end > begin ? chunks(begin, end) : pass(stop)) return failed;
-      begin = stop;
+      if (const int64_t failed = is_clean_ ? words(begin) : pass(space_from(begin))) return failed;
+      begin = word_from(at_);
     }
     const bool are_dropped = is_clean_ && (u_.splits_white || u_.strips_right);  // what is left are spaces
     if (!are_dropped && !words_.is_full())
@@ -43,37 +49,49 @@ class UnigramText {
   }
 
  private:
-  int64_t chunks(size_t begin, size_t end) {
-    const uint8_t* s = text_.data + begin;
-    bool changed;
-    const size_t count = words_of(m_, s, end - begin, text_.readable, scratch_, changed);
-    const uint32_t *starts = scratch_.starts.data(), *stops = scratch_.stops.data();
-    for (size_t k = 0; k < count && !words_.is_full();) {
-      bool is_odd = !is_clean_;
-      size_t some = 0, items = 0;
-      const size_t most = is_odd ? 0 : count - k < TOGETHER ? count - k : TOGETHER;
-      for (size_t j = 0; j < most; j++) {
-        Gathered& word = gathered_[j];
-        word.key = WordKey::of(s + starts[k + j], stops[k + j] - starts[k + j], text_.readable);
-        prefetch(word.pair = &cache_.of(word.key));
-      }
-      for (; some < most; some++, k++) {
-        if (const int64_t failed = gather(begin + starts[k], begin + stops[k], gathered_[some], items, is_odd)) return failed;
-        if (is_odd) break;
-      }
-      find_whole(some);
-      for (size_t j = 0; j < some && !words_.is_full(); j++)
-        if (!tell(gathered_[j])) return -1;
-      if (is_odd && !words_.is_full())
-        if (const int64_t failed = pass(begin + stops[k++])) return failed;
+  size_t word_from(size_t at) const {
+    while (at < text_.size && text_.data[at] == SPACE_CODE) at++;
+    return at;
+  }
+  size_t space_from(size_t at) const {
+    constexpr uint64_t ONES = 0x0101010101010101;
+    for (; at < text_.size; at += 8) {
+      if (size_t(text_.readable - text_.data) < at + 8) break;
+      const uint64_t other = load<uint64_t>(text_.data + at) ^ ONES * SPACE_CODE, spaces = (other - ONES) & ~other & ONES << 7;
+      if (!spaces) continue;
+      at += size_t(lowest_bit(spaces)) / 8;
+      return at < text_.size ? at : text_.size;
     }
-    return 0;
+    while (at < text_.size && text_.data[at] != SPACE_CODE) at++;
+    return at < text_.size ? at : text_.size;
+  }
+
+  // Some words from one on, each step for all of them; and what stands before the next space, where that is odd.
+  int64_t words(size_t begin) {
+    size_t count = 0, some = 0, items = 0;
+    for (; count < TOGETHER && begin < text_.size; count++) {
+      Gathered& word = gathered_[count];
+      word.begin = begin;
+      word.end = space_from(begin);
+      word.key = WordKey::of(text_.data + begin, word.end - begin, text_.readable);
+      prefetch(word.pair = &cache_.of(word.key));
+      begin = word_from(word.end);
+    }
+    bool is_odd = false;
+    for (; some < count; some++) {
+      if (const int64_t failed = gather(gathered_[some], items, is_odd)) return failed;
+      if (is_odd) break;
+    }
+    find_whole(some);
+    for (size_t j = 0; j < some && !words_.is_full(); j++)
+      if (!tell(gathered_[j])) return -1;
+    return is_odd && !words_.is_full() ? pass(gathered_[some].end) : 0;
   }
 
   // What stands between spaces and is a word: remembered, or its items from a place in scratch.items on. It is odd where it is
   // not, or may be more.
-  int64_t gather(size_t begin, size_t end, Gathered& word, size_t& items, bool& is_odd) {
-    size_t spaces = begin - at_;
+  int64_t gather(Gathered& word, size_t& items, bool& is_odd) {
+    size_t spaces = word.begin - at_;
     if (u_.collapses && spaces > 1) spaces = 1;
     if (u_.splits_white || (u_.strips_left && !has_begun_)) spaces = 0;
     word.spaces = spaces;
@@ -84,8 +102,9 @@ class UnigramText {
       word.known = cached->count;
       memcpy(word.ids, cached->ids, sizeof word.ids);  // another word may come to lie there
     } else {
+      const size_t size = word.end - word.begin;
       Items found;
-      if (!Normalizer(u_, scratch_, text_.data + begin, end - begin, end - begin, items).run(found)) return -1;
+      if (!Normalizer(u_, scratch_, text_.data + word.begin, size, size, items).run(found)) return -1;
       is_odd = !found.count || found.kinds & (SPACE | WHITE | BLANK | JOINED | HOLDS);
       if (is_odd) return 0;
       scratch_.items[items] = u_.blank & (ITEM | NO_SYMBOL);
@@ -94,7 +113,7 @@ class UnigramText {
       items += 1 + found.count;
     }
     has_begun_ = true;
-    at_ = end;
+    at_ = word.end;
     return 0;
   }
 
@@ -216,9 +235,12 @@ class UnigramText {
   uint32_t last_ = 0;         // the item that came last
 };
 
-EP_APART int64_t tokenize_unigram(const Model& m, Scratch& scratch, const Text& text, int which, int64_t limit) {
+}  // namespace
+
+int64_t tokenize_unigram(const Model& m, Scratch& scratch, const Text& text, int which, int64_t limit) {
   Tokens tokens{m, scratch, scratch.tokens[which], limit};
-  if (!scratch.starts.grow(STRETCH + 1) || !scratch.stops.grow(STRETCH + 1)) return -1;
   if (const int64_t failed = UnigramText(tokens, text).run()) return failed;
   return tokens.is_full() ? limit : tokens.count;
 }
+
+}  // namespace ep

@@ -1,4 +1,9 @@
-// Words that were met before, by their bytes: two to a line of a processor's cache. Included by unigram.inl.
+// Words that were met before, by their bytes: two to a line of a processor's cache. For unigram.cpp alone.
+#pragma once
+#include "model.h"
+#include "scratch.h"
+
+namespace ep {
 
 constexpr size_t WORD_BYTES = 16, WORD_IDS = 3;  // of nineteen words in twenty
 constexpr int CACHE_BITS = 15;                   // 2 MiB a worker
@@ -78,3 +83,5 @@ class Cache {
  private:
   CachedPair* pairs_ = nullptr;
 };
+
+}  // namespace ep

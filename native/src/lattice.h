@@ -1,9 +1,13 @@
 // Items of a word -> the ids of its best pieces, as Viterbi finds them; sums of float64 in one order, so that ties fall as
-// `tokenizers` breaks them. Included by unigram.inl.
+// `tokenizers` breaks them. For unigram.cpp alone.
+#pragma once
+#include "tokens.h"
+
+namespace ep {
 
 constexpr size_t LONG_WORD = 4096;  // items, behind which the best way is told as far as it is certain
 constexpr double NOWHERE = -INFINITY;
-constexpr size_t LANES = 64, DEPTH = 24;
+constexpr size_t AHEAD = 64;        // items from which the trie is fetched before it is walked
 
 // 0 where there is none: the root is nobody's child.
 inline uint32_t child_of(const Unigram& u, uint32_t node, uint32_t item) {
@@ -72,24 +76,27 @@ class Segmenter {
     place.score = all > old ? all : old;
   }
 
+  // The nodes two and three items below the root, from each of some items on.
+  EP_INLINE void fetch(const uint32_t* items, size_t count) const {
+    uint32_t below[AHEAD];
+    const auto child = [&](uint32_t node, uint32_t item) {
+      const uint32_t at = load<uint32_t>(u_.units, 2 * size_t(node)) + item;
+      return at < u_.nodes ? at : 0;
+    };
+    const auto fetched = [this](uint32_t node) {
+      prefetch(u_.units + 8 * size_t(node));
+      prefetch(u_.scores + 8 * size_t(node));
+      return node;
+    };
+    for (size_t k = 0; k + 1 < count; k++) below[k] = fetched(child(child(0, items[k]), items[k + 1]));
+    for (size_t k = 0; k + 2 < count; k++) fetched(child(below[k], items[k + 2]));
+  }
+
   // All pieces from each of some items on. Ties are the earlier item's, so `>`.
   EP_INLINE void walk(const uint32_t* items, size_t count, size_t begin, size_t end, Place* places) {
     const uint8_t *units = u_.units, *scores = u_.scores;
     const uint32_t nodes = u_.nodes, root = load<uint32_t>(units);
-    uint32_t second[LANES];
-    const size_t lanes = end - begin < LANES ? end - begin : LANES;
-    for (size_t k = 0; k + 1 < lanes; k++) {
-      const uint32_t child = root + items[begin + k], safe = child < nodes ? child : 0;
-      const uint32_t next = load<uint32_t>(units, 2 * size_t(safe)) + items[begin + k + 1];
-      second[k] = next < nodes ? next : 0;
-      prefetch(units + 8 * size_t(second[k]));
-      prefetch(scores + 8 * size_t(second[k]));
-    }
-    for (size_t k = 0; k + 2 < lanes; k++) {
-      const uint32_t next = load<uint32_t>(units, 2 * size_t(second[k])) + items[begin + k + 2], safe = next < nodes ? next : 0;
-      prefetch(units + 8 * size_t(safe));
-      prefetch(scores + 8 * size_t(safe));
-    }
+    fetch(items + begin, end - begin < AHEAD ? end - begin : AHEAD);
     for (size_t at = begin; at < end; at++) {
       const double before = places[at].score;
       const size_t most = count - at > size_t(u_.longest_piece) ? at + size_t(u_.longest_piece) : count;
@@ -109,13 +116,6 @@ class Segmenter {
       if (!is_single && unknown > places[at + 1].score) places[at + 1] = {unknown, uint32_t(at), -1};
       if (!at) last_node_ = node, last_depth_ = k;
     }
-  }
-
-  // Whether a node is a piece, which may be the best way to where it ends.
-  EP_INLINE bool lead(Place* places, size_t at, size_t end, uint32_t node) const {
-    const double score = load<double>(u_.scores, node), all = places[at].score + score;
-    if (all > places[end].score) places[end] = {all, uint32_t(at), int32_t(node)};
-    return score > NOWHERE;
   }
 
   // Of a word that is gathered.
@@ -213,9 +213,6 @@ class Segmenter {
   const Model& m_;
   const Unigram& u_;
   Scratch& scratch_;
-  // Of each place from which pieces are looked for: the nodes, and how many.
-  uint32_t found_[LANES][DEPTH];
-  uint8_t depths_[LANES];
   uint32_t last_node_ = 0;  // of the word's first place
   size_t last_depth_ = 0;
   // Of a word that is gathered: its items, how many of them pieces were looked for from, and how far places are known.
@@ -227,3 +224,5 @@ class Segmenter {
   int32_t run_node_ = -1;
   bool has_bytes_ = false;
 };
+
+}  // namespace ep
