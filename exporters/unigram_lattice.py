@@ -1,7 +1,7 @@
 """Unigram's best segmentation in a graph: words that are cut, character by character, all of them side by side.
 
 Words stand in the order of falling length, so that those that have a character number j are the first so many. Steps
-are taken by stages (8 characters, 8, 16, 32, ...), in each of which as many words take part as have its first
+are taken by stages (4 characters, 4, 8, 16, ...), in each of which as many words take part as have its first
 character: little is computed in vain, and nothing has to be told apart. At each step the best score up to a character
 is the greatest of so many sums as a piece may have characters; scores are float64 and each is added to the best score
 before it, once, so that they are the same on every machine and in `tokenizers`. Of equal sums that of the longest piece
@@ -24,7 +24,7 @@ from .unigram_walk import Reached, reached
 
 __all__ = ["CutWords", "Segments", "segments"]
 
-FIRST_STAGE, LAST_STAGE = 8, 4096  # characters; from there on stages grow no more
+FIRST_STAGE, LAST_STAGE = 4, 4096  # characters; from there on stages grow no more
 AT_A_TURN = 4  # steps, as a turn has a price of its own
 INT32, INT64, DOUBLE = TensorProto.INT32, TensorProto.INT64, TensorProto.DOUBLE
 
@@ -64,36 +64,52 @@ class Segments:
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """Values of stages one after another, a row of so many a step.
+
+    Attributes:
+        begins: (C,) int64, where each stage begins.
+        total: (1,) int64, how many values there are.
+        place: (M,) int64, of each character: where the value of its word lies, the first of its row.
+    """
+
+    begins: str
+    total: str
+    place: str
+
+
+@dataclass(frozen=True)
 class _Stages:
-    """Where the characters of each stage lie; C stages.
+    """C stages.
 
     Attributes:
         count: scalar int64, C.
-        begins: (C,) int64, of S.
         widths: (C,) int64, words that take part.
         steps: (C,) int64, a multiple of AT_A_TURN.
-        place: (M,) int32 of S, of each character.
-        of_character: (M,) int32.
-        size: (1,) int64, S.
+        depths: (C,) int64, characters of the longest piece that may end there.
+        width: (M,) int64, words beside each character.
+        ones: a value a word and step.
+        scores: `depths` values a word and step: of a piece that ends there, those of one character side by side, then
+            those of two ...
     """
 
     count: str
-    begins: str
     widths: str
     steps: str
-    place: str
-    of_character: str
-    size: str
+    depths: str
+    width: str
+    ones: _Laid
+    scores: _Laid
 
 
 def segments(graph: GraphBuilder, pieces: UnigramPieces, words: CutWords) -> Segments:
     """Cut words, of which there is one at least."""
     found = reached(graph, pieces, words.symbols)
-    stages = _stages(graph, words)
-    backs = _best(graph, _scores(graph, found, stages, words), found.most, stages)
-    before = graph.take(graph.cast(backs, INT32), stages.place)  # (M,)
+    stages = _stages(graph, words, found.most)
+    backs = _best(graph, _scores(graph, found, stages, words), stages)
+    before = graph.take(graph.cast(backs, INT32), stages.ones.place)  # (M,)
     size = graph.cast(graph.op("Shape", words.symbols), INT32)  # (1,) M
-    here = graph.op("Range", graph.constant(0, np.int32), graph.op("Squeeze", size), graph.constant(1, np.int32))
+    here = graph.numbers32(size)
     is_last = _on_path(graph, here, before, words.is_end)
     last = graph.op("Compress", here, is_last, axis=0)
     before = graph.op("Compress", before, is_last, axis=0)
@@ -103,7 +119,7 @@ def segments(graph: GraphBuilder, pieces: UnigramPieces, words: CutWords) -> Seg
     return Segments(last, before, graph.take(nodes, at))
 
 
-def _stages(graph: GraphBuilder, words: CutWords) -> _Stages:
+def _stages(graph: GraphBuilder, words: CutWords, most: str) -> _Stages:
     sizes = [FIRST_STAGE * 2**number for number in range((LAST_STAGE // FIRST_STAGE).bit_length())]
     begins = np.array([0, *sizes])  # the last is LAST_STAGE
     stage_of = np.searchsorted(begins, np.arange(LAST_STAGE + 1), side="right") - 1
@@ -127,49 +143,43 @@ def _stages(graph: GraphBuilder, words: CutWords) -> _Stages:
     turns = graph.op("Div", graph.op("Add", longest, graph.int64(AT_A_TURN - 1)), graph.int64(AT_A_TURN))
     stop = graph.op("Concat", graph.but_first(first), graph.op("Mul", turns, graph.int64(AT_A_TURN)), axis=0)
     steps = graph.op("Sub", stop, first)
-    places = graph.op("Mul", steps, widths)
-    starts = graph.sums(places, exclusive=1)
+    depths = graph.op("Min", most, graph.op("Add", stop, graph.int64(1)))
     of_character = stage(words.offset)
-    shifts = graph.cast(graph.op("Sub", starts, graph.op("Mul", first, widths)), INT32)
-    inside = graph.op("Mul", words.offset, graph.take(graph.cast(widths, INT32), of_character))
-    place = graph.op("Add", graph.op("Add", graph.take(shifts, of_character), inside), words.word)
-    total = graph.op("ReduceSum", places, keepdims=1)
-    return _Stages(graph.op("Squeeze", count), starts, widths, steps, place, of_character, total)
+    offset, word = graph.cast(words.offset, INT64), graph.cast(words.word, INT64)
+
+    def laid(row: str) -> _Laid:
+        sizes = graph.op("Mul", steps, row)
+        begins = graph.sums(sizes, exclusive=1)
+        shift = graph.take(graph.op("Sub", begins, graph.op("Mul", first, row)), of_character)
+        place = graph.op("Add", shift, graph.op("Mul", offset, graph.take(row, of_character)))
+        return _Laid(begins, graph.op("ReduceSum", sizes, keepdims=1), graph.op("Add", place, word))
+
+    width = graph.take(widths, of_character)
+    both = laid(widths), laid(graph.op("Mul", widths, depths))
+    return _Stages(graph.op("Squeeze", count), widths, steps, depths, width, *both)
 
 
 def _scores(graph: GraphBuilder, found: Reached, stages: _Stages, words: CutWords) -> str:
-    """(S * D,) float64: of a stage (steps, D, words), the score of the piece that ends there; -inf for none."""
-    # Each place of S has D values; those of one step and one length lie side by side, a word each.
-    width = graph.take(graph.cast(stages.widths, INT64), stages.of_character)  # (M,)
-    begin = graph.cast(graph.op("Sub", stages.place, words.word), INT64)
-    first = graph.op("Add", graph.op("Mul", begin, found.most), graph.cast(words.word, INT64))  # (M,)
+    """Of each stage (steps, depth, words) float64, flat: the score of the piece that ends there; -inf for none."""
     size = graph.op("Shape", words.symbols)
     before = graph.op("Div", found.at, size)  # (A,)
     last = graph.op("Sub", found.at, graph.op("Mul", before, size))
-    at = graph.op("Add", graph.take(first, last), graph.op("Mul", before, graph.take(width, last)))
+    further = graph.op("Mul", before, graph.take(stages.width, last))
+    at = graph.op("Add", graph.take(stages.scores.place, last), further)
     unknown = graph.op("Expand", "unknown_score", size)  # where a piece of one character is, it has more
-    at = graph.op("Concat", first, at, axis=0)
+    at = graph.op("Concat", stages.scores.place, at, axis=0)
     scores = graph.op("Concat", unknown, graph.take("trie_scores", found.nodes), axis=0)
-    none = graph.op("ConstantOfShape", graph.op("Mul", stages.size, found.most), value=_double(-np.inf))
+    none = graph.op("ConstantOfShape", stages.scores.total, value=_double(-np.inf))
     return graph.op("ScatterElements", none, at, scores, reduction="max")
 
 
-def _best(graph: GraphBuilder, scores: str, most: str, stages: _Stages) -> str:
+def _best(graph: GraphBuilder, scores: str, stages: _Stages) -> str:
     """(S,) int64: characters before the last one of the piece that ends there in the best segmentation up to it."""
-    depth = graph.op("Unsqueeze", most, graph.int64([0]))  # (1,) D
-    first_width = graph.upto(stages.widths, graph.int64([1]))
-    zeros = graph.op("ConstantOfShape", graph.op("Concat", graph.int64([1]), first_width, axis=0), value=_double(0))
-    nothing = graph.op(
-        "ConstantOfShape",
-        graph.op("Concat", graph.op("Sub", depth, graph.int64([1])), first_width, axis=0),
-        value=_double(-np.inf),
-    )
-    window = graph.op("Concat", zeros, nothing, axis=0)  # (D, K) best scores so many characters ago
 
     def steps_of(window: str, scores: str) -> tuple[str, str]:
         backs = []
         for number in range(AT_A_TURN):
-            sums = graph.op("Add", window, graph.op("Gather", scores, graph.int64(number), axis=0))  # (D, K)
+            sums = graph.op("Add", window, graph.op("Gather", scores, graph.int64(number), axis=0))  # (depth, words)
             backs.append(graph.op("ArgMax", sums, axis=0, keepdims=1, select_last_index=1))
             best = graph.op("ReduceMax", sums, graph.int64([0]), keepdims=1)
             window = graph.op("Concat", best, graph.but_last(window), axis=0)
@@ -178,17 +188,24 @@ def _best(graph: GraphBuilder, scores: str, most: str, stages: _Stages) -> str:
     def stage(turn: str, states: list[str]) -> tuple[str, list[str]]:
         window, backs = states
         number = graph.op("Unsqueeze", turn, graph.int64([0]))
-        begin, width, steps = (graph.take(each, number) for each in (stages.begins, stages.widths, stages.steps))
+        width, steps, depth, begin = (
+            graph.take(each, number) for each in (stages.widths, stages.steps, stages.depths, stages.scores.begins)
+        )
         turns = graph.op("Div", steps, graph.int64(AT_A_TURN))
         shape = graph.op("Concat", turns, graph.int64([AT_A_TURN]), depth, width, axis=0)
-        begin = graph.op("Mul", begin, depth)
         end = graph.op("Add", begin, graph.op("Mul", graph.op("Mul", steps, depth), width))
         own = graph.op("Reshape", graph.op("Slice", scores, begin, end, graph.int64([0])), shape)
         window = graph.op("Slice", window, graph.int64([0]), width, graph.int64([1]))
+        rows = graph.op("Slice", graph.op("Shape", window), graph.int64([0]), graph.int64([1]), graph.int64([0]))
+        more = graph.op("Concat", graph.op("Sub", depth, rows), width, axis=0)
+        none = graph.op("ConstantOfShape", more, value=_double(-np.inf))
+        window = graph.op("Concat", window, none, axis=0)
         window, made = graph.scan(steps_of, window, own, ((DOUBLE, 2), (DOUBLE, 3), (INT64, 2)))
-        flat = graph.op("Reshape", made, graph.int64([-1]))
-        return "", [window, graph.op("Concat", backs, flat, axis=0)]
+        return "", [window, graph.op("Concat", backs, graph.op("Reshape", made, graph.int64([-1])), axis=0)]
 
+    shape = graph.op("Concat", graph.int64([1]), graph.upto(stages.widths, graph.int64([1])), axis=0)
+    # Best scores so many characters ago, a row each: there is the one of no character yet.
+    window = graph.op("ConstantOfShape", shape, value=_double(0))
     start = [window, graph.constant(np.zeros(0, np.int64))]
     return graph.loop(stage, start, [(DOUBLE, 2), (INT64, 1)], stages.count)[1]
 
@@ -202,20 +219,20 @@ def _on_path(graph: GraphBuilder, here: str, before: str, is_end: str) -> str:
     start = graph.op("Sub", here, before)  # number of the character before its token
     start = graph.op("Where", is_end, graph.constant(0, np.int32), start)
     jumps = graph.op("Concat", graph.constant([0], np.int32), start, axis=0)  # (M + 1,)
-    ends = graph.cast(is_end, INT32)
-    seen = graph.op(
-        "Concat", graph.constant([0], np.int32), graph.but_first(ends), graph.constant([0], np.int32), axis=0
-    )
+    numbers = graph.op("Compress", here, is_end, axis=0)  # of the last characters of words: their places, and 1
 
     def further(_: str, states: list[str]) -> tuple[str, list[str]]:
-        seen, jumps = states
-        seen = graph.op("ScatterElements", seen, jumps, seen, reduction="max")
-        jumps = graph.take(jumps, jumps)
-        return graph.op("Greater", graph.op("ReduceMax", jumps, keepdims=0), graph.constant(0, np.int32)), [seen, jumps]
+        numbers, jumps = states
+        ahead = graph.take(jumps, numbers)
+        ahead = graph.op("Compress", ahead, graph.op("Greater", ahead, graph.constant(0, np.int32)), axis=0)
+        is_any = graph.op("Greater", graph.op("Squeeze", graph.op("Shape", ahead)), graph.int64(0))
+        return is_any, [graph.op("Concat", numbers, ahead, axis=0), graph.take(jumps, jumps)]
 
-    seen = graph.loop(further, [seen, jumps], [(INT32, 1)] * 2)[0]
-    reached = graph.cast(graph.but_first(seen), TensorProto.BOOL)
-    return graph.op("And", reached, graph.op("Not", is_end))
+    numbers = graph.loop(further, [numbers, jumps], [(INT32, 1)] * 2)[0]
+    places = graph.op("Sub", numbers, graph.constant(1, np.int32))
+    ones = graph.filled(graph.op("Shape", places), value=1)
+    seen = graph.op("ScatterElements", graph.filled(graph.op("Shape", here)), places, ones)
+    return graph.op("And", graph.cast(seen, TensorProto.BOOL), graph.op("Not", is_end))
 
 
 def _double(value: float) -> TensorProto:

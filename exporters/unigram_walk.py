@@ -8,7 +8,7 @@ Shapes: M characters, W words, A nodes that were reached; the walks of a turn ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import TensorProto
@@ -39,6 +39,15 @@ class Reached:
     most: str
 
 
+@dataclass(frozen=True)
+class _Walks:
+    """Where walks stand: (k,) int64 each."""
+
+    nodes: str
+    bases: str
+    place: str
+
+
 def symbols_of(graph: GraphBuilder, codes: str) -> str:
     """(n,) int64 symbols of code points (n,) int32."""
     high = graph.op("Div", codes, graph.constant(256, np.int32))
@@ -55,15 +64,17 @@ def reached(graph: GraphBuilder, pieces: UnigramPieces, symbols: str) -> Reached
     nodes, bases = (graph.op("Expand", graph.int64([each]), size) for each in (0, pieces.root_base))
 
     def turned(_: str, states: list[str]) -> tuple[str, list[str]]:
-        nodes, bases, place, walked, all_nodes, all_at = states
+        *standing, walked, all_nodes, all_at = states
+        walks = _Walks(*standing)
         found_nodes, found_at = [all_nodes], [all_at]
         for _more in range(AT_A_TURN):
-            nodes, bases, place = _children(graph, nodes, bases, symbols, place)
-            found_nodes.append(nodes)
-            found_at.append(graph.op("Add", place, walked))
-            place, walked = graph.op("Add", place, graph.int64(1)), graph.op("Add", walked, size)
+            walks = _children(graph, walks, symbols)
+            found_nodes.append(walks.nodes)
+            found_at.append(graph.op("Add", walks.place, walked))
+            walks = replace(walks, place=graph.op("Add", walks.place, graph.int64(1)))
+            walked = graph.op("Add", walked, size)
         joined = [graph.op("Concat", *each, axis=0) for each in (found_nodes, found_at)]
-        return _any(graph, nodes), [nodes, bases, place, walked, *joined]
+        return _any(graph, walks.nodes), [walks.nodes, walks.bases, walks.place, walked, *joined]
 
     none = graph.constant(np.zeros(0, np.int64))
     made = graph.loop(turned, [nodes, bases, here, graph.int64([0]), none, none], [(INT64, 1)] * 6)
@@ -96,32 +107,35 @@ def whole(
     zeros = graph.op("Expand", graph.int64([0]), size)
     # No walk leaves its string: behind it stands a 0, where the first step from the next string reads what was there.
     ended = graph.op("ScatterElements", symbols, stop, zeros)
-    nodes, bases, place = _children(graph, nodes, bases, symbols, place)
+    begun = _children(graph, _Walks(nodes, bases, place), symbols)
 
     def turned(_: str, states: list[str]) -> tuple[str, list[str]]:
-        nodes, bases, place, all_nodes, all_places = states
+        *standing, all_nodes, all_places = states
+        walks = _Walks(*standing)
         found, found_at = [all_nodes], [all_places]
         for _more in range(AT_A_TURN):
-            nodes, bases, place = _children(graph, nodes, bases, ended, graph.op("Add", place, graph.int64(1)))
-            found.append(nodes)
-            found_at.append(place)
+            ahead = replace(walks, place=graph.op("Add", walks.place, graph.int64(1)))
+            walks = _children(graph, ahead, ended)
+            found.append(walks.nodes)
+            found_at.append(walks.place)
         joined = [graph.op("Concat", *each, axis=0) for each in (found, found_at)]
-        return _any(graph, nodes), [nodes, bases, place, *joined]
+        return _any(graph, walks.nodes), [walks.nodes, walks.bases, walks.place, *joined]
 
     turns = graph.op("Mul", graph.op("Squeeze", size), graph.int64(pieces.longest))  # none where there is no string
-    made = graph.loop(turned, [nodes, bases, place, nodes, place], [(INT64, 1)] * 5, turns)
+    made = graph.loop(
+        turned, [begun.nodes, begun.bases, begun.place, begun.nodes, begun.place], [(INT64, 1)] * 5, turns
+    )
     blank = graph.op("Mul", symbols, graph.int64(0))
     nodes_at = graph.op("ScatterElements", blank, made[4], made[3])  # (n,), 0 where no walk came
     return graph.take(ids, graph.take(nodes_at, graph.op("Sub", stop, graph.constant(1, np.int32))))
 
 
-def _children(graph: GraphBuilder, nodes: str, bases: str, symbols: str, place: str) -> tuple[str, str, str]:
-    """Nodes, bases and places of the walks that go on, by the symbol at each place."""
-    children = graph.op("Add", bases, graph.take(symbols, place))
-    below = graph.op("Sub", graph.take("trie_units", children), graph.op("Mul", nodes, graph.int64(HIGH)))
+def _children(graph: GraphBuilder, walks: _Walks, symbols: str) -> _Walks:
+    """Those that go on, by the symbol at each place."""
+    children = graph.op("Add", walks.bases, graph.take(symbols, walks.place))
+    below = graph.op("Sub", graph.take("trie_units", children), graph.op("Mul", walks.nodes, graph.int64(HIGH)))
     is_child = graph.op("Equal", graph.op("BitwiseAnd", below, graph.int64(NO_BASE)), graph.int64(0))
-    nodes, bases, place = (graph.op("Compress", each, is_child, axis=0) for each in (children, below, place))
-    return nodes, bases, place
+    return _Walks(*(graph.op("Compress", each, is_child, axis=0) for each in (children, below, walks.place)))
 
 
 def _any(graph: GraphBuilder, values: str) -> str:

@@ -464,6 +464,7 @@ def test_marks_that_the_normalizer_keeps_and_moves_are_moved_or_refused():
         each.check(["".join(text) for text in product(["a", *kept, "\u034f", "\u200d"], repeat=3)], batch=1)
 
 
+@pytest.mark.parametrize("other_tokenizer", ["bpe", "byte-level bpe"], indirect=True)
 def test_other_tokenizers_are_refused_with_what_is_supported(other_tokenizer):
     refused(other_tokenizer)
 

@@ -204,10 +204,10 @@ def test_a_text_with_nul_and_one_of_a_megabyte_have_the_oracles_vectors(sentence
     table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)
     model = StaticModel(table, tokenizer, Card("nul", normalize=True, max_tokens=None))
     export(model, tmp_path / "bundle", quantize="float32", graphs="text")
-    opened = EdgeModel.from_pretrained(tmp_path / "bundle", engine="onnxruntime")
+    opened = [EdgeModel.from_pretrained(tmp_path / "bundle", engine=engine) for engine in ("onnxruntime", "auto")]
     texts = ["\0", "a\0b", "\0\0 a", "the\0", "☃\0☃", "\0the cat " * 2000, " ".join(sentences)[:200_000] * 5]
-    for some in (texts, *([text] for text in texts)):
-        differences = np.abs(opened.encode(some) - model.encode(some)).max(axis=1)
+    for each, some in product(opened, (texts, *([text] for text in texts))):
+        differences = np.abs(each.encode(some) - model.encode(some)).max(axis=1)
         allowed = [1e-5 if len(text) < 100 else 1e-4 for text in some]  # float32 sums of many terms round
         assert (differences < allowed).all()
 
