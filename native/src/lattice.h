@@ -7,6 +7,7 @@ namespace ep {
 
 constexpr size_t LONG_WORD = 4096;  // items, behind which the best way is told as far as it is certain
 constexpr double NOWHERE = -INFINITY;
+constexpr uint32_t UNKNOWN = UINT32_MAX;  // the node of what is in no piece
 constexpr size_t AHEAD = 64;        // items from which the trie is fetched before it is walked
 
 // 0 where there is none: the root is nobody's child.
@@ -26,12 +27,15 @@ class Segmenter {
   bool word(const uint32_t* items, size_t count) {
     if (!scratch_.places.grow(count + 1) || !tokens_.make_room(tokens_of(count))) return false;
     Place* places = scratch_.places.data();
-    begin(places, count);
-    walk(items, count, 0, count, places);
-    if (last_depth_ == count) {
-      const int32_t id = load<int32_t>(u_.whole_ids, last_node_);
+    places[0].score = 0;
+    for (size_t k = 1; k <= count; k++) places[k].score = NOWHERE;
+    fetch(items, count < AHEAD ? count : AHEAD);
+    const Walked first = walk(items, count, 0, places);
+    if (first.end == count) {
+      const int32_t id = load<int32_t>(u_.whole_ids, first.node);
       if (id >= 0) return tokens_.emit(id), true;
     }
+    for (size_t at = 1; at < count; at++) walk(items, count, at, places);
     return tell(items, places, count);
   }
 
@@ -60,11 +64,6 @@ class Segmenter {
  private:
   size_t tokens_of(size_t items) const { return u_.byte_ids ? 4 * items : items; }
 
-  static void begin(Place* places, size_t count) {
-    places[0].score = 0;
-    for (size_t k = 1; k <= count; k++) places[k].score = NOWHERE;
-  }
-
   // Without a branch, as nobody can foresee it.
   static EP_INLINE void better(Place& place, double all, size_t at, uint32_t node) {
     const double old = place.score;
@@ -92,30 +91,30 @@ class Segmenter {
     for (size_t k = 0; k + 2 < count; k++) fetched(child(below[k], items[k + 2]));
   }
 
-  // All pieces from each of some items on. Ties are the earlier item's, so `>`.
-  EP_INLINE void walk(const uint32_t* items, size_t count, size_t begin, size_t end, Place* places) {
+  struct Walked {
+    size_t end;
+    uint32_t node;
+  };
+  // All pieces from an item on. Ties are the earlier item's, so `>`.
+  EP_INLINE Walked walk(const uint32_t* items, size_t count, size_t at, Place* places) const {
     const uint8_t *units = u_.units, *scores = u_.scores;
-    const uint32_t nodes = u_.nodes, root = load<uint32_t>(units);
-    fetch(items + begin, end - begin < AHEAD ? end - begin : AHEAD);
-    for (size_t at = begin; at < end; at++) {
-      const double before = places[at].score;
-      const size_t most = count - at > size_t(u_.longest_piece) ? at + size_t(u_.longest_piece) : count;
-      bool is_single = false;
-      uint32_t node = 0, base = root;
-      size_t k = at;
-      for (; k < most; k++) {
-        const uint32_t child = base + items[k];
-        if (child >= nodes || load<uint32_t>(units, 2 * size_t(child) + 1) != node) break;
-        const double score = load<double>(scores, child), all = before + score;
-        base = load<uint32_t>(units, 2 * size_t(child));
-        if (k == at) is_single = score > NOWHERE;
-        better(places[k + 1], all, at, child);
-        node = child;
-      }
-      const double unknown = before + u_.unknown_score;
-      if (!is_single && unknown > places[at + 1].score) places[at + 1] = {unknown, uint32_t(at), -1};
-      if (!at) last_node_ = node, last_depth_ = k;
+    const double before = places[at].score;
+    const size_t most = count - at > size_t(u_.longest_piece) ? at + size_t(u_.longest_piece) : count;
+    bool is_single = false;
+    uint32_t node = 0, base = load<uint32_t>(units);
+    size_t end = at;
+    for (; end < most; end++) {
+      const uint32_t child = base + items[end];
+      if (child >= u_.nodes || load<uint32_t>(units, 2 * size_t(child) + 1) != node) break;
+      const double score = load<double>(scores, child);
+      base = load<uint32_t>(units, 2 * size_t(child));
+      if (end == at) is_single = score > NOWHERE;
+      better(places[end + 1], before + score, at, child);
+      node = child;
     }
+    const double unknown = before + u_.unknown_score;
+    if (!is_single && unknown > places[at + 1].score) places[at + 1] = {unknown, uint32_t(at), UNKNOWN};
+    return {end, node};
   }
 
   // Of a word that is gathered.
@@ -126,8 +125,7 @@ class Segmenter {
     places[0].score = is_cut_ ? places[0].score : 0;
     for (size_t k = before + 1; k <= size_; k++) places[k].score = NOWHERE;
     known_ = size_;
-    if (walked_ < end) walk(scratch_.word.data(), size_, walked_, end, places);
-    walked_ = end;
+    for (; walked_ < end; walked_++) walk(scratch_.word.data(), size_, walked_, places);
     is_cut_ = true;
     return true;
   }
@@ -167,7 +165,8 @@ class Segmenter {
     for (size_t at = end; at; at = places[at].start) path[count++] = uint32_t(at);
     while (count) {
       const size_t at = path[--count];
-      const int32_t node = places[at].node, id = node < 0 ? m_.unknown : load<int32_t>(u_.ids, size_t(node));
+      const uint32_t node = places[at].node;
+      const int32_t id = node == UNKNOWN ? m_.unknown : load<int32_t>(u_.ids, size_t(node));
       if (id == m_.unknown) {
         for (size_t k = places[at].start; k < at; k++) add_unknown(items[k]);
       } else {
@@ -213,8 +212,6 @@ class Segmenter {
   const Model& m_;
   const Unigram& u_;
   Scratch& scratch_;
-  uint32_t last_node_ = 0;  // of the word's first place
-  size_t last_depth_ = 0;
   // Of a word that is gathered: its items, how many of them pieces were looked for from, and how far places are known.
   size_t size_ = 0, walked_ = 0, known_ = 0, next_ = LONG_WORD;
   bool is_cut_ = false;

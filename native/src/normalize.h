@@ -36,7 +36,7 @@ inline uint32_t code_at(const uint8_t* bytes, size_t left, size_t& length) {
   return uint32_t(REPLACEMENT);
 }
 
-// What became of some bytes: items in scratch.items, behind a free place that is the `first`.
+// What became of some bytes: items in scratch.items, behind a free place.
 struct Items {
   size_t bytes = 0;    // that were taken
   size_t count = 0;
@@ -49,8 +49,8 @@ constexpr size_t LONG_GRAPHEME = 6;  // bytes, of which each character is normal
 class Normalizer {
  public:
   // Takes `most` of the bytes, and then as many as hang together with these.
-  Normalizer(const Unigram& unigram, Scratch& scratch, const uint8_t* bytes, size_t size, size_t most, size_t first = 0)
-      : u_(unigram), scratch_(scratch), bytes_(bytes), size_(size), most_(most), first_(first) {}
+  Normalizer(const Unigram& unigram, Scratch& scratch, const uint8_t* bytes, size_t size, size_t most)
+      : u_(unigram), scratch_(scratch), bytes_(bytes), size_(size), most_(most) {}
 
   // False without memory.
   bool run(Items& items) {
@@ -147,14 +147,14 @@ class Normalizer {
   }
 
   // For some more items, and one for each byte that is yet to take.
-  bool make_room(size_t at, size_t more = 0) { return scratch_.items.grow(first_ + 1 + count_ + more + (at < most_ ? most_ - at : 0)); }
+  bool make_room(size_t at, size_t more = 0) { return scratch_.items.grow(1 + count_ + more + (at < most_ ? most_ - at : 0)); }
 
-  uint32_t* place() { return scratch_.items.data() + first_ + 1; }
+  uint32_t* place() { return scratch_.items.data() + 1; }
 
   const Unigram& u_;
   Scratch& scratch_;
   const uint8_t* bytes_;
-  size_t size_, most_, first_, count_ = 0;
+  size_t size_, most_, count_ = 0;
   size_t base_ = 0, base_count_ = 0;  // of the last character that nothing before it joins
   uint32_t before_ = 0, kinds_ = 0;
 };

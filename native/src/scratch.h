@@ -7,11 +7,11 @@
 
 namespace ep {
 
-// A place in a word of Unigram: the best way to it, its last piece by where it begins and by its node, -1 for what is unknown.
+// A place in a word of Unigram: the best way to it, its last piece by where it begins and by its node.
 struct Place {
   double score;
   uint32_t start;
-  int32_t node;
+  uint32_t node;
 };
 
 struct Scratch {

@@ -8,20 +8,14 @@
 namespace ep {
 namespace {
 
-constexpr size_t TOGETHER = 32;
+constexpr size_t TOGETHER = 32;  // words that are looked for in the cache at a time
 constexpr size_t STRETCH = 4096;  // bytes that are normalized at a time
 
-// A word between spaces, before its ids are told.
-struct Gathered {
+// A word between spaces.
+struct Between {
   size_t begin, end;
   WordKey key;
-  CachedPair* pair;     // where it is remembered, or will be
-  size_t spaces;        // before it
-  size_t known;         // ids that were remembered; 0 where it was not
-  size_t items, count;  // where its items lie
-  uint32_t node, child;
-  bool has_blank, is_walked;
-  int32_t ids[WORD_IDS];
+  CachedPair* pair;  // where it is remembered, or will be
 };
 
 class UnigramText {
@@ -66,101 +60,46 @@ class UnigramText {
     return at < text_.size ? at : text_.size;
   }
 
-  // Some words from one on, each step for all of them; and what stands before the next space, where that is odd.
+  // Some words from one on.
   int64_t words(size_t begin) {
-    size_t count = 0, some = 0, items = 0;
+    Between some[TOGETHER];
+    size_t count = 0;
     for (; count < TOGETHER && begin < text_.size; count++) {
-      Gathered& word = gathered_[count];
-      word.begin = begin;
-      word.end = space_from(begin);
-      word.key = WordKey::of(text_.data + begin, word.end - begin, text_.readable);
-      prefetch(word.pair = &cache_.of(word.key));
-      begin = word_from(word.end);
+      const size_t end = space_from(begin);
+      const WordKey key = WordKey::of(text_.data + begin, end - begin, text_.readable);
+      some[count] = {begin, end, key, &cache_.of(key)};
+      prefetch(some[count].pair);
+      begin = word_from(end);
     }
-    bool is_odd = false;
-    for (; some < count; some++) {
-      if (const int64_t failed = gather(gathered_[some], items, is_odd)) return failed;
-      if (is_odd) break;
-    }
-    find_whole(some);
-    for (size_t j = 0; j < some && !words_.is_full(); j++)
-      if (!tell(gathered_[j])) return -1;
-    return is_odd && !words_.is_full() ? pass(gathered_[some].end) : 0;
-  }
-
-  // What stands between spaces and is a word: remembered, or its items from a place in scratch.items on. It is odd where it is
-  // not, or may be more.
-  int64_t gather(Gathered& word, size_t& items, bool& is_odd) {
-    size_t spaces = word.begin - at_;
-    if (u_.collapses && spaces > 1) spaces = 1;
-    if (u_.splits_white || (u_.strips_left && !has_begun_)) spaces = 0;
-    word.spaces = spaces;
-    word.has_blank = spaces || (u_.prepends && (u_.splits_white || !has_begun_));
-    word.is_walked = false;
-    word.known = 0;
-    if (const CachedWord* cached = Cache::found(*word.pair, word.key, word.has_blank)) {
-      word.known = cached->count;
-      memcpy(word.ids, cached->ids, sizeof word.ids);  // another word may come to lie there
-    } else {
-      const size_t size = word.end - word.begin;
-      Items found;
-      if (!Normalizer(u_, scratch_, text_.data + word.begin, size, size, items).run(found)) return -1;
-      is_odd = !found.count || found.kinds & (SPACE | WHITE | BLANK | JOINED | HOLDS);
-      if (is_odd) return 0;
-      scratch_.items[items] = u_.blank & (ITEM | NO_SYMBOL);
-      word.items = items + !word.has_blank;
-      word.count = found.count + word.has_blank;
-      items += 1 + found.count;
-    }
-    has_begun_ = true;
-    at_ = word.end;
+    for (size_t k = 0; k < count && is_clean_ && !words_.is_full(); k++)
+      if (const int64_t failed = word(some[k])) return failed;
     return 0;
   }
 
-  // Which of those words are one token. All are walked side by side, as each step waits for memory.
-  void find_whole(size_t some) {
-    uint8_t going[TOGETHER];
-    size_t left = 0;
-    const uint32_t base = load<uint32_t>(u_.units);
-    for (size_t j = 0; j < some; j++) {
-      Gathered& word = gathered_[j];
-      if (word.known || word.count > size_t(u_.longest_piece)) continue;
-      word.node = 0;
-      word.child = base + scratch_.items[word.items];
-      going[left++] = uint8_t(j);
+  // What stands between spaces: it is remembered, or would be; or it is odd, and goes item by item.
+  int64_t word(const Between& one) {
+    size_t spaces = one.begin - at_;
+    if (u_.collapses && spaces > 1) spaces = 1;
+    if (u_.splits_white || (u_.strips_left && !has_begun_)) spaces = 0;
+    const bool has_blank = spaces || (u_.prepends && (u_.splits_white || !has_begun_));
+    if (const CachedWord* cached = Cache::found(*one.pair, one.key, has_blank)) {
+      if (!blanks(spaces) || !tokens_.make_room(WORD_IDS)) return -1;
+      for (size_t k = 0; k < cached->count; k++) tokens_.emit(cached->ids[k]);
+    } else {
+      const size_t size = one.end - one.begin;
+      Items items;
+      if (!Normalizer(u_, scratch_, text_.data + one.begin, size, size).run(items)) return -1;
+      if (!items.count || items.kinds & (SPACE | WHITE | BLANK | JOINED | HOLDS)) return pass(one.end);
+      if (!blanks(spaces)) return -1;
+      uint32_t* first = scratch_.items.data();
+      *first = u_.blank & (ITEM | NO_SYMBOL);
+      const int64_t before = tokens_.count;
+      if (!words_.word(first + !has_blank, items.count + has_blank)) return -1;
+      Cache::keep(*one.pair, one.key, has_blank, tokens_.ids.data() + before, size_t(tokens_.count - before));
     }
-    for (size_t depth = 1; left; depth++) {
-      size_t still = 0;
-      for (size_t j = 0; j < left; j++) {
-        Gathered& word = gathered_[going[j]];
-        const uint32_t child = word.child < u_.nodes ? word.child : 0;
-        if (load<uint32_t>(u_.units, 2 * size_t(child) + 1) != word.node) continue;
-        word.node = child;
-        if (depth == word.count) {
-          word.is_walked = true;
-          prefetch(u_.whole_ids + 4 * size_t(child));
-          continue;
-        }
-        word.child = load<uint32_t>(u_.units, 2 * size_t(child)) + scratch_.items[word.items + depth];
-        if (word.child < u_.nodes) prefetch(u_.units + 8 * size_t(word.child));
-        going[still++] = going[j];
-      }
-      left = still;
-    }
-  }
-
-  bool tell(const Gathered& word) {
-    if (!blanks(word.spaces) || !tokens_.make_room(WORD_IDS)) return false;
-    if (word.known) {
-      for (size_t k = 0; k < word.known; k++) tokens_.emit(word.ids[k]);
-      return true;
-    }
-    const int64_t before = tokens_.count;
-    const int32_t whole = word.is_walked ? load<int32_t>(u_.whole_ids, word.node) : -1;
-    if (whole >= 0) tokens_.emit(whole);
-    else if (!words_.word(scratch_.items.data() + word.items, word.count)) return false;
-    Cache::keep(*word.pair, word.key, word.has_blank, tokens_.ids.data() + before, size_t(tokens_.count - before));
-    return true;
+    has_begun_ = true;
+    at_ = one.end;
+    return 0;
   }
 
   // The words of spaces of which the last begins another one.
@@ -226,7 +165,6 @@ class UnigramText {
   Segmenter words_;
   Cache cache_;
   const Text& text_;
-  Gathered gathered_[TOGETHER];
   size_t at_ = 0;             // where the bytes begin that have not come through
   bool is_clean_ = true;      // nothing is kept back, no word is open, and what came last is no space
   bool after_space_ = false;
