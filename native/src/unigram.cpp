@@ -87,6 +87,7 @@ class UnigramText {
       for (size_t k = 0; k < cached->count; k++) tokens_.emit(cached->ids[k]);
     } else {
       const size_t size = one.end - one.begin;
+      if (size > STRETCH) return pass(one.end);
       Items items;
       if (!Normalizer(u_, scratch_, text_.data + one.begin, size, size).run(items)) return -1;
       if (!items.count || items.kinds & (SPACE | WHITE | BLANK | JOINED | HOLDS)) return pass(one.end);
