@@ -53,7 +53,8 @@ class Segmenter {
     if (!is_cut_) {
       good = word(scratch_.word.data(), count);
     } else {
-      good = walk_up_to(count) && tokens_.make_room(tokens_of(count)) && tell(scratch_.word.data(), scratch_.places.data(), count);
+      good = walk_up_to(count) && tokens_.make_room(tokens_of(count)) &&
+             tell(scratch_.word.data(), scratch_.places.data(), count);
     }
     size_ = walked_ = 0;
     next_ = LONG_WORD;

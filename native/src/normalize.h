@@ -9,7 +9,8 @@ namespace ep {
 inline size_t bad_part(const uint8_t* bytes, size_t left) {
   const uint8_t lead = bytes[0];
   if (lead < 0xC2 || lead > 0xF4 || left < 2) return 1;
-  const uint8_t least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80, most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  const uint8_t least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const uint8_t most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   if (bytes[1] < least || bytes[1] > most) return 1;
   if (left < 3 || (bytes[2] & 0xC0) != 0x80) return 2;
   return 3;

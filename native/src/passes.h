@@ -30,7 +30,8 @@ EP_INLINE size_t to_utf8(uint32_t code, uint8_t bytes[4]) {
 // Of a class of `graphemes`, what it means.
 enum GraphemeClass : uint32_t {
   JOINS_BEFORE = 1, PREPEND = 2, CONTROL = 4, PICTOGRAPH = 8, ZWJ = 16, EXTEND = 32, CONSONANT = 64, LINKER = 128,
-  CONJUNCT_EXTEND = 256, HANGUL_L = 512, HANGUL_V = 1024, HANGUL_T = 2048, HANGUL_LV = 4096, HANGUL_LVT = 8192, CR = 16384, LF = 32768
+  CONJUNCT_EXTEND = 256, HANGUL_L = 512, HANGUL_V = 1024, HANGUL_T = 2048, HANGUL_LV = 4096, HANGUL_LVT = 8192, CR = 16384,
+  LF = 32768
 };
 
 }  // namespace ep

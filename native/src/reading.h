@@ -29,7 +29,8 @@ struct Table {
 
 class Reading {
  public:
-  Reading(Span file, Model& to, char* error, size_t error_size) : model(to), file_(file), error_(error), error_size_(error_size) {}
+  Reading(Span file, Model& to, char* error, size_t error_size)
+      : model(to), file_(file), error_(error), error_size_(error_size) {}
 
   // Finds metadata and tables, and whether the nodes are still those that the file was made with. Like all that follows: an
   // ep_status, and a sentence where it is not EP_OK.
@@ -40,11 +41,14 @@ class Reading {
   int take(const char* name, int type, int rank, Table& table);
   int need(const char* name, int type, int rank, Table& table);
   // The three of a perfect hash; `what` the sentence calls them by.
-  int need_hash(const char* multipliers, const char* keys, const char* values, const char* what, PerfectHash& hash, int64_t& slots);
+  int need_hash(const char* multipliers, const char* keys, const char* values, const char* what, PerfectHash& hash,
+                int64_t& slots);
 
   Span told(const char* key) const { return model.metadata_of(key); }
   bool number(const char* key, int64_t least, int64_t most, int64_t& number) const;
-  int need_number(const char* key, int64_t least, int64_t most, int64_t& to) { return number(key, least, most, to) ? 0 : missing(key); }
+  int need_number(const char* key, int64_t least, int64_t most, int64_t& to) {
+    return number(key, least, most, to) ? 0 : missing(key);
+  }
   int need_flag(const char* key, bool& flag);
 
   int fail(int status, const char* begin, const char* name = "", const char* end = "");

@@ -59,7 +59,8 @@ constexpr uint32_t SPACE_CODE = 0x20, BLANK_CODE = 0x2581;
 
 EP_INLINE bool is_white(uint32_t code) {  // White_Space of Unicode, which has not changed since 2013
   return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||
-         (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+         (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F ||
+         code == 0x3000;
 }
 
 struct Unigram {

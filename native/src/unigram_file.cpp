@@ -88,7 +88,9 @@ class UnigramReading {
       else if (is(word, "graphemes")) status = read_map(pass, number, Pass::graphemes);
       else if (is(word, "order")) status = read_classes(pass, number, Pass::order);
       else if (is(word, "compose")) status = read_classes(pass, number, Pass::compose);
-      else return reading_.fail(EP_NOT_OURS, "the file's tokenizer normalizes as this engine does not; take an engine as new as the file");
+      else
+        return reading_.fail(EP_NOT_OURS, "the file's tokenizer normalizes as this engine does not; take an engine as new as the "
+                                          "file");
       if (status) return status;
       unigram_.pass_count++;
     }
@@ -117,14 +119,17 @@ class UnigramReading {
     if (!any.data) return EP_OK;  // none stands for more than one code point
     int64_t slots;
     if (int status = reading_.need_hash(multipliers.text, keys.text, values.text, "graphemes", pass.hash, slots)) return status;
-    for (size_t k = 0; k < size_t(slots); k++)
-      if (load<int32_t>(pass.hash.values, k) < 0 || !is_entry(load<int32_t>(pass.hash.values, k), codes)) return not_codes(values);
+    for (size_t k = 0; k < size_t(slots); k++) {
+      const int32_t entry = load<int32_t>(pass.hash.values, k);
+      if (entry < 0 || !is_entry(entry, codes)) return not_codes(values);
+    }
     return EP_OK;
   }
   int read_classes(Pass& pass, int number, Pass::Kind kind) {
     pass.kind = kind;
     const Name page_of(number, "class_page_of"), classes(number, "classes");
-    if (int status = read_paged(page_of.text, classes.text, pass.classes, 0, kind == Pass::order ? CLASS : 2 * SECOND - 1)) return status;
+    const int64_t most = kind == Pass::order ? CLASS : 2 * SECOND - 1;
+    if (int status = read_paged(page_of.text, classes.text, pass.classes, 0, most)) return status;
     if (kind == Pass::order) return EP_OK;
     const Name multipliers(number, "pair_multipliers"), keys(number, "pair_keys"), values(number, "pair_values");
     int64_t slots;
@@ -132,7 +137,9 @@ class UnigramReading {
     return are_below(pass.hash.values, slots, LAST_CODE_POINT + 1) ? EP_OK : not_codes(values);
   }
   static bool is_entry(int32_t entry, int64_t codes) { return entry < 0 || entry / 32 + entry % 32 <= codes; }
-  int not_codes(const Name& table) { return reading_.fail(EP_DAMAGED, "the file's ", table.text, " holds what is no code point"); }
+  int not_codes(const Name& table) {
+    return reading_.fail(EP_DAMAGED, "the file's ", table.text, " holds what is no code point");
+  }
   int64_t rows_of(const Name& name) {
     Table table;
     return reading_.take(name.text, INT32, 1, table) ? 0 : table.rows;
@@ -164,7 +171,8 @@ class UnigramReading {
       if (id < -1 || id >= model_.vocabulary || word < -1 || word >= model_.vocabulary)
         return reading_.damaged("its trie_ids or trie_words point beyond its table");
       const double score = load<double>(scores.data, n);
-      if (id < 0 ? score != double(-INFINITY) : !is_score(score)) return reading_.damaged("its trie_scores hold what is no score");
+      if (id < 0 ? score != double(-INFINITY) : !is_score(score))
+        return reading_.damaged("its trie_scores hold what is no score");
     }
     u.unknown_score = load<double>(unknown.data);
     if (!is_score(u.unknown_score)) return reading_.damaged("its unknown_score is no score");
@@ -266,7 +274,8 @@ class UnigramReading {
     Buffer<uint32_t>& several = unigram_.several;
     const size_t at = several_;
     several_ += codes_.count + 1;
-    if (several_ > ITEM || codes_.count > MOST_CODES) return reading_.damaged("its passes make more of code points than ours do");
+    if (several_ > ITEM || codes_.count > MOST_CODES)
+      return reading_.damaged("its passes make more of code points than ours do");
     if (!several.grow(several_)) return reading_.no_memory();
     several[at] = uint32_t(codes_.count);
     for (size_t k = 0; k < codes_.count; k++) several[at + 1 + k] = unigram_.plain_item(codes_.now[k]);
@@ -278,12 +287,14 @@ class UnigramReading {
   uint32_t flags_before(const Pass& pass, int number) const {
     if (pass.kind == Pass::map) return 0;
     if (!codes_.count) return JOINS | HOLDS;  // its neighbours come together
-    const uint32_t first = uint32_t(pass.classes.of(codes_.now[0])), last = uint32_t(pass.classes.of(codes_.now[codes_.count - 1]));
+    const auto class_of = [&](size_t k) { return uint32_t(pass.classes.of(codes_.now[k])); };
+    const uint32_t first = class_of(0), last = class_of(codes_.count - 1);
+    constexpr uint32_t HOLDING = PREPEND | CONTROL | ZWJ | LINKER | CONJUNCT_EXTEND | HANGUL_L;
     if (pass.kind != Pass::graphemes)
       return (first & SECOND ? JOINS : first & CLASS ? REORDERS : 0) | (last & CLASS ? TAILED : 0);
     uint32_t flags = 0;
     for (size_t k = 0; k < codes_.count; k++)
-      if (uint32_t(pass.classes.of(codes_.now[k])) & (PREPEND | CONTROL | ZWJ | LINKER | CONJUNCT_EXTEND | HANGUL_L)) flags = HOLDS;
+      if (class_of(k) & HOLDING) flags = HOLDS;
     if (first & JOINS_BEFORE) flags |= number ? JOINS : MARK;
     return first & (HANGUL_V | HANGUL_T) ? flags | JOINS : flags;
   }

@@ -68,7 +68,8 @@ int read_wordpiece(Reading& reading) {
   if (int status = reading.need_number("longest_word", 1, MOST_LETTERS, number)) return status;
   model.longest_word = int(number);
   if (int status = read_characters(reading)) return status;
-  if (int status = reading.need_hash("piece_multipliers", "piece_keys", "piece_ids", "pieces", model.pieces, slots)) return status;
+  if (int status = reading.need_hash("piece_multipliers", "piece_keys", "piece_ids", "pieces", model.pieces, slots))
+    return status;
   if (!are_below(model.pieces.values, slots, model.vocabulary)) return reading.damaged("its piece_ids point beyond its table");
   return make_powers(reading);
 }
