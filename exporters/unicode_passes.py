@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from edge_potion.errors import ModelFormatError
 
 __all__ = ["Passes", "passes_of"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    kind: str
+    tables: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -22,9 +29,13 @@ class Passes:
         like_nul: characters that all of this treats as it treats NUL, the best first; None where NUL is dropped.
     """
 
+    steps: tuple[Pass, ...] = ()
     collapses: bool = False
     strip: str = ""
     like_nul: tuple[int, ...] | None = ()
+
+    def add_to(self, graph: object) -> None:
+        """Nothing yet."""
 
     def facts(self) -> Mapping[str, str]:
         """Of metadata_props: `passes`, `collapse_spaces`, `strip`."""

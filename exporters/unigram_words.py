@@ -20,7 +20,7 @@ from edge_potion.errors import ModelFormatError
 from .graph_builder import GraphBuilder
 from .unigram_tables import BLANK, LEAVE_OUT
 
-__all__ = ["WHITESPACE", "Splitting", "UnigramWords", "splitting_of", "unigram_words"]
+__all__ = ["WHITESPACE", "Splitting", "UnigramWords", "is_whitespace", "splitting_of", "unigram_words"]
 
 # White_Space of Unicode, the same since its version 6.3: ranges, the last one included.
 WHITESPACE = (
@@ -98,7 +98,7 @@ def unigram_words(graph: GraphBuilder, codes: str, splitting: Splitting) -> Unig
     """The words of code points (n,) int32, of which a 0 stands after each text, and nowhere else."""
     ends = graph.op("Equal", codes, graph.constant(0, np.int32))
     if splitting.at_whitespace:
-        outside = graph.op("Or", ends, _is_whitespace(graph, codes))
+        outside = graph.op("Or", ends, is_whitespace(graph, codes))
     else:
         outside = ends
         is_space = graph.op("Equal", codes, graph.constant(SPACE, np.int32))
@@ -124,7 +124,8 @@ def unigram_words(graph: GraphBuilder, codes: str, splitting: Splitting) -> Unig
     return UnigramWords(codes, first, stop, has_blank, text, so_far)
 
 
-def _is_whitespace(graph: GraphBuilder, codes: str) -> str:
+def is_whitespace(graph: GraphBuilder, codes: str) -> str:
+    """(n,) bool."""
     found = None
     for least, greatest in WHITESPACE:
         if least == greatest:
