@@ -122,9 +122,9 @@ class _Seen:
 
     def changes(self) -> Changes:
         known, stays, known_now, unknown, unknown_now = self._sums.tolist()
-        vectors = [unit_length(each.encode(self.sample).astype(np.float64)) for each in (self.before, self.after)]
-        cosines = (vectors[0] * vectors[1]).sum(axis=1)
-        cosines[~(vectors[0].any(axis=1) | vectors[1].any(axis=1))] = 1  # nothing was known of them, and nothing is
+        was, now = (each.encode(self.sample).astype(np.float64) for each in (self.before, self.after))  # (S, D)
+        cosines = (unit_length(was) * unit_length(now)).sum(axis=1)
+        cosines[(was == now).all(axis=1)] = 1  # to the bit, and where nothing was known and nothing is
         agreement, lowest = (float(cosines.mean()), float(cosines.min())) if len(cosines) else (1.0, 1.0)
         counted = (self.texts, self.changed, known, stays, known_now, unknown, unknown_now)
         return Changes(*counted, min(agreement, 1.0), min(lowest, 1.0), tuple(self.examples))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +92,9 @@ class Vocabulary:
                 f"tokenizer.json holds {', '.join(foreign)}, which may name pieces in a way that is not known here; "
                 "remove it, or leave the model as it is"
             )
+        twice = next((number for number, count in Counter(self.in_order).items() if count > 1), None)
+        if twice is not None:  # an added token behind a vocabulary that leaves an id out
+            raise ModelFormatError(f"tokenizer.json gives the id {twice} to two tokens, so that no row is of one alone")
 
     @property
     def family(self) -> str:
