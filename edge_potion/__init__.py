@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ProviderError,
         RecipeError,
     )
+    from edge_potion.pruning.prune import prune
     from edge_potion.rotation import Rotation
     from edge_potion.runtime import EdgeModel
     from edge_potion.search.hit import Hit
@@ -43,6 +44,7 @@ _HOME_OF = {
     "StaticModel": "edge_potion.static_model",
     "TokenIds": "edge_potion.tokens",
     "encode_files": "edge_potion.bulk.encode_files",
+    "prune": "edge_potion.pruning.prune",
     **dict.fromkeys(("Decision", "TextClassifier"), "edge_potion.classifier"),
     **dict.fromkeys(("Codes", "dequantize", "quantize"), "edge_potion.codes"),
     **dict.fromkeys(("benchmark", "distill", "evaluate", "export", "train", "verify"), "edge_potion.verbs"),
@@ -84,6 +86,7 @@ __all__ = [
     "encode_files",
     "evaluate",
     "export",
+    "prune",
     "quantize",
     "train",
     "verify",

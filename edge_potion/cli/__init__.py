@@ -26,6 +26,7 @@ from .layout import QUIET, Command, Group, help_pages, show_help
 from .make import distill, export, featurize, push, recipe, train
 from .measure import benchmark, evaluate
 from .options import CONTROL
+from .prune import prune
 from .serve import serve
 from .use import info, verify
 
@@ -38,6 +39,7 @@ VERBS = (
     train,
     featurize,
     recipe,
+    prune,
     classify,
     export,
     push,

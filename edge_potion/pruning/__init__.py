@@ -1,0 +1,1 @@
+"""Pruning: a model keeps only the pieces that a corpus of one's languages uses."""
