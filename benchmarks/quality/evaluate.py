@@ -109,7 +109,7 @@ def evaluate(
     if sum(source is not None for source in (suite, data, pairs)) != 1:
         raise InputError("what to score on? name one of suite, data and pairs")
     if languages is not None and suite in (None, MTEB):
-        read_chosen([], languages)  # which refuses
+        read_chosen([], languages)  # refuses: there are none to choose of
     if data is not None:
         if seeds < 1:
             raise InputError(f"seeds is {seeds}; 1 or more were expected")
