@@ -32,15 +32,15 @@ MOST_TOKENS_A_CALL = 32_768  # with few dimensions too: words that must be cut c
 SURE_WORD = re.compile(r"(?<![^ \t\n\r])[!-~]+(?=[ \t\n\r])")
 
 
-def joined(texts: Sequence[str]) -> np.ndarray:
-    """(bytes,) uint8: the texts in UTF-8, with NUL between them and none inside.
+def joined(texts: Sequence[str], nul: str = "") -> np.ndarray:
+    """(bytes,) uint8: the texts in UTF-8, with NUL between them and inside none, where `nul` stands for it.
 
     Raises:
         UnicodeEncodeError: a text holds a lone surrogate.
     """
     whole = "\0".join(texts)
     if whole.count("\0") >= len(texts):
-        whole = "\0".join([text.replace("\0", "") for text in texts])
+        whole = "\0".join([text.replace("\0", nul) for text in texts])
     return np.frombuffer(whole.encode("utf-8"), np.uint8)
 
 

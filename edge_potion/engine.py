@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ep_embed_ids": (int64, [handle, handle, handle, size, handle, int32]),
     "ep_label_count": (int32, [handle]),
     "ep_classify": (int64, [handle, text, size, handle, handle, size, int32, int32]),
+    "ep_classify_texts": (int64, [handle, handle, handle, size, handle, handle, int32, int32]),
     "ep_scan": (int32, [handle, size, size, handle, handle, float32, handle]),
     "ep_stop": (None, [handle]),
 }
@@ -177,7 +178,11 @@ class Engine:
             def call(data: bytes, limit: int) -> int:
                 return self._embed(self._model, data, len(data), room, len(texts), limit, self._threads)
 
-            self._run_joined(call, texts, max_tokens)
+            def by_place(begins: int, lengths: int, limit: int) -> int:
+                places = (begins, lengths, len(texts), room)
+                return int(self._library.ep_embed_texts(self._model, *places, limit, self._threads))
+
+            self._run_joined(call, by_place, texts, max_tokens)
         return vectors
 
     def classify_one(self, text: str) -> np.ndarray:
@@ -218,7 +223,11 @@ class Engine:
             def call(data: bytes, limit: int) -> int:
                 return self._classify(self._model, data, len(data), room, more, len(texts), limit, self._threads)
 
-            self._run_joined(call, texts, max_tokens)
+            def by_place(begins: int, lengths: int, limit: int) -> int:
+                places = (begins, lengths, len(texts), room, more)
+                return int(self._library.ep_classify_texts(self._model, *places, limit, self._threads))
+
+            self._run_joined(call, by_place, texts, max_tokens)
         return logits, vectors
 
     def encode_utf8(self, address: int, offsets: np.ndarray, max_tokens: int | None) -> np.ndarray:
@@ -255,8 +264,14 @@ class Engine:
         self._run(call, flat.nbytes)
         return vectors
 
-    def _run_joined(self, call: Callable[[bytes, int], int], texts: Sequence[str], max_tokens: int | None) -> None:
-        """Make a call of texts with NUL between them, and of where to cut each."""
+    def _run_joined(
+        self,
+        call: Callable[[bytes, int], int],
+        by_place: Callable[[int, int, int], int],
+        texts: Sequence[str],
+        max_tokens: int | None,
+    ) -> None:
+        """Make a call of texts with NUL between them, and of where to cut each; by their places where one holds NUL."""
         try:
             data = "\0".join(texts).encode()
         except UnicodeEncodeError:
@@ -266,8 +281,12 @@ class Engine:
         try:
             self._run(lambda: call(data, limit), len(data))
         except InputError:  # more texts than there is room for: one holds NUL, too rare to look for it before
-            data = "\0".join([text.replace("\0", "") for text in texts]).encode()
-            self._run(lambda: call(data, limit), len(data))
+            encoded = [text.encode() for text in texts]
+            data = b"".join(encoded)
+            lengths = np.fromiter(map(len, encoded), np.uintp, len(encoded))
+            begins = np.frombuffer(data, np.uint8).ctypes.data + np.cumsum(lengths) - lengths if data else lengths
+            begins = begins.astype(np.uintp)
+            self._run(lambda: by_place(begins.ctypes.data, lengths.ctypes.data, limit), len(data))
 
     def _run(self, call: Callable[[], int], size_bytes: int) -> None:
         """Make a call, again where another thread's Ctrl-C stopped all of the model's."""

@@ -15,11 +15,11 @@ from edge_potion.checked_texts import refuse_surrogates
 from edge_potion.from_ids import longest_in_graph
 from edge_potion.open_graph import OpenGraph
 from edge_potion.open_on_provider import OnProvider
+from edge_potion.text_facts import TextFacts
 from edge_potion.tokens import room
 
 __all__ = ["FromText"]
 
-TOKENS_A_CHARACTER = 3  # at most: of a Hangul syllable
 CHARACTERS_A_TOKEN = 4  # about, in English; for the size of a call alone
 
 
@@ -43,12 +43,16 @@ class FromText:
         self._workers = opened.asked.threads or cores()
         self._tokens_per_call = tokens_per_call(max(opened.bundle.dim, 2 * self._graph.dim), opened.precision)
         # Junk takes the text graph a kilobyte of memory a letter, too.
-        self._longest = longest_in_graph(opened) // TOKENS_A_CHARACTER
+        self._facts = TextFacts.of(opened.stated, self._graph.name)
+        # And a ▁ before it.
+        self._longest = (longest_in_graph(opened) - 1) // self._facts.tokens_a_character
         self._whole = min(room(self._max_tokens), self._longest)  # characters of a text that is never cut here
 
     def encode(self, texts: Sequence[str], batch_size: int, max_tokens: int | None) -> np.ndarray:
         """(b, D) float32 of texts that were checked, each cut at `max_tokens` (None: never)."""
         if max_tokens != self._max_tokens:
+            return self._other.encode(texts, batch_size, max_tokens)
+        if self._facts.nul is None and any("\0" in text for text in texts):
             return self._other.encode(texts, batch_size, max_tokens)
         try:
             if len(texts) == 1 and len(texts[0]) <= self._whole:  # what a search box asks: no time for the rest
@@ -74,7 +78,8 @@ class FromText:
         calls = [order[begin:end] for begin, end in calls_of(tokens, batch_size, self._tokens_per_call)]
         side_by_side(run, calls, self._workers)
         if len(too_long):
-            long_texts = [texts[place].replace("\0", "") for place in too_long]
+            nul = self._facts.nul or ""
+            long_texts = [texts[place].replace("\0", nul) for place in too_long]
             vectors[too_long] = self._other.encode(long_texts, batch_size, self._max_tokens)
         return vectors
 
@@ -82,10 +87,10 @@ class FromText:
         """The texts; of long ones no more than is kept, where that shows without a tokenizer."""
         refuse_surrogates(texts)  # in what is cut off too
         limit = self._max_tokens
-        if limit is None:
+        if limit is None or not self._facts.has_sure_words:
             return texts
         return [text if len(text) <= self._whole else beginning(text, limit, self._longest) for text in texts]
 
     def _run(self, texts: Sequence[str]) -> np.ndarray:
         """(b, D) float32 by one call."""
-        return self._graph.run({"text": joined(texts)}, len(texts))
+        return self._graph.run({"text": joined(texts, self._facts.nul or "")}, len(texts))

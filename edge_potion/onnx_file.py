@@ -16,10 +16,10 @@ __all__ = ["OPERATORS", "check_onnx"]
 
 # Operators of ONNX's own domain that our graphs are made of; a test holds the list to what is exported.
 OPERATORS = frozenset(
-    b"Add And ArgMax BitShift BitwiseAnd Cast Clip Compress Concat ConstantOfShape CumSum Div Equal Gather "
-    b"GatherElements Greater GreaterOrEqual Identity If Less LessOrEqual MatMul MatMulInteger Max Mul NonZero Not "
-    b"Or Pad Range ReduceL2 ReduceMax ReduceSum Reshape Round ScatterElements Shape Sigmoid Slice Softmax Sqrt "
-    b"Squeeze Sub Unsqueeze Where".split()
+    b"Add And ArgMax BitShift BitwiseAnd Cast Clip Compress Concat ConstantOfShape CumSum Div Equal Expand Gather "
+    b"GatherElements Greater GreaterOrEqual Identity If Less LessOrEqual Loop MatMul MatMulInteger Max Min Mul NonZero "
+    b"Not Or Pad Range ReduceL2 ReduceMax ReduceSum Reshape Round Scan ScatterElements Shape Sigmoid Slice Softmax "
+    b"Sqrt Squeeze Sub TopK Unsqueeze Where".split()
 )
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 # Numbers of fields in onnx.proto.

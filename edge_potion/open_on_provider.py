@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +67,13 @@ class OnProvider(Opened):
 
     @cached_property
     def tokens(self) -> int:
-        return int(self.open_graph.session.session.get_modelmeta().custom_metadata_map["tokens"])
+        return int(self.stated["tokens"])
+
+    @cached_property
+    def stated(self) -> Mapping[str, str]:
+        """metadata_props of the graph."""
+        stated: Mapping[str, str] = self.open_graph.session.session.get_modelmeta().custom_metadata_map
+        return stated
 
 
 def open_on_provider(folder: Path, asked: Asked) -> OnProvider:

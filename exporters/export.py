@@ -38,7 +38,7 @@ from .mobile import write_mobile
 from .phrase_rows import phrase_table
 from .quantize import PackedTable, file_tensors, pack, row_agreement
 from .reachable import reachable_rows
-from .text_tables import TextTables
+from .text_family import family_of
 
 __all__ = ["export"]
 
@@ -114,7 +114,7 @@ def export(
     tables = None
     if "text" in names:
         try:
-            tables = TextTables.of(shipped.tokenizer)
+            tables = family_of(shipped.tokenizer)
         except ModelFormatError as reason:
             if not wants_all:
                 raise

@@ -11,6 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Branch = Callable[[], Sequence[str]]
+Typed = tuple[str, int, int]  # a value: its name, TensorProto type and rank
+LoopBody = Callable[[str, list[str]], tuple[str, Sequence[str]]]
 
 __all__ = ["IR_VERSION", "OPSET", "GraphBuilder"]
 
@@ -62,22 +64,86 @@ class GraphBuilder:
         Branches see every value made before. `types` are the TensorProto type and the rank of each output.
         """
         made = [f"If_{next(self._names)}" for _ in types]
-        attributes = {}
-        for side, branch in (("then_branch", then), ("else_branch", otherwise)):
-            outer, known = self._nodes, dict(self._made)
-            self._nodes = []
-            values = branch()
-            outputs = [f"{side}_{name}" for name in made]
-            for value, output in zip(values, outputs, strict=True):
-                self._nodes.append(helper.make_node("Identity", [value], [output], name=output))
-            infos = [
-                helper.make_tensor_value_info(output, kind, [None] * rank)
-                for output, (kind, rank) in zip(outputs, types, strict=True)
-            ]
-            attributes[side] = helper.make_graph(self._nodes, side, [], infos)
-            self._nodes, self._made = outer, known  # what a branch made is not seen outside
+        attributes = {
+            side: self._graph_within(side, branch, [], _typed([f"{side}_{name}" for name in made], types))
+            for side, branch in (("then_branch", then), ("else_branch", otherwise))
+        }
         self._nodes.append(helper.make_node("If", [condition], made, name=made[0], **attributes))
         return made
+
+    def loop(
+        self, body: LoopBody, states: Sequence[str], types: Sequence[tuple[int, int]], turns: str = ""
+    ) -> list[str]:
+        """What the values `states` are after the last turn.
+
+        Args:
+            body: from the number of a turn (scalar int64) and the states to whether there is another turn (scalar
+                bool; "" for always) and the next states; it adds nodes to a graph of its own.
+            states: to begin with.
+            types: TensorProto type and rank of each; a shape may be another after each turn.
+            turns: scalar int64, how many there are at most; "" for no bound.
+        """
+        number = next(self._names)
+        turn, goes_on = f"turn_{number}", f"goes_on_{number}"
+        inner = [f"state_{number}_{place}" for place in range(len(states))]
+
+        def turned() -> Sequence[str]:
+            another, following = body(turn, inner)
+            return [another or goes_on, *following]
+
+        outputs = [f"next_{number}_{place}" for place in range(len(states))]
+        graph = self._graph_within(
+            f"loop_{number}",
+            turned,
+            [(turn, TensorProto.INT64, 0), (goes_on, TensorProto.BOOL, 0), *_typed(inner, types)],
+            [(f"another_{number}", TensorProto.BOOL, 0), *_typed(outputs, types)],
+        )
+        made = [f"Loop_{next(self._names)}" for _ in states]
+        self._nodes.append(helper.make_node("Loop", [turns, "", *states], made, name=made[0], body=graph))
+        return made
+
+    def scan(
+        self,
+        body: Callable[[str, str], tuple[str, str]],
+        state: str,
+        rows: str,
+        types: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    ) -> tuple[str, str]:
+        """The last state, and what `body` made of each of `rows`, which lie along the first axis, one upon the other.
+
+        Args:
+            body: from a state and a row to the next state and what is made; its shape is always the same.
+            state: to begin with.
+            rows: a row of them has a rank less.
+            types: TensorProto type and rank of the state, of a row, and of what is made of it.
+        """
+        number = next(self._names)
+        inner = [f"state_{number}", f"row_{number}"]
+        graph = self._graph_within(
+            f"scan_{number}",
+            lambda: body(*inner),
+            _typed(inner, types[:2]),
+            _typed([f"next_{number}", f"made_{number}"], [types[0], types[2]]),
+        )
+        made = [f"Scan_{next(self._names)}" for _ in range(2)]
+        self._nodes.append(helper.make_node("Scan", [state, rows], made, name=made[0], body=graph, num_scan_inputs=1))
+        return made[0], made[1]
+
+    def _graph_within(
+        self, name: str, branch: Branch, inputs: Sequence[Typed], outputs: Sequence[Typed]
+    ) -> onnx.GraphProto:
+        """A graph of the nodes that `branch` adds, from `inputs` to `outputs`."""
+        outer, known = self._nodes, dict(self._made)
+        self._nodes = []
+        for value, (output, _, _) in zip(branch(), outputs, strict=True):
+            self._nodes.append(helper.make_node("Identity", [value], [output], name=output))
+        taken, given = (
+            [helper.make_tensor_value_info(each, kind, [None] * rank) for each, kind, rank in side]
+            for side in (inputs, outputs)
+        )
+        graph = helper.make_graph(self._nodes, name, taken, given)
+        self._nodes, self._made = outer, known  # what was made within is not seen outside
+        return graph
 
     def cast(self, value: str, to: int) -> str:
         """`value` as another TensorProto type."""
@@ -111,6 +177,12 @@ class GraphBuilder:
         """(n,) int64: the places of what is true."""
         return self.op("Reshape", self.op("NonZero", flags), self.int64([-1]))
 
+    def order(self, values: str) -> str:
+        """(n,) int64: the places of values, the greatest first."""
+        made = [f"TopK_{next(self._names)}" for _ in range(2)]
+        self._nodes.append(helper.make_node("TopK", [values, self.op("Shape", values)], made, name=made[1]))
+        return made[1]
+
     def sums(self, values: str, exclusive: int = 0) -> str:
         """Running sums; with `exclusive`, of what is before each value."""
         return self.op("CumSum", values, self.int64(0), exclusive=exclusive)
@@ -118,6 +190,20 @@ class GraphBuilder:
     def numbers(self, count: str) -> str:
         """(count,) int64: 0, 1, 2 ..."""
         return self.op("Range", self.int64(0), count, self.int64(1))
+
+    def spread(self, lengths: str) -> tuple[str, str]:
+        """Runs of so many places (n,) int32, at least 1 each: of which run a place is, and which of it; int32 both."""
+        begins = self.sums(lengths, exclusive=1)
+        total = self.op("ReduceSum", lengths, keepdims=1)
+        ones = self.filled(self.op("Shape", lengths), value=1)
+        marks = self.op("ScatterElements", self.filled(self.cast(total, TensorProto.INT64)), begins, ones)
+        run = self.op("Sub", self.sums(marks), self.constant(1, np.int32))
+        return run, self.op("Sub", self.numbers32(total), self.take(begins, run))
+
+    def numbers32(self, count: str) -> str:
+        """(count,) int32: 0, 1, 2 ... of a count (1,) int32."""
+        zero, one = self.constant(0, np.int32), self.constant(1, np.int32)
+        return self.op("Range", zero, self.op("Squeeze", count), one)
 
     def less(self, values: str, amount: int) -> str:
         """Values less a whole number, int64."""
@@ -166,3 +252,7 @@ class GraphBuilder:
         model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _typed(names: Sequence[str], types: Sequence[tuple[int, int]]) -> list[Typed]:
+    return [(name, *each) for name, each in zip(names, types, strict=True)]

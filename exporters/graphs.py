@@ -19,9 +19,9 @@ from edge_potion.static_model import StaticModel
 from .head import PackedHead
 from .pooling import Pooling
 from .quantize import PackedTable
+from .text_family import Family
 from .text_graph import text_graph
 from .text_hash import HashTable
-from .text_tables import TextTables
 from .token_graph import bag_graph, fixed_graph, tokens_graph
 
 __all__ = ["BUILDERS", "Plan", "build_graph", "file_of"]
@@ -37,7 +37,7 @@ class Plan:
         model: as it ships, under a name of its own.
         precisions: in the order that was asked for; model.safetensors holds the first.
         graphs: names as in BUILDERS; with FIXED among them, there is a folder `mobile/`.
-        text_tables: of the model's tokenizer; None where the text graph is not among them.
+        family: of the model's tokenizer; None where the text graph is not among them.
         phrases: where the rows of phrases are found; None where the model has none.
         head: of a classifier.
         token_embeddings: whether the tokens graph gives the vector of each token, too.
@@ -48,7 +48,7 @@ class Plan:
     model: StaticModel
     precisions: Sequence[str]
     graphs: Sequence[str]
-    text_tables: TextTables | None
+    family: Family | None
     phrases: HashTable | None
     head: PackedHead | None
     token_embeddings: bool
@@ -100,8 +100,8 @@ def _metadata(model: StaticModel, graph: str, precision: str) -> dict[str, str]:
 
 
 def _text(plan: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    assert plan.text_tables is not None  # the graph is not planned without
-    return text_graph(pooling, plan.text_tables, plan.model.card.max_tokens, metadata, head=plan.head)
+    assert plan.family is not None  # the graph is not planned without
+    return text_graph(pooling, plan.family, plan.model.card.max_tokens, metadata, head=plan.head)
 
 
 def _bag(_: Plan, pooling: Pooling, metadata: Mapping[str, str]) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ of two dozen letters that has the key of a piece, and gets its vector.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -20,7 +21,7 @@ from edge_potion.phrases_in_graph import BASE, SALT
 from .graph_builder import GraphBuilder
 from .text_pieces import Pieces
 
-__all__ = ["INVERSE", "HashTable", "hash_table", "looked_up", "neighbours", "piece_table", "powers"]
+__all__ = ["INVERSE", "HashTable", "hash_table", "looked_up", "neighbours", "piece_table", "powers", "table_of"]
 
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
 KEYS_A_BUCKET = 4  # on average
@@ -76,6 +77,12 @@ def hash_table(keys: np.ndarray, ids: np.ndarray) -> HashTable:
     table_keys, table_ids = np.full(1 << slot_bits, keys[0]), np.zeros(1 << slot_bits, np.int32)
     table_keys[slots], table_ids[slots] = keys, ids
     return HashTable(slot_bits, multipliers.view(np.int64), table_keys.view(np.int64), table_ids)
+
+
+def table_of(tables: Mapping[str, np.ndarray], name: str) -> HashTable:
+    """The table whose arrays are called `name`_multipliers, `name`_keys and `name`_values among `tables`."""
+    multipliers, keys, values = (tables[f"{name}_{part}"] for part in ("multipliers", "keys", "values"))
+    return HashTable(len(keys).bit_length() - 1, multipliers, keys, values)
 
 
 def looked_up(graph: GraphBuilder, name: str, table: HashTable, keys: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The vocabulary of a tokenizer, as sequences of codes; and which tokenizers the text graph can hold."""
+"""The vocabulary of WordPiece or WordLevel, as sequences of codes; and which of these the text graph can hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from edge_potion.errors import ModelFormatError
 
 from .text_characters import LONG_MARK
 
-__all__ = ["Pieces", "pieces_of"]
+__all__ = ["TAKES", "Pieces", "pieces_of"]
+
+TAKES = (
+    "WordPiece with BertNormalizer and BertPreTokenizer, and for WordLevel with BertNormalizer and BertPreTokenizer "
+    "or WhitespaceSplit"
+)
 
 # Models, and the pre-tokenizers before them that cut at each character for itself, which the tables can tell.
 # Whitespace is none of them: it keeps signs together that follow each other.
@@ -46,28 +51,22 @@ class Pieces:
     are_words: bool = False
 
 
-def pieces_of(tokenizer: Tokenizer) -> Pieces:
-    """The pieces of a WordPiece tokenizer, or the words of a WordLevel one.
+def pieces_of(tokenizer: Tokenizer) -> Pieces | None:
+    """The pieces of a WordPiece tokenizer, or the words of a WordLevel one; None where it is another one.
 
     Raises:
-        ModelFormatError: it is another one, or splits texts otherwise than BERT does; names what is supported.
+        ModelFormatError: the graph would not be exact; says why.
     """
     content = json.loads(tokenizer.to_str())
     model = tokenizer.model
     parts = [type(each).__name__ for each in (model, tokenizer.normalizer, tokenizer.pre_tokenizer)]
-    plain_added = all(each["special"] for each in content["added_tokens"])
     if (
         parts[2] not in SUPPORTED.get(parts[0], ())
         or not isinstance(tokenizer.normalizer, BertNormalizer)
-        or not plain_added
+        or not all(each["special"] for each in content["added_tokens"])
         or model.unk_token not in content["model"]["vocab"]
     ):
-        added = "" if plain_added else ", and added words"
-        raise ModelFormatError(
-            "the text graph is for WordPiece with BertNormalizer and BertPreTokenizer, and for WordLevel with "
-            "BertNormalizer and BertPreTokenizer or WhitespaceSplit, and this tokenizer is "
-            f"{parts[0]} with {parts[1]} and {parts[2]}{added}; leave the graph out (--graphs bag,tokens)"
-        )
+        return None
     # No word is empty or holds a NUL.
     vocabulary = {text: number for text, number in content["model"]["vocab"].items() if text and "\0" not in text}
     _refuse_reordered(tokenizer, sorted(set("".join(vocabulary))))

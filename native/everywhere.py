@@ -29,7 +29,7 @@ BUILT_IN = CHECKOUT / "edge_potion" / "models" / "potion-256d-minilm"
 MODEL = BUILT_IN / "onnx" / "text_quantized.onnx"
 CORPUS = CHECKOUT.parent / "shared" / "data" / "sentences.txt.xz"
 OWN_SENTENCES = CHECKOUT / "tests" / "data" / "sentences.txt"
-MOST_BYTES = {".so": 300_000, ".wasm": 100_000}  # of a library without its symbols
+MOST_BYTES = {".so": 330_000, ".wasm": 130_000}  # of a library without its symbols
 KERNELS = "EDGE_POTION_KERNELS"  # asks for some by name; a processor that has none of that name takes its best
 
 

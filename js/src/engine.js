@@ -29,6 +29,7 @@ export class Engine {
     this.maxTokens = wasm.ep_max_tokens(this.#model);
     this.precision = this.#words(wasm.ep_precision(this.#model));
     const count = wasm.ep_label_count(this.#model);
+    this.nul = characterForNul(this.#said("nul"));
     this.labels = Array.from({ length: count }, (_, label) => this.#words(wasm.ep_label(this.#model, label)));
   }
 
@@ -68,7 +69,7 @@ export class Engine {
     if (!this.#wasm) throw new Error("the model is closed");
     for (let begin = 0, end; begin < texts.length; begin = end) {
       end = endOfCall(texts, begin);
-      const some = texts.slice(begin, end).map((text) => text.replaceAll("\0", ""));
+      const some = texts.slice(begin, end).map((text) => text.replaceAll("\0", this.nul));
       const joined = some.join("\0");
       const [input, output] = [this.#room(joined.length * BYTES_A_UNIT), this.#room(some.length * bytesAText)];
       try {
@@ -96,10 +97,26 @@ export class Engine {
     return new Uint8Array(this.#wasm.memory.buffer, place);
   }
 
+  /** What the file says of itself by a name; null where it says nothing. */
+  #said(name) {
+    const bytes = utf8.encode(`${name}\0`);
+    const key = this.#room(bytes.length);
+    this.#memory(key).set(bytes);
+    const place = this.#wasm.ep_metadata(this.#model, key);
+    this.#wasm.free(key);
+    return place ? this.#words(place) : null;
+  }
+
   #words(place) {
     const memory = this.#memory(place);
     return new TextDecoder().decode(memory.subarray(0, memory.indexOf(0)));
   }
+}
+
+/** What stands for a NUL inside a text, as NUL itself parts texts: nothing where the tokenizer drops it, or has no other
+ * character that counts as it does. */
+function characterForNul(said) {
+  return /^[0-9]+$/.test(said ?? "") ? String.fromCodePoint(Number(said)) : "";
 }
 
 /** Behind the last text of the call that begins with text `begin`. */

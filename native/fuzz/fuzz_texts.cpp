@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<int32_t> ids;
   std::vector<size_t> tokens;
   for (size_t i = 0; i < count; i++) {
-    const size_t before = ids.size(), most = 3 * lengths[i];  // a character is three tokens at most
+    const size_t before = ids.size(), most = 24 * lengths[i];  // a character is so many tokens at most
     ids.resize(before + most);
     const int64_t found = ep_token_ids(handle, places[i], lengths[i], limit, ids.data() + before, most);
     REQUIRE(found >= 0 && size_t(found) <= most);

@@ -6,7 +6,7 @@
  * NULL, and leave a sentence for this thread in ep_last_error().
  *
  * Texts are UTF-8. Bytes that are not UTF-8 count as U+FFFD, as in the .onnx file; NUL ends a text where texts are
- * joined, and is left out where a text is given by its length.
+ * joined; where a text is given by its length it counts as the tokenizer has it, which leaves it out, mostly.
  */
 #ifndef EDGE_POTION_H
 #define EDGE_POTION_H

@@ -2,6 +2,7 @@
 #pragma once
 #include "model.h"
 #include "scratch.h"
+#include "tokens.h"
 
 namespace ep {
 
@@ -20,6 +21,9 @@ struct Rows {
 };
 
 constexpr size_t ROWS_TOGETHER = 4;  // are scanned at once: what is loaded of the query serves them all
+
+// What `tokenize` gives, of Unigram: the same for every kind of processor.
+int64_t tokenize_unigram(const Model&, Scratch&, const Text&, int which, int64_t limit);
 
 struct Kernels {
   const char* name;

@@ -46,6 +46,12 @@ class Buffer {
   EP_INLINE T& operator[](size_t place) { return data_[place]; }
   EP_INLINE const T& operator[](size_t place) const { return data_[place]; }
   EP_INLINE size_t room() const { return room_; }
+  void swap(Buffer& other) {
+    T* const data = data_;
+    const size_t room = room_;
+    data_ = other.data_, room_ = other.room_;
+    other.data_ = data, other.room_ = room;
+  }
 
  private:
   T* data_ = nullptr;

@@ -1,16 +1,15 @@
 // A text graph's tables, where they lie in its file, and the numbers that it was made with.
 #pragma once
 #include "memory.h"
+#include "unigram.h"
 
 namespace ep {
 
 // An item is a code point and its class, as exporters/text_tables.py has it.
 constexpr int32_t CODES = (1 << 22) - 1, WORD = 1 << 22, ISOLATED = 2 << 22, KINDS = WORD | ISOLATED;
 constexpr int32_t CHANGED = 4 << 22;  // a byte whose word is decoded and normalized first
-constexpr uint64_t BASE = 0x9E3779B97F4A7C15, SALT = 0xD1B54A32D192ED03;  // of the hash of a piece, and of pairs
 constexpr int MOST_DIGITS = 3, DIGIT_BASE = 128;
-constexpr int32_t LAST_CODE_POINT = 0x10FFFF, REPLACEMENT = 0xFFFD;
-constexpr int PAGE = 256, PAGES_OF = (LAST_CODE_POINT + 1) / PAGE, SLOTS = 3;
+constexpr int SLOTS = 3;
 constexpr float NORM_EPS = 1e-12f;
 constexpr int64_t MOST_DIMS = 4096;
 
@@ -20,19 +19,6 @@ constexpr int64_t MOST_TOKENS = 32768;  // a text is cut there, so that sums of 
 constexpr float VECTOR_STEPS = 16384;   // to which the values of a vector of unit length are rounded
 
 enum class Precision { int8, float16, float32 };
-
-// As exporters/text_hash.py makes it: a key leads to one slot, where the whole key is compared.
-struct PerfectHash {
-  const uint8_t* multipliers = nullptr;  // (buckets,) int64
-  const uint8_t* keys = nullptr;         // (2^slot_bits,) int64
-  const uint8_t* values = nullptr;       // (2^slot_bits,) int32
-  uint64_t bucket_mask = 0;
-  int slot_bits = 0;
-
-  EP_INLINE uint64_t slot_of(uint64_t key) const {
-    return (key * load<uint64_t>(multipliers, key & bucket_mask)) >> (64 - slot_bits);
-  }
-};
 
 // Two pieces that follow one another and have a row of their own, behind the pieces'; none where `count` is 0. They are laid
 // out anew: the file's perfect hash asks memory three times for each of a text's pairs.
@@ -81,13 +67,18 @@ struct Head {
   const uint8_t* row_weights = nullptr;  // (grams + 1,) u8
 };
 
+enum class Family { wordpiece, unigram };
+
 struct Model {
-  // Characters.
+  Family family = Family::wordpiece;  // or WordLevel, whose pieces are whole words
+  Unigram unigram;
+
+  // Characters of WordPiece.
   int32_t items[256];   // of each byte
   uint32_t codes[256];  // of an ASCII byte, 0 for NUL
   uint8_t kinds[256];   // of each byte: 1 in a word, 2 apart, 4 changed
   // Which bytes below 128 are in a word, apart, changed: bit (byte >> 4) of the entry (byte & 15).
-  uint8_t word_set[16], isolated_set[16], changed_set[16];
+  uint8_t word_set[16] = {}, isolated_set[16] = {}, changed_set[16] = {};
   const uint8_t* utf8 = nullptr;     // (4 * 256,) int32
   const uint8_t* page_of = nullptr;  // (4352,) int32
   const uint8_t* slots = nullptr;    // (pages * 256, 3) int32

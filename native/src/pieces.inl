@@ -1,12 +1,5 @@
 // A word -> the ids of its pieces, by hashes of its letters and the file's perfect hash. Included by tokenize.inl.
 
-inline void prefetch_row(const Model& m, int32_t id) {
-  const size_t bytes = size_t(m.dim) << (m.precision == Precision::int8 ? 0 : m.precision == Precision::float16 ? 1 : 2);
-  const char* row = reinterpret_cast<const char*>(m.rows) + size_t(id) * bytes;
-  for (size_t at = 0; at < bytes; at += 64) prefetch(row + at);
-  prefetch(row + bytes - 1);  // as rows begin anywhere in a line
-}
-
 inline bool holds(const PerfectHash& hash, uint64_t slot, uint64_t key) { return load<uint64_t>(hash.keys, slot) == key; }
 inline int32_t value_at(const PerfectHash& hash, uint64_t slot) { return load<int32_t>(hash.values, slot); }
 
@@ -17,22 +10,7 @@ inline void prefetch_slot(const PerfectHash& hash, uint64_t slot) {
   prefetch(hash.values + 4 * slot);
 }
 
-struct Tokens {
-  const Model& m;
-  Scratch& scratch;
-  Buffer<int32_t>& ids;
-  int64_t limit;  // -1 for none
-  int64_t count = 0;
-
-  bool is_full() const { return limit >= 0 && count >= limit; }
-  bool make_room(size_t more) { return ids.grow(size_t(count) + more); }
-
-  // There is room for it.
-  void emit(int32_t id) {
-    ids[size_t(count++)] = id;
-    prefetch_row(m, id);
-  }
-
+struct Words : Tokens {
   // WordPiece: from each place the longest piece; a word in which there is none somewhere is unknown.
   template <class Code>
   bool cut(Code code, size_t letters) {

@@ -3,8 +3,16 @@
 #include <atomic>
 
 #include "memory.h"
+#include "passes.h"
 
 namespace ep {
+
+// A place in a word of Unigram: the best way to it, its last piece by where it begins and by its node.
+struct Place {
+  double score;
+  uint32_t start;
+  uint32_t node;
+};
 
 struct Scratch {
   Buffer<uint32_t> starts, stops;  // of the words of a stretch
@@ -17,6 +25,14 @@ struct Scratch {
   Buffer<int32_t> rows[2];         // of a head, for these texts
   Buffer<int64_t> totals;          // of a text of very many tokens
   Buffer<uint8_t> text;            // without the NULs that it held
+
+  // Of Unigram.
+  Buffer<uint32_t> items, held, word;  // of some bytes; white that the end of the text may drop; of a word that is gathered
+  Codes codes;                         // that are normalized together
+  Buffer<Place> places;                // of a word
+  Buffer<uint32_t> path;               // the places where its pieces end
+  Buffer<uint8_t> cached;              // words that were met, and their ids
+  uint64_t cached_of = 0;              // of which model
 
   // Whether the call is to end: someone has counted on since it began.
   const std::atomic<uint32_t>* halts = nullptr;

@@ -5,7 +5,7 @@
 
 // The words of a stretch, each step for all of them, as each waits for memory: their hashes, the places these lead to, and
 // what stands there.
-inline int64_t stretch_tokens(Tokens& tokens, const uint8_t* s, size_t size, const uint8_t* readable) {
+inline int64_t stretch_tokens(Words& tokens, const uint8_t* s, size_t size, const uint8_t* readable) {
   const Model& m = tokens.m;
   Scratch& scratch = tokens.scratch;
   bool changed;
@@ -37,7 +37,8 @@ inline int64_t stretch_tokens(Tokens& tokens, const uint8_t* s, size_t size, con
 }
 
 int64_t tokenize(const Model& m, Scratch& scratch, const Text& text, int which, int64_t limit) {
-  Tokens tokens{m, scratch, scratch.tokens[which], limit};
+  if (m.family == Family::unigram) return tokenize_unigram(m, scratch, text, which, limit);
+  Words tokens{{m, scratch, scratch.tokens[which], limit}};
   if (!scratch.starts.grow(STRETCH + 1) || !scratch.stops.grow(STRETCH + 1) || !scratch.keys.grow(STRETCH + 1) ||
       !scratch.slots.grow(STRETCH + 1))
     return -1;

@@ -36,7 +36,7 @@ struct Letters {
     else
       too_many = true;
   }
-  bool end(Tokens& tokens) {
+  bool end(Words& tokens) {
     if (!count) return true;
     if (!tokens.make_room(count)) return false;
     const uint32_t* letters = codes;
@@ -53,7 +53,7 @@ struct Letters {
 
 // The words in bytes[0, size), which stand between blanks or signs of ASCII: any number of letters takes the same memory.
 // 0, or -1 without memory, -2 when the call was stopped.
-inline int64_t words_aside(Tokens& tokens, const uint8_t* bytes, size_t size) {
+inline int64_t words_aside(Words& tokens, const uint8_t* bytes, size_t size) {
   constexpr size_t BETWEEN_LOOKS = 4096;  // bytes, whether the call was stopped
   const Model& m = tokens.m;
   if (!tokens.scratch.letters.grow(size_t(m.longest_word))) return -1;

@@ -96,13 +96,20 @@ class Run {
 
 }  // namespace
 
-// The text without its NULs, which stands in scratch.text where it has any; nowhere without memory.
-static Text without_nul(Scratch& scratch, const Text& text) {
-  if (!text.size || !memchr(text.data, 0, text.size)) return text;
-  if (!scratch.text.grow(text.size)) return {nullptr, 1, nullptr};
+// The text with its NULs as the tokenizer has them: without them, mostly, or another character in their place. It stands in
+// scratch.text where it has any; nowhere without memory.
+static Text without_nul(const Model& model, Scratch& scratch, const Text& text) {
+  if (!text.size || model.unigram.nul == 0 || !memchr(text.data, 0, text.size)) return text;
+  uint8_t other[4];
+  const size_t length = model.unigram.nul < 0 ? 0 : to_utf8(uint32_t(model.unigram.nul), other);
+  const size_t room = text.size * (length > 1 ? length : 1);
+  if (room / text.size > 4 || !scratch.text.grow(room)) return {nullptr, 1, nullptr};
   Text plain = {scratch.text.data(), 0, nullptr};
-  for (size_t i = 0; i < text.size; i++)
+  for (size_t i = 0; i < text.size; i++) {
     if (text.data[i]) scratch.text[plain.size++] = text.data[i];
+    else
+      for (size_t k = 0; k < length; k++) scratch.text[plain.size++] = other[k];
+  }
   plain.readable = plain.data + plain.size;
   return plain;
 }
@@ -315,7 +322,7 @@ Outcome Workers::answer(const Model& model, const char* const* texts, const size
   for (size_t i = 0; i < count; i++) bytes += lengths[i];
   const auto add = [&](Run& run, Scratch& scratch, size_t i) {
     const uint8_t* data = reinterpret_cast<const uint8_t*>(texts[i]);
-    return run.add(without_nul(scratch, {data, lengths[i], data + lengths[i]}), limit, answers_of(model, answers, i));
+    return run.add(without_nul(model, scratch, {data, lengths[i], data + lengths[i]}), limit, answers_of(model, answers, i));
   };
   return share(model, add, count, bytes, threads);
 }
@@ -335,7 +342,7 @@ Outcome Workers::embed_ids(const Model& model, const int32_t* ids, const size_t*
 Outcome Workers::token_ids(const Model& model, const Text& text, int64_t limit, int32_t* ids, size_t most, size_t& count) {
   Scratch* scratch = take();
   if (!scratch) return Outcome::no_memory;
-  const Text plain = without_nul(*scratch, text);
+  const Text plain = without_nul(model, *scratch, text);
   const int64_t found = !plain.data && plain.size ? -1 : kernels().tokenize(model, *scratch, plain, 0, limit);
   count = found < 0 ? 0 : size_t(found);
   const size_t kept = count < most ? count : most;

@@ -1,5 +1,6 @@
 // The engine's own tests, of what its callers rely on: test_engine MODEL.onnx, an int8 text graph of 512 tokens a text, which
 // may be a classifier's. What vectors and logits are is held to ONNX Runtime by tests/native.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -198,6 +199,7 @@ void a_scan_gives_the_bits_of_whole_numbers() {
 }
 
 void nul_inside_a_text_is_left_out(ep_model* model) {
+  if (ep_metadata(model, "nul") && strcmp(ep_metadata(model, "nul"), "drop")) return;  // here it is a character
   const char text[] = "ca\0t";
   const char* place = text;
   const size_t length = 4;
@@ -209,9 +211,10 @@ void nul_inside_a_text_is_left_out(ep_model* model) {
 void ids_are_cut_where_the_model_cuts(ep_model* model) {
   std::string text;
   for (int i = 0; i < 3000; i++) text += "word ";
-  std::vector<int32_t> ids(10, -1);
+  std::vector<int32_t> ids(10, -1), all(20000, -1);
   CHECK(ep_token_ids(model, text.data(), text.size(), EP_MODEL_LIMIT, ids.data(), 4) == ep_max_tokens(model));
-  CHECK(ids[0] >= 0 && ids[0] == ids[3] && ids[4] == -1);
+  CHECK(ep_token_ids(model, text.data(), text.size(), EP_NO_LIMIT, all.data(), all.size()) >= 3000);
+  CHECK(ids[3] >= 0 && std::equal(ids.begin(), ids.begin() + 4, all.begin()) && ids[4] == -1);
   CHECK(ep_token_ids(model, "", 0, EP_MODEL_LIMIT, nullptr, 0) == 0);
 }
 

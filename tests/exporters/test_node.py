@@ -15,8 +15,8 @@ import pytest
 from edge_potion import StaticModel
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
+from edge_potion.exporters.text_family import family_of
 from edge_potion.exporters.text_graph import text_graph
-from edge_potion.exporters.text_tables import TextTables
 from edge_potion.golden import LONG_TEXT
 from edge_potion.tokens import tokenize
 
@@ -68,7 +68,7 @@ def model() -> StaticModel:
 def graphs(model, tmp_path_factory) -> dict[str, Path]:
     """The text graph of our tokens at every precision, and at int8 with rows of very different sizes."""
     files = {precision: tmp_path_factory.mktemp("text") / precision for precision in ("int8", "float16", "float32")}
-    tables = TextTables.of(model.tokenizer)
+    tables = family_of(model.tokenizer)
     for precision, file in files.items():
         pooling = Pooling(pack(model.table, precision), model.dropped_ids, model.card.normalize)
         file.write_bytes(text_graph(pooling, tables, model.card.max_tokens, {}).SerializeToString())

@@ -13,7 +13,7 @@ from edge_potion import StaticModel
 from edge_potion.exporters.graphs import BUILDERS, Plan, build_graph
 from edge_potion.exporters.phrase_rows import phrase_table
 from edge_potion.exporters.quantize import pack
-from edge_potion.exporters.text_tables import TextTables
+from edge_potion.exporters.text_family import family_of
 from edge_potion.golden import TOLERANCES, Golden, check_parity, cosines
 from edge_potion.ort_files import FIXED
 from edge_potion.phrases import Phrases
@@ -49,7 +49,7 @@ def spoken(sentences) -> StaticModel:
 
 
 def graph_of(model: StaticModel, graph: str, precision: str, *, token_embeddings: bool = False) -> onnx.ModelProto:
-    tables = TextTables.of(model.tokenizer) if graph == "text" else None
+    tables = family_of(model.tokenizer) if graph == "text" else None
     phrases = phrase_table(model.phrases) if model.phrases else None
     plan = Plan(model, [precision], [graph], tables, phrases, None, token_embeddings, FIXED_TOKENS, [])
     return build_graph(plan, graph, pack(model.table, precision, None, model.card.normalize))

@@ -18,8 +18,8 @@ from edge_potion.bundle import graph_file
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import MOST_DIGITS, pack, row_agreement
 from edge_potion.exporters.reachable import reachable_rows
+from edge_potion.exporters.text_family import family_of
 from edge_potion.exporters.text_graph import text_graph
-from edge_potion.exporters.text_tables import TextTables
 from edge_potion.exporters.token_graph import bag_graph, fixed_graph, tokens_graph
 from edge_potion.golden import TOLERANCES, cosines
 from edge_potion.static_model import Card
@@ -282,7 +282,7 @@ def test_a_large_vocabulary_of_small_rows_has_the_vectors_of_its_texts_too(sente
     model = StaticModel(table, built_in.tokenizer, Card("half"))
     packed = pack(model.table, "int8", reachable_rows(model), normalize=True)
     assert len(packed.row_digits) == 2
-    graph = text_graph(Pooling(packed, model.dropped_ids, normalize=True), TextTables.of(model.tokenizer), 512, {})
+    graph = text_graph(Pooling(packed, model.dropped_ids, normalize=True), family_of(model.tokenizer), 512, {})
     text = "\0".join(sentences).encode()
     (found,) = session_of(graph).run(None, {"text": np.frombuffer(text, np.uint8)})
     assert cosines(found, model.encode(sentences)).min() >= 0.995

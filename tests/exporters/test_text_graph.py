@@ -22,9 +22,10 @@ from edge_potion.errors import ModelFormatError
 from edge_potion.exporters.make_golden import golden_of
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
-from edge_potion.exporters.text_graph import COLUMNS, ROWS, text_graph
+from edge_potion.exporters.text_family import family_of
+from edge_potion.exporters.text_graph import text_graph
 from edge_potion.exporters.text_hash import BASE
-from edge_potion.exporters.text_tables import TextTables
+from edge_potion.exporters.text_words import COLUMNS, ROWS
 from edge_potion.golden import Golden, check_parity
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain, tokenize
@@ -193,7 +194,7 @@ def built(tokenizer: Tokenizer, max_tokens: int | None, pooling: Pooling | None 
     """Graph and session; without a `pooling`, one of a small table of zeros, as ids do not hang on it."""
     if pooling is None:
         pooling = Pooling(pack(np.zeros((tokenizer.get_vocab_size(), 1), np.float32), "int8"), (0,), True)
-    model = text_graph(pooling, TextTables.of(tokenizer), max_tokens, {}, with_ids=True)
+    model = text_graph(pooling, family_of(tokenizer), max_tokens, {}, with_ids=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -463,6 +464,7 @@ def test_marks_that_the_normalizer_keeps_and_moves_are_moved_or_refused():
         each.check(["".join(text) for text in product(["a", *kept, "\u034f", "\u200d"], repeat=3)], batch=1)
 
 
+@pytest.mark.parametrize("other_tokenizer", ["bpe", "byte-level bpe"], indirect=True)
 def test_other_tokenizers_are_refused_with_what_is_supported(other_tokenizer):
     refused(other_tokenizer)
 
@@ -502,7 +504,7 @@ def test_pieces_that_no_text_can_have_do_no_harm_or_are_refused(piece):
 
 def refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(ModelFormatError, match="WordPiece with BertNormalizer and BertPreTokenizer"):
-        TextTables.of(tokenizer)
+        family_of(tokenizer)
 
 
 def test_ids_of_a_large_vocabulary_are_the_tokenizers(large_model, sentences):
@@ -569,7 +571,7 @@ def test_the_graph_is_standard_onnx_that_the_checker_passes(graph):
 def test_ids_are_outputs_for_tests_only(model):
     pooling = Pooling(pack(np.ones((model.tokenizer.get_vocab_size(), 3), np.float32), "float32"), (0,), True)
     for with_ids, names in ((False, ["sentence_embedding"]), (True, ["sentence_embedding", *IDS])):
-        made = text_graph(pooling, TextTables.of(model.tokenizer), 512, {"name": "x"}, with_ids=with_ids)
+        made = text_graph(pooling, family_of(model.tokenizer), 512, {"name": "x"}, with_ids=with_ids)
         assert [each.name for each in made.graph.output] == names
         assert [each.name for each in made.graph.input] == ["text"]
         said = {each.key: each.value for each in made.metadata_props}

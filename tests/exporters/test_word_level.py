@@ -15,9 +15,9 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from edge_potion import EdgeModel, ModelFormatError, StaticModel, export
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import pack
+from edge_potion.exporters.text_family import family_of
 from edge_potion.exporters.text_graph import text_graph
 from edge_potion.exporters.text_pieces import LONGEST_WORD
-from edge_potion.exporters.text_tables import TextTables
 from edge_potion.find import BUILT_IN, BUILT_IN_FOLDER
 from edge_potion.golden import Golden, check_parity
 from edge_potion.static_model import Card
@@ -169,16 +169,16 @@ def test_others_are_refused_by_name_with_what_is_supported(part, value):
     supported = "WordLevel with BertNormalizer and BertPreTokenizer or WhitespaceSplit, and this tokenizer is "
     names = [type(getattr(tokenizer, name)).__name__ for name in ("model", "normalizer", "pre_tokenizer")]
     with pytest.raises(ModelFormatError, match=f"{supported}{names[0]} with {names[1]} and {names[2]}"):
-        TextTables.of(tokenizer)
+        family_of(tokenizer)
 
 
 def test_added_words_and_words_beyond_every_limit_are_refused():
     tokenizer = word_level(["a"])
     tokenizer.add_tokens([AddedToken("new york", normalized=False)])
     with pytest.raises(ModelFormatError, match="and added words"):
-        TextTables.of(tokenizer)
+        family_of(tokenizer)
     with pytest.raises(ModelFormatError, match="at most 100,000 letters, and the vocabulary has one of 100,001"):
-        TextTables.of(word_level(["x" * (LONGEST_WORD + 1)]))
+        family_of(word_level(["x" * (LONGEST_WORD + 1)]))
 
 
 def test_a_word_of_the_longest_length_is_found_in_both_engines(tmp_path):
@@ -208,7 +208,7 @@ def test_a_graph_of_wordpiece_is_what_it_was_before_wordlevel_byte_for_byte(hand
     if words:
         hand_tokenizer.model = models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]")
     pooling = Pooling(pack(np.ones((32, 2), np.float32), "int8"), (0,), True)
-    graph = text_graph(pooling, TextTables.of(hand_tokenizer), 16, {})
+    graph = text_graph(pooling, family_of(hand_tokenizer), 16, {})
     assert hashlib.sha256(graph.SerializeToString()).hexdigest() == sha256
 
 

@@ -17,8 +17,8 @@ from edge_potion.exporters.head import PackedHead, pack_head
 from edge_potion.exporters.phrase_rows import phrase_table
 from edge_potion.exporters.pooling import Pooling
 from edge_potion.exporters.quantize import PackedTable, pack
+from edge_potion.exporters.text_family import Family, family_of
 from edge_potion.exporters.text_graph import text_graph
-from edge_potion.exporters.text_tables import TextTables
 from edge_potion.golden import TOLERANCES
 from edge_potion.head_in_graph import head_facts
 
@@ -43,7 +43,7 @@ class Both:
     head: PackedHead | None
 
     @classmethod
-    def of(cls, model: StaticModel, precision: str = "int8", tables: TextTables | None = None) -> Self:
+    def of(cls, model: StaticModel, precision: str = "int8", tables: Family | None = None) -> Self:
         """`tables` are of the model's tokenizer, where they were made before. The session gives `logits`, too."""
         card = model.card
         packed = pack(model.table, precision, normalize=card.normalize)
@@ -53,7 +53,7 @@ class Both:
         says |= {"tokens": str(model.pieces), "phrases": str(len(model.phrases))} if model.phrases else {}
         head = pack_head(model.head) if model.head else None
         says |= head_facts(model.head.answers) if model.head else {}
-        graph = text_graph(pooling, tables or TextTables.of(model.tokenizer), card.max_tokens, says, head=head)
+        graph = text_graph(pooling, tables or family_of(model.tokenizer), card.max_tokens, says, head=head)
         file = graph.SerializeToString()
         if head:
             give_logits(graph)

@@ -171,9 +171,13 @@ class Native:
         return self.token_ids_at(address_of(text), len(text), max_tokens)
 
     def token_ids_at(self, address: int, size: int, max_tokens: int = MODEL_LIMIT) -> np.ndarray:
-        ids = np.full(3 * size + 1, -1, np.int32)  # a character is three tokens at most
-        answer = self.library.ep_token_ids(self.handle, address, size, max_tokens, ids.ctypes.data, len(ids))
-        return ids[: self._checked(answer)]
+        most = 3 * size + 1  # a character of WordPiece is three tokens at most
+        while True:
+            ids = np.full(most, -1, np.int32)
+            answer = self.library.ep_token_ids(self.handle, address, size, max_tokens, ids.ctypes.data, most)
+            if self._checked(answer) <= most:
+                return ids[:answer]
+            most = answer
 
     def _checked(self, answer: int) -> int:
         if answer < 0:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from edge_potion import StaticModel
 from edge_potion.exporters.make_golden import golden_of
-from edge_potion.exporters.text_tables import TextTables
+from edge_potion.exporters.text_family import Family, family_of
 from edge_potion.golden import check_parity
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain, tokenize
@@ -52,8 +52,8 @@ def model() -> StaticModel:
 
 
 @pytest.fixture(scope="module")
-def tables(model) -> TextTables:
-    return TextTables.of(model.tokenizer)
+def tables(model) -> Family:
+    return family_of(model.tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_sequences_at_the_edges_of_utf8_have_the_same_bits(both, replacing):
 def test_every_setting_of_the_normalizer_is_followed_at_every_precision(settings, sentences):
     vocabulary = small_vocabulary()
     tokenizer = word_piece(vocabulary, settings)
-    tables = TextTables.of(tokenizer)
+    tables = family_of(tokenizer)
     alphabet = [*SMALL_CHARACTERS, *SMALL_WORDS, *(word.removeprefix("##") for word in vocabulary)]
     pairs = [f"{first}{second}" for first, second in product(SMALL_CHARACTERS, repeat=2)]
     seed = random.SystemRandom().randrange(10**9)
@@ -213,7 +213,7 @@ def test_every_setting_of_the_normalizer_is_followed_at_every_precision(settings
 @pytest.mark.parametrize("dim", DIMS)
 def test_every_width_of_a_vector_is_right_at_every_precision(dim):
     tokenizer = word_piece(small_vocabulary(), PLAIN)
-    tables = TextTables.of(tokenizer)
+    tables = family_of(tokenizer)
     alphabet = [*SMALL_CHARACTERS, *SMALL_WORDS]
     texts = [*EDGE_TEXTS, *texts_over(alphabet, dim, 1000), " ".join(texts_over(alphabet, dim, 200))]
     for (precision, small), normalize in product(KINDS_OF_TABLE, (True, False)):

@@ -22,7 +22,7 @@ from edge_potion import StaticModel
 from edge_potion.engine import Engine
 from edge_potion.errors import InputError
 from edge_potion.exporters.make_golden import golden_of
-from edge_potion.exporters.text_tables import TextTables
+from edge_potion.exporters.text_family import Family, family_of
 from edge_potion.grams import grams_of
 from edge_potion.head import MOST_TOKENS, Head
 from edge_potion.static_model import Card
@@ -75,8 +75,8 @@ def model() -> StaticModel:
 
 
 @pytest.fixture(scope="module")
-def tables(model) -> TextTables:
-    return TextTables.of(model.tokenizer)
+def tables(model) -> Family:
+    return family_of(model.tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_first_lines_of_the_corpus_have_the_logits_of_onnxruntime(both, shar
 @pytest.mark.parametrize("labels", LABELS)
 def test_every_number_of_labels_is_right_at_every_precision_and_width(labels):
     tokenizer = word_piece(small_vocabulary(), PLAIN)
-    tables = TextTables.of(tokenizer)
+    tables = family_of(tokenizer)
     texts = [*EDGE_TEXTS, *texts_over([*SMALL_CHARACTERS, *SMALL_WORDS], labels, 300)]
     for number, ((precision, small), normalize) in enumerate(product(KINDS_OF_TABLE, (True, False))):
         dim = (1, 3, 8, 63, 64, 65, 100, 256, 300)[(number + labels) % 9]

@@ -21,7 +21,7 @@ from onnx import TensorProto
 
 from edge_potion import StaticModel
 from edge_potion.exporters.make_golden import golden_of
-from edge_potion.exporters.text_tables import TextTables
+from edge_potion.exporters.text_family import Family, family_of
 from edge_potion.golden import TOLERANCES, check_parity
 from edge_potion.phrases import Phrases
 from edge_potion.static_model import Card
@@ -56,8 +56,8 @@ def model(sentences) -> StaticModel:
 
 
 @pytest.fixture(scope="module")
-def tables(model) -> TextTables:
-    return TextTables.of(model.tokenizer)
+def tables(model) -> Family:
+    return family_of(model.tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_head_counts_the_pieces_alone_and_sees_the_vector_of_both(kind, model,
 
 def test_every_width_is_right_at_every_precision():
     tokenizer = word_piece(small_vocabulary(), PLAIN)
-    tables = TextTables.of(tokenizer)
+    tables = family_of(tokenizer)
     alphabet = [*SMALL_CHARACTERS, *SMALL_WORDS]
     texts = [*EDGE_TEXTS, *texts_over(alphabet, 1, 500), " ".join(texts_over(alphabet, 1, 200))]
     for number, ((precision, factor), normalize) in enumerate(product(KINDS_OF_TABLE, (True, False))):
@@ -278,7 +278,7 @@ def test_tables_of_phrases_that_are_not_as_written_are_named_in_the_error(edit, 
 
 
 def test_a_file_of_a_later_version_is_refused_by_name(small):
-    refused = refusal_of(edited(small.file, lambda graph: say(graph, "text_tables", "3")))
+    refused = refusal_of(edited(small.file, lambda graph: say(graph, "text_tables", "4")))
     assert refused.status == NOT_OURS and "another version than this engine's" in refused.sentence
 
 

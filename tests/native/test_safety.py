@@ -221,7 +221,8 @@ def test_tables_in_another_order_give_the_same_vectors(graph):
     ("key", "value", "told"),
     [
         ("text_tables", None, "export the model again"),
-        ("text_tables", "3", "another version"),
+        ("text_tables", "4", "another version"),
+        ("text_tables", "3", "of a kind that this engine does not know"),
         ("text_tables", "1.5", "another version"),
         ("structure", None, "another program changed it"),
         *(("longest_piece", value, "longest_piece") for value in (None, "", "0", "-1", "99999999999999999999", "1e3")),

@@ -140,7 +140,7 @@ def said_by_export(folder: Path, out: Path, *options: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("other_tokenizer", ["unigram", "bpe"], indirect=True)
+@pytest.mark.parametrize("other_tokenizer", ["byte-level bpe", "bpe"], indirect=True)
 def test_a_text_graph_that_is_left_out_is_said_in_the_output_and_in_the_card(other_tokenizer, tmp_path):
     import numpy as np
 
