@@ -34,9 +34,9 @@ L, V, T, LV, LVT, CR, LF = 512, 1024, 2048, 4096, 8192, 16384, 32768
 LEAF, VALUE = 1 << 8, 1 << 31
 MOST_TOGETHER = 3  # characters of a grapheme of two at least, of fewer than six bytes
 # What stands for itself in the charsmap that classes are asked with, and what it becomes there.
-LETTER, SIGN, CONSONANT_OF, PREPENDED = "a", "\u2122", "\u0915", "\u0600"
+LETTER, SIGN, CONSONANT_OF, BELOW = "a", "\u2122", "\u0915", "\u0323"
 JOINER, MARK, PICTOGRAPH, VIRAMA = "\u200d", "\u0301", "\u00a9", "\u094d"
-BECOMES = {LETTER: "W", SIGN: "X", CONSONANT_OF: "Y", PREPENDED: "Z"}
+BECOMES = {LETTER: "W", SIGN: "X", CONSONANT_OF: "Y", BELOW: "Z"}
 LOOKED_AT = [*range(1, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE1000)]
 HANGUL = ((L, (0x1100, 0x1160), (0xA960, 0xA97D)), (V, (0x1160, 0x11A8), (0xD7B0, 0xD7C7)))
 HANGUL_TAILS = ((0x11A8, 0x1200), (0xD7CB, 0xD7FC))
@@ -122,7 +122,7 @@ def _classes() -> np.ndarray:
             found |= 0 if swallows(each + SIGN) else PREPEND
             found |= 0 if swallows(each + JOINER + SIGN) else PICTURE
             found |= 0 if swallows(each + VIRAMA + CONSONANT_OF) else CONSONANT
-            found |= CONTROL if code < 0x10000 and normalize(PREPENDED + each) != BECOMES[PREPENDED] else 0
+            found |= CONTROL if each not in BECOMES and swallows(each + BELOW) else 0
         classes[code] = found
     classes[ord(JOINER)] = JOINS | ZWJ | INDIC
     classes[0] = CONTROL
