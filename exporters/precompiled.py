@@ -25,7 +25,7 @@ from .text_characters import LAST_CODE_POINT
 from .text_hash import hash_table
 from .unicode_tables import entries_of, entry_of, paged_table
 
-__all__ = ["grapheme_tables"]
+__all__ = ["charsmap_of", "grapheme_tables"]
 
 FEW_BYTES = 5  # of a grapheme that is looked up whole
 # Bits of a class.
@@ -140,13 +140,13 @@ def _set(classes: np.ndarray, bit: int, ranges: Iterable[tuple[int, int]]) -> No
         classes[begin:end] |= bit
 
 
-def _asked_with() -> Normalizer:
-    """Precompiled with the keys of BECOMES."""
+def charsmap_of(pairs: Mapping[str, str]) -> str:
+    """A charsmap in base64 with these keys (no key begins with another), for Precompiled."""
     texts = b""
     nodes: dict[int | None, Any] = {}
-    for character, becomes in BECOMES.items():
+    for key, becomes in pairs.items():
         at = nodes
-        for byte in character.encode():
+        for byte in key.encode():
             at = at.setdefault(byte, {})
         at[None] = len(texts)
         texts += becomes.encode() + b"\0"
@@ -155,7 +155,7 @@ def _asked_with() -> Normalizer:
     def write(node: dict[int | None, Any], own: int, block: int) -> None:
         for byte, child in node.items():
             if byte is None:
-                units[own ^ _offset(units[own]) if own else block] = VALUE | int(child)
+                units[own ^ _offset(units[own])] = VALUE | int(child)
                 continue
             below = len(units)
             units.extend([0] * 256)
@@ -165,7 +165,12 @@ def _asked_with() -> Normalizer:
 
     write(nodes, 0, 0)
     content = struct.pack("<I", 4 * len(units)) + np.array(units, "<u4").tobytes() + texts
-    step = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(content).decode()}
+    return base64.b64encode(content).decode()
+
+
+def _asked_with() -> Normalizer:
+    """Precompiled with the keys of BECOMES."""
+    step = {"type": "Precompiled", "precompiled_charsmap": charsmap_of(BECOMES)}
     model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
     return Tokenizer.from_str(
         json.dumps({"version": "1.0", "added_tokens": [], "normalizer": step, "model": model})
