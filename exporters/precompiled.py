@@ -25,7 +25,7 @@ from .text_characters import LAST_CODE_POINT
 from .text_hash import hash_table
 from .unicode_tables import entries_of, entry_of, paged_table
 
-__all__ = ["grapheme_tables"]
+__all__ = ["charsmap_of", "grapheme_tables"]
 
 FEW_BYTES = 5  # of a grapheme that is looked up whole
 # Bits of a class.
@@ -34,9 +34,9 @@ L, V, T, LV, LVT, CR, LF = 512, 1024, 2048, 4096, 8192, 16384, 32768
 LEAF, VALUE = 1 << 8, 1 << 31
 MOST_TOGETHER = 3  # characters of a grapheme of two at least, of fewer than six bytes
 # What stands for itself in the charsmap that classes are asked with, and what it becomes there.
-LETTER, SIGN, CONSONANT_OF, PREPENDED = "a", "\u2122", "\u0915", "\u0600"
+LETTER, SIGN, CONSONANT_OF, BELOW = "a", "\u2122", "\u0915", "\u0323"
 JOINER, MARK, PICTOGRAPH, VIRAMA = "\u200d", "\u0301", "\u00a9", "\u094d"
-BECOMES = {LETTER: "W", SIGN: "X", CONSONANT_OF: "Y", PREPENDED: "Z"}
+BECOMES = {LETTER: "W", SIGN: "X", CONSONANT_OF: "Y", BELOW: "Z"}
 LOOKED_AT = [*range(1, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE1000)]
 HANGUL = ((L, (0x1100, 0x1160), (0xA960, 0xA97D)), (V, (0x1160, 0x11A8), (0xD7B0, 0xD7C7)))
 HANGUL_TAILS = ((0x11A8, 0x1200), (0xD7CB, 0xD7FC))
@@ -122,7 +122,7 @@ def _classes() -> np.ndarray:
             found |= 0 if swallows(each + SIGN) else PREPEND
             found |= 0 if swallows(each + JOINER + SIGN) else PICTURE
             found |= 0 if swallows(each + VIRAMA + CONSONANT_OF) else CONSONANT
-            found |= CONTROL if code < 0x10000 and normalize(PREPENDED + each) != BECOMES[PREPENDED] else 0
+            found |= CONTROL if each not in BECOMES and swallows(each + BELOW) else 0
         classes[code] = found
     classes[ord(JOINER)] = JOINS | ZWJ | INDIC
     classes[0] = CONTROL
@@ -140,13 +140,13 @@ def _set(classes: np.ndarray, bit: int, ranges: Iterable[tuple[int, int]]) -> No
         classes[begin:end] |= bit
 
 
-def _asked_with() -> Normalizer:
-    """Precompiled with the keys of BECOMES."""
+def charsmap_of(pairs: Mapping[str, str]) -> str:
+    """A charsmap in base64 with these keys (no key begins with another), for Precompiled."""
     texts = b""
     nodes: dict[int | None, Any] = {}
-    for character, becomes in BECOMES.items():
+    for key, becomes in pairs.items():
         at = nodes
-        for byte in character.encode():
+        for byte in key.encode():
             at = at.setdefault(byte, {})
         at[None] = len(texts)
         texts += becomes.encode() + b"\0"
@@ -155,7 +155,7 @@ def _asked_with() -> Normalizer:
     def write(node: dict[int | None, Any], own: int, block: int) -> None:
         for byte, child in node.items():
             if byte is None:
-                units[own ^ _offset(units[own]) if own else block] = VALUE | int(child)
+                units[own ^ _offset(units[own])] = VALUE | int(child)
                 continue
             below = len(units)
             units.extend([0] * 256)
@@ -165,7 +165,12 @@ def _asked_with() -> Normalizer:
 
     write(nodes, 0, 0)
     content = struct.pack("<I", 4 * len(units)) + np.array(units, "<u4").tobytes() + texts
-    step = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(content).decode()}
+    return base64.b64encode(content).decode()
+
+
+def _asked_with() -> Normalizer:
+    """Precompiled with the keys of BECOMES."""
+    step = {"type": "Precompiled", "precompiled_charsmap": charsmap_of(BECOMES)}
     model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
     return Tokenizer.from_str(
         json.dumps({"version": "1.0", "added_tokens": [], "normalizer": step, "model": model})

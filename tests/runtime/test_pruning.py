@@ -24,11 +24,12 @@ from edge_potion.pruning.pieces import Choice, Vocabulary, chosen
 from edge_potion.static_model import Card
 from edge_potion.tokens import plain
 
+from ..exporters.unigram_tokenizers import BYTES, SPECIALS, by_hand
+from ..exporters.unigram_tokenizers import trained as unigram
 from ..models import phrases_of
 
-SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
-BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-KINDS = ["wordpiece", "wordlevel", "unigram", "unigram of whole texts", "unigram in bytes"]
+UNIGRAM = ("always", "first, whole texts in bytes", "never", "white space")
+KINDS = ["wordpiece", "wordlevel", *(f"unigram, {setting}" for setting in UNIGRAM)]
 
 
 def trained(kind: str, texts: Sequence[str]) -> Tokenizer:
@@ -42,25 +43,7 @@ def trained(kind: str, texts: Sequence[str]) -> Tokenizer:
         make = trainers.WordPieceTrainer if is_wordpiece else trainers.WordLevelTrainer
         tokenizer.train_from_iterator(texts, make(vocab_size=1500, special_tokens=specials, show_progress=False))
         return plain(tokenizer)
-    has_bytes, is_whole = kind.endswith("bytes"), kind.endswith("whole texts")
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=not is_whole)
-    specials = SPECIALS + BYTES * has_bytes
-    trainer = trainers.UnigramTrainer(
-        vocab_size=1500, special_tokens=specials, unk_token="<unk>", show_progress=False, n_sub_iterations=1
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    content = json.loads(tokenizer.to_str())
-    content["model"]["byte_fallback"] = has_bytes
-    content["added_tokens"] = content["added_tokens"][:4]
-    return plain(Tokenizer.from_str(json.dumps(content)))
-
-
-def by_hand(pieces: dict[str, float], *, unknown: int = 0) -> Tokenizer:
-    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), *pieces.items()], unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    return plain(tokenizer)
+    return unigram(texts, kind.removeprefix("unigram, "), 1500, normalizers.NFKC())
 
 
 def with_table(tokenizer: Tokenizer, dims: int = 8) -> StaticModel:
@@ -124,7 +107,7 @@ def test_nothing_stays_but_what_is_used_and_what_is_always_kept(big, kind, corpu
     had, has = set(before.tokenizer.get_vocab()), set(after.tokenizer.get_vocab())
     specials = {"[PAD]", "[UNK]", "[CLS]"} if kind.startswith("word") else set(SPECIALS)
     singles = {piece for piece in had if piece.removeprefix("##") in letters} if kind != "wordlevel" else set()
-    singles |= set(BYTES) & had if kind == "unigram in bytes" else set()
+    singles |= set(BYTES) & had if kind.endswith("bytes") else set()
     rest = has - used - specials - singles
     assert used | specials | singles <= has and len(rest) <= kind.startswith("unigram")  # the least likely piece
     assert len(has) < len(had)
@@ -410,6 +393,16 @@ def test_a_bundle_that_holds_its_table_in_a_graph_is_pruned(tmp_path, texts):
     bundle = export(tmp_path / "small", tmp_path / "bundle", quantize="none")
     vectors = EdgeModel.from_pretrained(bundle.folder, graph="text").encode(texts)
     np.testing.assert_allclose(vectors, after.encode(texts), atol=1e-5)
+
+
+def test_a_pruned_unigram_model_runs_from_text_as_any_other(texts, tmp_path):
+    folder = with_table(unigram(texts, "always")).save_pretrained(tmp_path / "big")
+    prune(folder, text_file(tmp_path / "corpus.txt", texts[:50]), tmp_path / "small")
+    bundle = export(tmp_path / "small", tmp_path / "bundle", quantize="none", graphs=["text"])
+    wanted = StaticModel.from_pretrained(tmp_path / "small").encode(texts)
+    for engine in ("native", "onnxruntime"):
+        vectors = EdgeModel.from_pretrained(bundle.folder, graph="text", engine=engine).encode(texts)
+        np.testing.assert_allclose(vectors, wanted, atol=1e-5)
 
 
 def test_the_card_tells_where_it_comes_from(hand_model, tmp_path):
