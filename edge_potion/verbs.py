@@ -107,6 +107,7 @@ def evaluate(
     query_column: str = "query",
     passage_column: str = "passage",
     tasks: Sequence[Task] | None = None,
+    languages: Sequence[str] | None = None,
     show_progress: bool = False,
 ) -> Any:
     """Score models on a suite or on own rows, and write a report: `edge_potion.benchmarks.quality.evaluate.evaluate`.

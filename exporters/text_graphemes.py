@@ -12,6 +12,25 @@ from onnx import TensorProto
 from edge_potion.phrases_in_graph import BASE
 
 from .graph_builder import GraphBuilder
+from .precompiled import (
+    CONSONANT,
+    CONTROL,
+    CR,
+    EXTEND,
+    FEW_BYTES,
+    INDIC,
+    JOINS,
+    LF,
+    LINKER,
+    LV,
+    LVT,
+    PICTURE,
+    PREPEND,
+    ZWJ,
+    L,
+    T,
+    V,
+)
 from .text_hash import looked_up, table_of
 from .text_paged import paged
 from .unicode_passes import Pass
@@ -19,10 +38,6 @@ from .unicode_passes import Pass
 __all__ = ["entries_of_graphemes"]
 
 INT32, INT64, BOOL = TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
-FEW_BYTES = 5  # of a grapheme that is looked up whole
-# Bits of a class.
-JOINS, PREPEND, CONTROL, PICTURE, ZWJ, EXTEND, CONSONANT, LINKER, INDIC = 1, 2, 4, 8, 16, 32, 64, 128, 256
-L, V, T, LV, LVT, CR, LF = 512, 1024, 2048, 4096, 8192, 16384, 32768
 HANGUL = ((L, L | V | LV | LVT), (LV | V, V | T), (LVT | T, T))  # what stands before, and what joins it
 
 

@@ -18,6 +18,8 @@ from edge_potion.labelled import read_pairs, read_train_and_test
 from edge_potion.progress import progress_bar, unfailing_stderr
 from edge_potion.writing import make_folder
 
+from .asked import NOT_YET, Asked, local_tasks, of_bitexts, of_set
+from .bitext_set import PAIRS, read_chosen
 from .encoders import Encoder
 from .mteb_suite import ENGLISH_TASKS, english_tasks, run_mteb
 from .opened import Opened, open_models
@@ -27,11 +29,10 @@ from .own_pairs import PairQuestion
 from .own_split import split_of
 from .report import versions, write_numbers, write_report
 from .retrieval_rows import HALF, RETRIEVAL, WORDS
-from .retrieval_score import SearchedSet
-from .retrieval_set import read_set, sets_digest, sets_there
+from .retrieval_set import sets_digest, sets_there
 from .scoring import EXPERIMENTS, SEED, NoScore
-from .suite import SUITE, Task, load_rows, suite_digest, tasks_there
-from .task_score import TaskScore, averages, encoded, rows_digest, score_task
+from .suite import SUITE, Task, suite_digest, tasks_there
+from .task_score import TaskScore, averages, encoded
 
 __all__ = ["SCHEMA", "evaluate"]
 
@@ -39,7 +40,6 @@ SCHEMA = 2  # of report.json
 HEAD = ("schema", "versions", "protocol")  # of a report: where they differ, so may the scores
 SEEDS = 5  # of a regression on own rows
 MTEB = "mteb"  # in the place of a suite's folder
-NOT_YET = "the run was stopped before its turn"
 # What comes of a report that somebody edited.
 EDITED = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
 
@@ -61,6 +61,7 @@ def evaluate(
     query_column: str = "query",
     passage_column: str = "passage",
     tasks: Sequence[Task] = SUITE,
+    languages: Sequence[str] | None = None,
     show_progress: bool = False,
 ) -> dict[str, Any]:
     """Score `models` on a suite, or on rows of your own, and write report.json, report.md, report.png and
@@ -79,7 +80,7 @@ def evaluate(
         models: name as `open_encoder` takes it, or some.
         suite: folder with a folder for each task or retrieval set, or one retrieval set; "mteb" runs MTEB's English
             tasks through the `mteb` package. Sets of a folder are searched by each model's vectors, by words (BM25),
-            and by both; they stand beside the means over tasks, not in them.
+            and by both; they stand beside the means over tasks, not in them. So do translations, language by language.
         out: folder of the report, made when it is not there.
         data: .csv, .tsv, .jsonl or .parquet file of texts and labels, or a folder with train.jsonl and test.jsonl: a
             logistic regression learns the labels.
@@ -89,6 +90,7 @@ def evaluate(
         pairs: file of queries and passages that answer them, to be found among all passages.
         query_column, passage_column: of `pairs`.
         tasks: which of the suite's; those that are not there are left out, and named in the report.
+        languages: which of translations; None for all.
         show_progress: a bar on stderr.
 
     Returns:
@@ -96,7 +98,7 @@ def evaluate(
 
     Raises:
         InputError: not one of `suite`, `data` and `pairs` is named; no task is there, rows cannot be used, no model is
-            named, or the folder cannot be written.
+            named, a language is not there, or the folder cannot be written.
         EdgePotionError: the first model's, where none can be loaded.
         MissingExtraError: scikit-learn or scipy is not installed.
     """
@@ -106,6 +108,8 @@ def evaluate(
     out = Path(out)
     if sum(source is not None for source in (suite, data, pairs)) != 1:
         raise InputError("what to score on? name one of suite, data and pairs")
+    if languages is not None and suite in (None, MTEB):
+        read_chosen([], languages)  # which refuses
     if data is not None:
         if seeds < 1:
             raise InputError(f"seeds is {seeds}; 1 or more were expected")
@@ -117,24 +121,31 @@ def evaluate(
         question = PairQuestion(read_pairs(pairs, query_column, passage_column))
         return evaluate_own(models, "pairs", Path(pairs).name, question, out, show_progress)
     folder = Path(suite) if suite not in (None, MTEB) else None
-    return _evaluate_suite(models, folder, out, tasks, show_progress)
+    return _evaluate_suite(models, folder, out, tasks, languages, show_progress)
 
 
 def _evaluate_suite(
-    models: Sequence[str], suite: Path | None, out: Path, tasks: Sequence[Task], show_progress: bool
+    models: Sequence[str],
+    suite: Path | None,
+    out: Path,
+    tasks: Sequence[Task],
+    languages: Sequence[str] | None,
+    show_progress: bool,
 ) -> dict[str, Any]:
     sets = sets_there(suite) if suite else []
-    there = tasks_there(suite, tasks, beside=sets) if suite else []
+    bitexts = sets_there(suite, PAIRS) if suite else []
+    there = tasks_there(suite, tasks, beside=[*sets, *bitexts]) if suite else []
+    translations = list(of_bitexts(bitexts, languages))
     make_folder(out)
     rows = [_Model(opened) for opened in open_models(models)]  # a name that is wrong is told before the work
-    asked = [*_local(suite, there), *map(_of_set, sets)] if suite else list(_mtebs())
+    asked = [*local_tasks(suite, there), *map(of_set, sets), *translations] if suite else list(_mtebs())
     of_sets = [task for task in asked if task.by_words]
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "versions": versions(),
         "protocol": {"seed": SEED, "experiments": EXPERIMENTS},
         "suite": suite_digest(suite, there) if suite else "mteb",
-        "missing": [task.title for task in tasks if suite and (there or not sets) and task not in there],
+        "missing": [task.title for task in tasks if suite and (there or not (sets or bitexts)) and task not in there],
         "complete": False,
     }
     if sets:
@@ -173,56 +184,7 @@ def _evaluate_suite(
     return report
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A task, before any model has it.
-
-    Attributes:
-        blank: all but the scores. Where its rows cannot be scored, with the reason.
-        score: what gives them.
-        by_words: what gives those of words alone, which know no model; of retrieval sets.
-    """
-
-    blank: TaskScore
-    score: Callable[[Encoder], TaskScore]
-    by_words: Callable[[], TaskScore] | None = None
-
-
-def _local(suite: Path, tasks: Sequence[Task]) -> Iterator[_Asked]:
-    """The tasks of a folder. Rows are read here to be checked before the work, and once more when they are scored."""
-    for task in tasks:
-        blank = TaskScore(task.title, task.kind, task.half, 0, "", {}, task.note, NOT_YET)
-        try:
-            rows = load_rows(suite, task)
-            blank = replace(blank, rows=len(rows.test), sha256=rows_digest(task, rows))
-        except InputError as fault:
-            blank = replace(blank, reason=str(fault))
-            log.warning("warning: %s cannot be scored: %s", task.title, terminal(fault))
-
-        def score(encoder: Encoder, task: Task = task) -> TaskScore:
-            return score_task(task, load_rows(suite, task), encoder.encode)
-
-        yield _Asked(blank, score)
-
-
-def _of_set(path: Path) -> _Asked:
-    """A retrieval set. Its rows are read here to be checked before the work, and again when they are searched."""
-    blank = TaskScore(path.absolute().name, RETRIEVAL, HALF, 0, "", {}, "", NOT_YET)
-    try:
-        rows = read_set(path)
-        blank = replace(blank, rows=len(rows.queries), sha256=rows.digest)
-    except InputError as fault:
-        blank = replace(blank, reason=str(fault))
-        log.warning("warning: %s cannot be scored: %s", terminal(blank.task), terminal(fault))
-    searched = SearchedSet(path)
-    return _Asked(
-        blank,
-        lambda encoder: replace(blank, scores=searched.by_vectors(encoder.encode), reason=None),
-        lambda: replace(blank, scores=searched.by_words(), reason=None),
-    )
-
-
-def _mtebs() -> Iterator[_Asked]:
+def _mtebs() -> Iterator[Asked]:
     """The English tasks of the mteb package."""
     kind_of = {name: kind for kind, names in ENGLISH_TASKS.items() for name in names}
     for task in english_tasks():
@@ -235,7 +197,7 @@ def _mtebs() -> Iterator[_Asked]:
             scores = run_mteb(replace(encoder, encode=encode), [task])[blank.task]
             return replace(blank, scores=scores, reason=None)
 
-        yield _Asked(blank, score)
+        yield Asked(blank, score)
 
 
 def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -250,7 +212,7 @@ def _scored_before(report: Mapping[str, Any], out: Path) -> dict[tuple[str, str]
         return {}
 
 
-def _words_before(asked: Sequence[_Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[TaskScore]:
+def _words_before(asked: Sequence[Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[TaskScore]:
     """What an earlier report has of words alone."""
     try:
         return [_kept(task.blank, before.get((WORDS, ""), {}).get("tasks", ())) for task in asked]
@@ -274,7 +236,7 @@ class _Model:
     def name(self) -> str:
         return self.opened.name
 
-    def begin(self, asked: Sequence[_Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    def begin(self, asked: Sequence[Asked], before: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Take what an earlier report has of the same weights and rows."""
         opened = self.opened
         found = before.get((self.name, opened.encoder.digest), {}) if opened.encoder else {}
@@ -284,7 +246,7 @@ class _Model:
         except EDITED:
             opened.texts, opened.seconds, self.scores = 0, 0.0, [task.blank for task in asked]
 
-    def score(self, place: int, task: _Asked) -> bool:
+    def score(self, place: int, task: Asked) -> bool:
         """Score a task, unless that is done or cannot be; whether anything is new."""
         encoder = self.opened.encoder
         if encoder is None or self.scores[place].reason != NOT_YET:

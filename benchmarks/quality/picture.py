@@ -12,6 +12,7 @@ from typing import Any
 
 from edge_potion.escaping import terminal
 
+from .bitext_rows import APART, BITEXT, BITEXT_HALF
 from .retrieval_rows import HALF, METRICS, RETRIEVAL, Searcher, searchers
 
 __all__ = ["INCOMPLETE", "Panel", "costs", "distinct_names", "drawn", "panels_drawn"]
@@ -46,13 +47,14 @@ class Panel:
 def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
     """The picture of the last half that is in the report, as PNG; models without a score there stand last.
 
-    Retrieval sets are a panel beside, or the picture where the report has nothing else.
+    Retrieval sets and translations are panels beside, or the picture where the report has nothing else.
     """
     halves = [half for model in report["models"] for half in model["averages"]]
     found = searchers(report)
     if found and set(halves) <= {HALF}:
         return _retrieval(report, found, dark)
-    half = next((half for half in reversed(halves) if half != HALF), "report")
+    rest = "report" if BITEXT_HALF not in halves else BITEXT_HALF
+    half = next((half for half in reversed(halves) if half not in APART), rest)
     models = sorted(report["models"], key=lambda model: -model["averages"].get(half, {}).get("CatAVG", -1.0))
     scores = []
     for model in models:
@@ -62,9 +64,16 @@ def drawn(report: Mapping[str, Any], dark: bool) -> bytes:
     panels = [Panel("mean score, points of 100", scores, dots=True)]
     if found:
         of_sets = [model["averages"].get(HALF, {}).get(RETRIEVAL) for model in models]
-        values = [(mean, "not scored" if mean is None else f"{mean:.2f}") for mean in of_sets]
+        values = [(mean, _told(mean)) for mean in of_sets]
         panels.append(Panel("retrieval by vectors, nDCG@10", values, dots=True))
+    if BITEXT_HALF in halves and half != BITEXT_HALF:
+        means = [model["averages"].get(BITEXT_HALF, {}).get(BITEXT) for model in models]
+        panels.append(Panel("translations, accuracy", [(mean, _told(mean)) for mean in means], dots=True))
     return panels_drawn([model["name"] for model in models], _title(report, half), [*panels, *costs(models)], dark)
+
+
+def _told(mean: float | None) -> str:
+    return "not scored" if mean is None else f"{mean:.2f}"
 
 
 def _retrieval(report: Mapping[str, Any], found: Sequence[Searcher], dark: bool) -> bytes:
@@ -149,7 +158,9 @@ def _wrapped(names: Sequence[str]) -> list[str]:
 
 def _title(report: Mapping[str, Any], half: str) -> str:
     marked = any(half in model["incomplete"] and half in model["averages"] for model in report["models"])
-    words = f"Quality on the {half} half" if half != "mteb" else "Quality on MTEB's English tasks"
+    words = {"mteb": "Quality on MTEB's English tasks", BITEXT_HALF: "Translations found"}.get(
+        half, f"Quality on the {half} half"
+    )
     words += "" if report["complete"] else ", partial: the run was stopped"
     return f"{words}\n{INCOMPLETE} a task is missing in this mean" if marked else words
 

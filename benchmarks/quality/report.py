@@ -14,6 +14,7 @@ from edge_potion.errors import InputError
 from edge_potion.escaping import markdown, terminal
 from edge_potion.writing import file_written_whole, make_folder
 
+from .bitext_rows import ABOUT_BITEXT, APART, BITEXT_METRICS, by_language
 from .picture import INCOMPLETE, drawn
 from .retrieval_rows import HALF, METRICS, WORDS, searchers
 
@@ -90,10 +91,10 @@ def write_report(
 
 def as_table(report: Mapping[str, Any]) -> str:
     """Lines for a terminal: a row a model, a column a category, for each half of the suite; of retrieval sets a row a
-    search, a column a metric; then what has no score."""
+    search, a column a metric, of translations a row a model; then what has no score."""
     lines = []
     for means in _means(report):
-        lines += ["", means.title]
+        lines += ["", terminal(means.title)]
         for name, *cells in (means.heads, *means.rows):
             shown = terminal(name)[-LONGEST_NAME:]
             lines.append("  ".join([f"{shown:{LONGEST_NAME}}", *(f"{cell:>10}" for cell in cells)]))
@@ -145,7 +146,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     named = [model for model in report["models"] if model["tasks"]]
     tasks = {task["task"]: task for model in named for task in model["tasks"]}
     scores = [{task["task"]: task["scores"].get("main") for task in model["tasks"]} for model in named]
-    for half in dict.fromkeys(task["half"] for task in tasks.values() if task["half"] != HALF):
+    for half in dict.fromkeys(task["half"] for task in tasks.values() if task["half"] not in APART):
         lines += [f"## Tasks, {half} half", ""]
         here = [task for task in tasks.values() if task["half"] == half]
         rows = [
@@ -154,10 +155,10 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         ]
         lines += [*markdown_table(["task", "kind", "rows", *(model["name"] for model in named)], rows), ""]
         lines += [*(f"* {markdown(task['task'])}: {markdown(task['note'])}." for task in here if task["note"]), ""]
-    lines += _sets(report)
+    lines += [*_sets(report), *_translations(report)]
     packages = ", ".join(f"{package} {number}" for package, number in report["versions"].items())
     protocol = report["protocol"]
-    others = any(task["half"] != HALF for task in tasks.values())
+    others = any(task["half"] not in APART for task in tasks.values())
     about = (
         f"MTEB's protocols: Spearman of cosines; the best average precision of four similarities; mean accuracy of a "
         f"logistic regression over {protocol['experiments']} draws (seed {protocol['seed']}). CatAVG is the mean of "
@@ -177,7 +178,7 @@ def _averages(report: Mapping[str, Any]) -> list[str]:
     """The averages, a table for each half."""
     lines = []
     for means in _means(report):
-        lines += [f"## Averages, {means.title}", "", *markdown_table(means.heads, means.rows), ""]
+        lines += [f"## Averages, {markdown(means.title)}", "", *markdown_table(means.heads, means.rows), ""]
     if any(model["averages"] and model["incomplete"] for model in report["models"]):
         lines += [markdown(_about_incomplete()), ""]
     return lines
@@ -197,11 +198,11 @@ class _Means:
 
 
 def _means(report: Mapping[str, Any]) -> Iterator[_Means]:
-    """For each half a row a model that was loaded; then for retrieval sets a row for words, and some for each model."""
+    """For each half a row a model that was loaded; then retrieval sets; then translations."""
     named = [model for model in report["models"] if model["reason"] is None]
     halves = dict.fromkeys(half for model in named for half in (*model["averages"], *model["incomplete"]))
     for half in halves:
-        if half == HALF:
+        if half in APART:
             continue
         of_half = [model["averages"].get(half, {}) for model in named]
         means = [*dict.fromkeys(mean for each in of_half for mean in each if mean != "CatAVG"), "CatAVG"]
@@ -218,6 +219,14 @@ def _means(report: Mapping[str, Any]) -> Iterator[_Means]:
             shown = [NONE if (mean := each.mean(metric)) is None else f"{mean:.2f}{mark}" for metric in METRICS]
             rows.append([each.name, *shown, *(_costs(each.model) if each.model else [NONE] * len(COSTS))])
         yield _Means("retrieval sets", ["search", *METRICS.values(), *COSTS], rows)
+    for name, by, languages in by_language(report):
+        rows = []
+        for one in by:
+            mark = INCOMPLETE if one.incomplete else ""
+            shown = [NONE if (mean := one.mean(metric)) is None else f"{mean:.2f}{mark}" for metric in BITEXT_METRICS]
+            rows.append([one.model["name"], *shown, *_costs(one.model)])
+        title = f"translations, {name}: mean of {len(languages)} language{'s' if len(languages) > 1 else ''}"
+        yield _Means(title, ["model", *BITEXT_METRICS.values(), *COSTS], rows)
 
 
 def _costs(model: Mapping[str, Any]) -> list[str]:
@@ -244,6 +253,20 @@ def _sets(report: Mapping[str, Any]) -> list[str]:
         ABOUT_RETRIEVAL + (ABOUT_WORDS if report.get("words") else ""),
         "",
     ]
+
+
+def _translations(report: Mapping[str, Any]) -> list[str]:
+    """Of every set of translations the accuracies, a row a language."""
+    lines = []
+    for name, by, languages in by_language(report):
+        main, told = next(iter(BITEXT_METRICS.items()))
+        rows = [
+            [language, f"{count:,}", *(_points(each.scores.get(language, {}).get(main)) for each in by)]
+            for language, count in languages.items()
+        ]
+        heads = ["language", "sentences", *(each.model["name"] for each in by)]
+        lines += [f"## Translations, {markdown(name)}, {told}", "", *markdown_table(heads, rows), ""]
+    return [*lines, ABOUT_BITEXT, ""] if lines else []
 
 
 def _points(share: float | None) -> str:

@@ -59,11 +59,11 @@ class RetrievalSet:
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def sets_there(folder: Path) -> list[Path]:
-    """The sets of a suite's folder, by name; or the folder itself, where it is one."""
+def sets_there(folder: Path, file: str = CORPUS) -> list[Path]:
+    """The sets of a suite's folder, by name; or the folder itself, where it is one. A set has the `file`."""
     try:
         inside = sorted(each for each in folder.iterdir() if each.is_dir())
-        return [each for each in (folder, *inside) if (each / name_of(each, CORPUS)).exists()]
+        return [each for each in (folder, *inside) if (each / name_of(each, file)).exists()]
     except (OSError, ValueError):  # which is told of the suite
         return []
 

@@ -17,8 +17,10 @@ import numpy as np
 __all__ = [
     "EXPERIMENTS",
     "MAX_ITER",
+    "NOTHING",
     "SEED",
     "NoScore",
+    "bitext_scores",
     "classification_scores",
     "draws",
     "of_others",
@@ -33,6 +35,7 @@ EXPERIMENTS = 10  # draws of training examples, mteb's n_experiments
 SEED = 42  # mteb's
 MAX_ITER = 100  # of the logistic regression, mteb's
 FIRST, FOUND = 10, 100  # documents that nDCG and MRR look at, and recall
+NOTHING = -1  # in the place of the row that a text finds
 
 
 class NoScore(Exception):
@@ -144,6 +147,18 @@ def retrieval_scores(found: Sequence[Sequence[str]], judged: Sequence[Mapping[st
     main = float(np.mean(gains))
     means = {"recall_at_100": float(np.mean(recalls)), "mrr_at_10": float(np.mean(reciprocals))}
     return _numbers({"main": main, "ndcg_at_10": main, **means})
+
+
+def bitext_scores(found: np.ndarray) -> dict[str, float]:
+    """Accuracy, which is `main`, and F1, each row weighing the same, of the rows (N,) that N texts find among their
+    translations: each its own, another, or NOTHING."""
+    if not len(found):
+        raise NoScore("there is no text")
+    right = found == np.arange(len(found))
+    times = np.bincount(found[found != NOTHING], minlength=len(found))  # a row is found
+    # A row is a class of one text: 2 hits / (texts of it + texts that find it).
+    f1, accuracy = float(np.mean(2 * right / (1 + times))), float(np.mean(right))
+    return _numbers({"main": accuracy, "accuracy": accuracy, "f1": f1})
 
 
 def places_of(ids: Sequence[str]) -> np.ndarray:

@@ -44,7 +44,7 @@ LAYOUT = (
     "JSON object a line: "
     '{"sentence1", "sentence2", "score"} for STS, {"sentence1", "sentence2", "label": 0 or 1} for pairs, '
     '{"text", "label"} in test and train for classification; or DIR/SET/corpus.jsonl.gz, queries.jsonl.gz and '
-    "qrels.jsonl.gz for retrieval"
+    'qrels.jsonl.gz for retrieval; or DIR/SET/pairs.jsonl.gz, {"language", "text", "english"}, for translations'
 )
 # Of a file that is read: far beyond any task that is scored here, and within the memory of any machine.
 LONGEST_LINE = 2**20  # bytes
@@ -210,14 +210,14 @@ def _read(folder: Path, task: Task, split: str) -> list[dict[str, Any]]:
     return rows
 
 
-def read_rows(folder: Path, name: str, fields: Mapping[str, Field]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a file of JSON lines in a suite's folder, each with where it stands.
+def read_rows(folder: Path, name: str, fields: Mapping[str, Field], hook: Any = None) -> Iterator[tuple[str, Any]]:
+    """The rows, dicts, of a file of JSON lines in a suite's folder, and where each stands; `hook` is json's, of pairs.
 
     Raises:
         InputError: it is not there, damaged or too large; a row is not what `fields` say.
     """
     for at, line in read_file(folder, name):
-        yield at, _parsed(line, fields, at)
+        yield at, _parsed(line, fields, at, hook)
 
 
 def read_file(folder: Path, name: str) -> Iterator[tuple[str, str]]:
@@ -261,10 +261,10 @@ def _lines(file: Path, where: str) -> Iterator[str]:
         raise InputError(str(failure).replace(str(file), where)) from failure
 
 
-def _parsed(line: str, fields: Mapping[str, Field], at: str) -> dict[str, Any]:
+def _parsed(line: str, fields: Mapping[str, Field], at: str, hook: Any) -> dict[str, Any]:
     """The fields of a row; what it holds beside them, a number of its own say, counts for nothing."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=hook)
     except (ValueError, RecursionError) as failure:
         raise InputError(f"{at} is not JSON ({failure})") from failure
     if not isinstance(row, dict):

@@ -17,7 +17,7 @@ from .suite import Rows, Task
 
 __all__ = ["KINDS", "TaskScore", "averages", "encoded", "refuse_alike", "rows_digest", "score_task", "vectors_of"]
 
-KINDS = ("STS", "Classification", "PairClassification", "Retrieval")
+KINDS = ("STS", "Classification", "PairClassification", "Retrieval", "BitextMining")
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 

@@ -18,6 +18,7 @@ __all__ = ["benchmark", "evaluate"]
 SOURCE_OF = {
     **dict.fromkeys(("text", "label", "test", "seeds"), "data"),
     **dict.fromkeys(("query", "passage"), "pairs"),
+    "languages": "suite",
 }
 
 
@@ -53,8 +54,12 @@ def evaluate(
     passage: Annotated[str, typer.Option(metavar="NAME", help="Column of the passages in --pairs.")] = "passage",
     suite: Annotated[
         str | None,
+        typer.Option(metavar="FOLDER", help="Of a local suite, or a set, as above; or mteb for MTEB's English tasks."),
+    ] = None,
+    languages: Annotated[
+        str | None,
         typer.Option(
-            metavar="FOLDER", help="Of a local suite, or a retrieval set, as above; or mteb for MTEB's English tasks."
+            metavar="LIST", help="By comma: of translations, such as deu,fra; by default all.", show_default=False
         ),
     ] = None,
     out: Annotated[
@@ -63,8 +68,8 @@ def evaluate(
 ) -> None:
     """Score models on your own rows, or on MTEB's tasks; several stand in one table. Name one of --data (texts and
     labels: accuracy and macro F1 of a logistic regression), --pairs (queries and passages that answer them: recall@1,
-    recall@5, recall@10, MRR@10 and nDCG@10) and --suite (STS, classification, pair classification, retrieval, as MTEB
-    does).
+    recall@5, recall@10, MRR@10 and nDCG@10) and --suite (STS, classification, pair classification, retrieval,
+    translations, as MTEB does).
 
     On your own rows each model's difference to the first has an interval (paired bootstrap, 95 %). Texts that stand in
     both the rows to learn from and those to score are named, and not scored. --data may be a folder with train.jsonl
@@ -91,6 +96,13 @@ def evaluate(
     search` does): nDCG@10, recall@100 and MRR@10, a row each. Retrieval is in no mean of the other categories. MTEB's
     own sets (--suite mteb: NanoBEIR) are searched by vectors.
 
+    Translations are a folder of any name too, of one file with many languages:
+
+      suite/tatoeba-112/pairs.jsonl.gz       language (such as deu), text, english
+
+    Of each text the nearest English side of its language, by cosine, should be its own: accuracy and F1, means over
+    languages in the table, every language in report.md. They are in no mean of the other categories.
+
     Exit codes: 0 where every model has a score for everything; 1 where one has none, and the report, which has all
     others, says why; 2 a command line that is wrong; 130 stopped by Ctrl-C.
 
@@ -101,6 +113,8 @@ def evaluate(
     Example: edge-potion evaluate my-run/model my-bundle@int8 st:all-MiniLM-L6-v2 --suite mteb
 
     Example: edge-potion evaluate potion-256d-minilm --suite scifact
+
+    Example: edge-potion evaluate my-run/model --suite tatoeba-112 --languages deu,fra
     """
     _refuse_strays(context, {"data": data, "pairs": pairs, "suite": suite})
 
@@ -119,6 +133,7 @@ def evaluate(
         pairs=pairs,
         query_column=query,
         passage_column=passage,
+        languages=None if languages is None else [each.strip() for each in languages.split(",")],
         show_progress=True,
     )
     told = report if suite is not None else own_report

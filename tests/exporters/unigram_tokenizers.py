@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from edge_potion.exporters.precompiled import charsmap_of
 from edge_potion.tokens import plain
 
 __all__ = ["SETTINGS", "by_hand", "split_by", "trained"]
@@ -27,6 +28,36 @@ SETTINGS: Mapping[str, tuple[str, bool, bool, bool]] = {
     "white space in bytes": ("always", True, True, True),
     "white space, never": ("never", True, True, False),
     "white space, whole parts": ("always", False, True, False),
+    "NFKC": ("first", True, False, False),
+    "Nmt, NFKC and Lowercase, in bytes": ("always", True, True, True),
+    "Precompiled, blanks once": ("always", True, False, False),
+}
+CHARSMAP = {
+    "\ufb01": "fi",
+    "\u2122": "TM",
+    "\ufdfa": "\u0635\u0644\u0649 \u0627",
+    "\u00ad": "",
+    "\u3000": " ",
+    "A\u0301": "\u00c1",
+    "e\u0301": "\u00e9",
+    "\u0627\u0653": "\u0622",
+    "\r": " ",
+    "\n": " ",
+    "\t": " ",
+}
+NORMALIZERS = {
+    "NFKC": {"type": "NFKC"},
+    "Nmt, NFKC and Lowercase, in bytes": {
+        "type": "Sequence",
+        "normalizers": [{"type": "Nmt"}, {"type": "NFKC"}, {"type": "Lowercase"}],
+    },
+    "Precompiled, blanks once": {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Precompiled", "precompiled_charsmap": charsmap_of(CHARSMAP)},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
+        ],
+    },
 }
 
 
@@ -52,6 +83,7 @@ def trained(
     content = json.loads(tokenizer.to_str())
     content["model"]["byte_fallback"] = has_bytes
     content["added_tokens"] = []
+    content["normalizer"] = content["normalizer"] or NORMALIZERS.get(setting)
     made = Tokenizer.from_str(json.dumps(content))
     made.add_special_tokens(SPECIALS)
     return plain(made)

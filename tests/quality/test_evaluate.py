@@ -198,7 +198,7 @@ def test_the_same_rows_for_other_pairs_are_another_model(with_phrases, tmp_path)
 def test_what_was_scored_before_is_not_scored_again(suite, distilled_folder, tmp_path, monkeypatch):
     first = evaluate([str(distilled_folder)], suite, tmp_path / "report")
     with monkeypatch.context() as patch:
-        patch.setattr("edge_potion.benchmarks.quality.evaluate.score_task", None)
+        patch.setattr("edge_potion.benchmarks.quality.asked.score_task", None)
         assert evaluate([str(distilled_folder)], suite, tmp_path / "report") == first
     with gzip.open(suite / "STS16" / "test.jsonl.gz", "wt", encoding="utf-8") as stream:  # other rows
         stream.writelines(
