@@ -64,11 +64,17 @@ class Changes:
 
 
 def piece_counts(model: StaticModel, corpus: Corpus, show_progress: bool) -> np.ndarray:
-    """(V,) int64: how often each token stands in the texts of a corpus, none of which is cut."""
-    counts = np.zeros(model.pieces, np.int64)
+    """(V,) int64: how often each token stands in the texts of a corpus, none of which is cut.
+
+    The default prompt stands before each of them, as it does wherever it is encoded. Of the other prompts any text may
+    be asked for with each: they count as often as there are texts.
+    """
+    counts, texts = np.zeros(model.pieces, np.int64), 0
     for batch in corpus.batches(show_progress, "count"):
-        counts += np.bincount(tokenize(model.tokenizer, batch, None).flat, minlength=len(counts))
-    return counts
+        counts += np.bincount(_tokens(model, batch).flat, minlength=len(counts))
+        texts += len(batch)
+    prompts = tokenize(model.tokenizer, list(model.card.prompts.values()), None)
+    return counts + texts * np.bincount(prompts.flat, minlength=len(counts))
 
 
 def changes_in(
@@ -105,8 +111,7 @@ class _Seen:
         self._draw, self._drawn_from = random.Random(0), 0
 
     def add(self, batch: list[str]) -> None:
-        old = tokenize(self.before.tokenizer, batch, None)
-        found = tokenize(self.after.tokenizer, batch, None)
+        old, found = (_tokens(model, batch) for model in (self.before, self.after))
         new = TokenIds(self.kept[found.flat], found.lengths)  # in the numbers of `before`
         was_known, is_known = old.flat != self.before.unk_id, new.flat != self.before.unk_id
         stays = np.count_nonzero(self._stays[old.flat] & was_known)
@@ -146,6 +151,11 @@ class _Seen:
         name, end = self.before.tokenizer.id_to_token, same + PIECES_SHOWN
         was, now = ([str(name(number)) for number in ids[same:end]] for ids in (old, new))
         return Example(text[:SHOWN], was, now)
+
+
+def _tokens(model: StaticModel, batch: list[str]) -> TokenIds:
+    prompt = model.card.prompt
+    return tokenize(model.tokenizer, [prompt + text for text in batch] if prompt else batch, None)
 
 
 def _ids_of(ids: TokenIds, place: int) -> list[int]:

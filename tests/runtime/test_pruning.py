@@ -425,6 +425,20 @@ def test_the_card_tells_where_it_comes_from(hand_model, tmp_path):
     assert (told["pruned"]["of_pieces"], told["pruned"]["texts"], told["pruned"]["coverage"]) == (32, 4, 1.0)
 
 
+def test_prompts_keep_their_pieces(hand_model, tmp_path):
+    """The default one stands before every text; another may be asked for, and its rare words with it."""
+    prompts = {"query": "dog: ", "passage": "the mat . "}
+    card = replace(hand_model.card, prompts=prompts, default_prompt="query")
+    folder = replace(hand_model, card=card).save_pretrained(tmp_path / "big")
+    texts = ["a cat", "cats", "b c"] * 20
+    found = prune(folder, text_file(tmp_path / "corpus.txt", texts), tmp_path / "small", keep_share=0.95)
+    before, after = StaticModel.from_pretrained(folder), StaticModel.from_pretrained(tmp_path / "small")
+    assert found.corpus.changed == 0 and after.card.prompts == prompts and after.card.default_prompt == "query"
+    for prompt in (*prompts.values(), ""):
+        assert np.array_equal(before.encode(texts, prompt=prompt), after.encode(texts, prompt=prompt))
+    assert not {"sat", "ran", "##ning"} & set(after.tokenizer.get_vocab())
+
+
 def test_texts_come_from_every_kind_of_file_and_from_pipes(hand_folder, tmp_path):
     texts = ["the cat", "a dog", "b"]
     (tmp_path / "in").mkdir()
