@@ -179,7 +179,7 @@ def _peers(study: Study) -> Models:
     yield MODEL2VEC, made(scratch / "model2vec-256d", partial(_run, distill, study.teacher))
     for way, seeds in zip(TOKENLEARN, arguments.peer_seeds, strict=True):
         features = arguments.features if way.joined else arguments.features[:1]
-        name = f"tokenlearn-features-{len(features)}"
+        name = f"tokenlearn-features-{len(features)}{'-scaled' if way.joined else ''}"
         for seed in range(seeds):
             given = made(scratch / name, partial(_as_tokenlearn, features))
             make = partial(_run, train, study.teacher, given, arguments.minutes, way.loss, seed)
@@ -252,11 +252,16 @@ def _as_tokenlearn(features: Sequence[Path], out: Path) -> None:
     out.mkdir(exist_ok=True)
     opened = [open_features(folder) for folder in features]
     shards: Iterator[Shard] = opened[0].shards()
+    scale = 1.0
     if len(opened) > 1:
-        shards = join(opened, [1.0, *(other.weight for other in load_recipe(SHIPPED).others)]).shards()
+        joined = join(opened, [1.0, *(other.weight for other in load_recipe(SHIPPED).others)])
+        shards = joined.shards()
+        # It stops where its loss falls by less than 1e-4, which of targets a quarter as long is at once.
+        alone, together = (float(next(each.shards()).vectors.var(axis=0).sum()) for each in (opened[0], joined))
+        scale = (alone / together) ** 0.5
     for number, shard in enumerate(shards):
         (out / f"feature_{number}.json").write_text(json.dumps(shard.texts), encoding="utf-8")
-        np.save(out / f"feature_{number}.npy", shard.vectors.astype(np.float32))
+        np.save(out / f"feature_{number}.npy", shard.vectors.astype(np.float32) * np.float32(scale))
 
 
 def _scored(models: Sequence[Path | str], suite: Path, out: Path) -> dict[str, Any]:
@@ -314,7 +319,10 @@ def _peer_notes(scratch: Path, seeds: Sequence[int]) -> Iterator[tuple[str, str]
             end = f"{stopped} of {count} stopped by our clock" if stopped else "stopped by its own rule"
             seconds = sorted(each["seconds"] for each in told)
             versions = ", ".join(f"{package} {version}" for package, version in told[0]["versions"].items())
-            yield way.name, f"{way.name} trained for {seconds[0]:,} to {seconds[-1]:,} s, {end} ({versions})."
+            where = f" on {told[0]['device']}" if "device" in told[0] else ""
+            scaled = ", its targets scaled to the variance of one teacher's" if way.joined else ""
+            took = f"{seconds[0]:,} to {seconds[-1]:,} s{where}"
+            yield way.name, f"{way.name} trained for {took}, {end}{scaled} ({versions})."
 
 
 if __name__ == "__main__":
