@@ -15,12 +15,12 @@ import edge_potion
 from edge_potion.errors import ModelFormatError
 from edge_potion.progress import unfailing_stderr
 from edge_potion.static_model import DEFAULT_MAX_TOKENS, Card, StaticModel
-from edge_potion.tokens import pad_id, unk_id
 
 from .card import distilled_card
 from .postprocess import reduce_rows
 from .recipe import DistillRecipe
 from .recipe_file import fingerprint, to_toml
+from .special_tokens import silent_ids
 from .teacher import Teacher, load_teacher
 from .teacher_name import short_name
 from .vocabulary import Vocabulary, build_vocabulary
@@ -70,10 +70,7 @@ def distill(
     if not np.isfinite(vectors).all():
         bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
         raise ModelFormatError(f"teacher {teacher.name} gives NaN or inf, first for token {bad}")
-    specials = [
-        special for special in (pad_id(vocabulary.tokenizer), unk_id(vocabulary.tokenizer)) if special is not None
-    ]
-    table = reduce_rows(vectors, recipe.dims, left_out=specials)  # (V, D) f32
+    table = reduce_rows(vectors, recipe.dims, left_out=silent_ids(vocabulary.tokenizer))  # (V, D) f32
     table *= sif_weights(len(table), recipe.sif_coefficient)[:, None]
     return StaticModel(table, vocabulary.tokenizer, _card(teacher, recipe, vocabulary, table.shape))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -29,6 +29,7 @@ from edge_potion.writing import file_written_whole
 from .postprocess import Pca, fit_pca
 from .run_folder import WORK
 from .shards import Shard
+from .special_tokens import silent_ids
 
 __all__ = [
     "CHUNK",
@@ -136,13 +137,14 @@ def write_pairs(features: Rows, student: StaticModel, folder: Path, space: str =
         raise InputError(f"in a space of {width} dimensions the student has {student.dim}; it needs as many")
     pca = fit_pca((shard.vectors for shard in _usable(features, Counter())), student.dim) if space == "own" else None
     lengths: list[np.ndarray] = []
+    silent = silent_ids(student.tokenizer)
     (folder / WORK).mkdir(exist_ok=True)
     unturned = folder / WORK / TARGETS
     with (folder / IDS).open("wb") as ids_file, unturned.open("wb") as targets_file:
         for shard in _usable(features, skipped):
             for begin in range(0, len(shard.texts), CHUNK):
                 part = Shard(shard.texts[begin : begin + CHUNK], shard.vectors[begin : begin + CHUNK])
-                lengths.append(_append(part, student, pca, ids_file, targets_file, skipped))
+                lengths.append(_append(part, student, silent, pca, ids_file, targets_file, skipped))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # (N + 1,) int64
     rows, tokens = len(starts) - 1, int(starts[-1])
     if rows < FEWEST_ROWS:
@@ -228,6 +230,7 @@ def _usable(features: Rows, skipped: Counter[str]) -> Iterator[Shard]:
 def _append(
     part: Shard,
     student: StaticModel,
+    silent: Sequence[int],
     pca: Pca | None,
     ids_file: IO[bytes],
     targets_file: IO[bytes],
@@ -235,7 +238,7 @@ def _append(
 ) -> np.ndarray:
     """Append the rows that have a known token and a target to both files; their lengths."""
     tokens = tokenize(student.tokenizer, part.texts, student.card.max_tokens)
-    known = ~np.isin(tokens.flat, student.dropped_ids)
+    known = ~np.isin(tokens.flat, silent)
     owner = np.repeat(np.arange(len(part.texts)), tokens.lengths)
     lengths = np.bincount(owner[known], minlength=len(part.texts))
     wide = pca.apply(part.vectors.astype(np.float64)) if pca else part.vectors.astype(np.float32)  # (n, D) f32
@@ -300,7 +303,7 @@ def moved(student: StaticModel, folder: Path) -> StaticModel:
         raise InputError(f"{folder / MOVE} is damaged; remove {folder}, and it is made again")
     *turn, shift = move.reshape(student.dim + 1, student.dim)
     table = student.table.astype(np.float64) @ np.array(turn) + shift
-    table[list(student.dropped_ids)] = 0  # no mean ever holds them
+    table[list(silent_ids(student.tokenizer))] = 0  # no mean ever holds them
     return StaticModel(table.astype(np.float32), student.tokenizer, student.card)
 
 

@@ -18,6 +18,7 @@ from edge_potion.static_model import StaticModel
 from edge_potion.tokens import TokenIds, tokenize
 
 from .pairs import CHUNK, IDS, STARTS, Pairs, append
+from .special_tokens import silent_ids
 
 __all__ = ["open_bags", "write_bags", "write_sentences"]
 
@@ -38,12 +39,12 @@ def write_sentences(texts: Iterable[Sequence[str]], student: StaticModel, pairs:
         InputError: not every row has its text.
     """
     lengths: list[np.ndarray] = []
-    row = 0
+    row, silent = 0, silent_ids(student.tokenizer)
     with file.open("wb") as stream:
         for block in texts:
             for begin in range(0, len(block), CHUNK):
                 ids = tokenize(student.tokenizer, block[begin : begin + CHUNK], student.card.max_tokens)
-                known = known_tokens(ids, student.dropped_ids)
+                known = known_tokens(ids, silent)
                 kept = []
                 for place, tokens in enumerate(known.split()):
                     if row < len(pairs) and np.array_equal(

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from edge_potion.static_model import StaticModel
 
 from .distill import sif_weights
-from .special_tokens import special_tokens
+from .special_tokens import silent_ids, special_tokens
 from .teacher import Teacher
 
 __all__ = ["SHARE", "rows_by_teacher"]
@@ -47,7 +47,7 @@ def rows_by_teacher(
         pairs: (P, 2) int32.
         show_progress: a bar on stderr.
     """
-    tokens = np.setdiff1d(np.arange(len(distilled.table)), distilled.dropped_ids)
+    tokens = np.setdiff1d(np.arange(len(distilled.table)), silent_ids(distilled.tokenizer))
     tokens = tokens[:: max(len(tokens) // (FITTED_A_DIMENSION * teacher.width), 1)]  # (n,)
     texts = tokens[:, None].tolist() + pairs.tolist()
     sequences = _sequences(texts, distilled.tokenizer, teacher)

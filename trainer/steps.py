@@ -45,6 +45,7 @@ from .recipe_file import to_toml
 from .run_folder import WORK, Artifact
 from .shards import open_features
 from .sources import Sources
+from .special_tokens import silent_ids
 from .stages import BORN_AGAIN
 from .vocabulary import frequent_words
 
@@ -151,7 +152,7 @@ class Steps:
         texts = (shard.texts for shard in open_features(features.folder).shards())
         sentences = write_sentences(texts, student, data, folder / WORK / "sentences.i32")
         training = split_rows(len(data), recipe).training
-        tokens, left_out = student.pieces, student.dropped_ids
+        tokens, left_out = student.pieces, silent_ids(student.tokenizer)
         chosen = choose_phrases(sentences, training, recipe, tokens=tokens, left_out=left_out)
         phrases = Phrases(chosen, tokens)
         bags = write_bags(sentences, phrases, data, left_out, folder)
@@ -177,7 +178,7 @@ class Steps:
         table = model.table
         if self.sources.recipe.space == "own":
             fitted_to = model.pieces if recipe.fitted_to == "tokens" else None
-            table = reduce_rows(table, recipe.dims, left_out=model.dropped_ids, fitted_to=fitted_to)
+            table = reduce_rows(table, recipe.dims, left_out=silent_ids(model.tokenizer), fitted_to=fitted_to)
         _followed_by(model, table, recipe).save_pretrained(folder / MODEL)
         return {"dims": table.shape[1]}
 

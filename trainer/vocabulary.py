@@ -18,9 +18,9 @@ from tokenizers import Tokenizer, models
 
 from edge_potion.errors import InputError, RecipeError
 from edge_potion.escaping import terminal
-from edge_potion.tokens import plain, sound
+from edge_potion.tokens import pad_id, plain, sound, unk_id
 
-from .special_tokens import special_tokens
+from .special_tokens import silent_ids, special_tokens
 
 __all__ = ["Vocabulary", "build_vocabulary", "check_size", "frequent_words", "new_rules"]
 
@@ -30,6 +30,7 @@ UNUSED = re.compile(r"\[unused\d+\]")
 LONGEST_WORD = 24  # characters; longer "words" in a corpus are addresses and noise
 MOST_NAMED = 10  # words in a line of the log
 PIECE = "already a piece"
+WORDS_OF_UNIGRAM = ", as one would need a score above the sum of its pieces', which changes how other texts are cut"
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,12 @@ def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> dict[str, in
     Words of one frequency come in alphabetical order. A tokenizer other than WordPiece gets none: its pieces hang
     together, and a word cannot be put in.
     """
-    if json.loads(teacher.to_str())["model"]["type"] != "WordPiece":
-        log.warning("the teacher's tokenizer is not WordPiece: the vocabulary stays as it is, without corpus words")
+    if (kind := json.loads(teacher.to_str())["model"]["type"]) != "WordPiece":
+        log.warning(
+            "the teacher's tokenizer is %s, not WordPiece: the vocabulary stays as it is, without corpus words%s",
+            kind,
+            WORDS_OF_UNIGRAM if kind == "Unigram" else "",
+        )
         return {}
     counts: Counter[str] = Counter()
     for sentence in sentences:
@@ -131,7 +136,8 @@ def new_rules(teacher: Tokenizer, size: int | None) -> str:
     """
     content = json.loads(teacher.to_str())
     if content["model"]["type"] != "WordPiece":
-        return ""
+        silent = set(silent_ids(teacher)) - {pad_id(teacher), unk_id(teacher)}
+        return "special tokens of Unigram count for nothing" if silent else ""
     vocabulary = content["model"]["vocab"]
     unused = [piece for piece in vocabulary if UNUSED.fullmatch(piece)]
     reached = len(unused) - len(_unreachable(teacher, unused))
