@@ -147,6 +147,7 @@ def train(
     teacher: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     text_column: str = "text",
+    languages: Sequence[str] = (),
     features: str | Path | Sequence[str | Path] | None = None,
     from_stage: int | None = None,
     device: str | None = None,

@@ -64,6 +64,7 @@ def train(
     teacher: str | Path | None = None,
     corpus: Files = (),
     text_column: str = "text",
+    languages: Sequence[str] = (),
     features: Files | None = None,
     from_stage: int | None = None,
     device: str | None = None,
@@ -83,6 +84,8 @@ def train(
         corpus: local files in the place of the recipe's hub set: .txt, .jsonl, .csv, .tsv, .parquet, and .gz, .bz2,
             .xz, .zst of all but the last.
         text_column: key or column of the texts in those that have such.
+        languages: in the place of the recipe's; each takes that of "{language}" in the names of `corpus`, or of the
+            recipe's set.
         features: folder of (text, vector) shards, or of a run that holds some, in the place of stage 2; without
             `corpus`, their texts are the corpus too. Of several teachers, a folder of each in the recipe's order, or
             the one of a run that holds those of all and of no others; where the recipe names one teacher, each further
@@ -99,7 +102,7 @@ def train(
         ModelFormatError: the teacher or the features are damaged.
         MissingExtraError: a corpus format whose package is not installed.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    recipe = _of_languages(recipe, languages)
     check_stage(from_stage)
     given = Given(teacher, corpus, text_column, features, device, revision, trust_remote_code, show_progress)
     sources = find_sources(recipe, given)
@@ -129,7 +132,12 @@ def train(
 
 @unfailing_stderr()
 def featurize_corpus(
-    recipe: str | Path | Recipe, out: str | Path, *, only: int | None = None, **given: Any
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    only: int | None = None,
+    languages: Sequence[str] = (),
+    **given: Any,
 ) -> list[Path]:
     """The corpus and stage 2 alone; `train` with the same `out` goes on from there, or takes the folder as `features`.
 
@@ -138,13 +146,13 @@ def featurize_corpus(
     teacher alone cannot give.
 
     Args:
-        recipe, out, given: as of `train`.
+        recipe, out, languages, given: as of `train`.
         only: of a recipe with several teachers, the number of the one that is to encode, from 1; None for all.
 
     Returns:
         The folders of the shards, one of each teacher.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    recipe = _of_languages(recipe, languages)
     if only is not None and not 1 <= only <= 1 + len(recipe.others):
         raise InputError(f"only is {only}; the recipe's teachers are numbered from 1 to {1 + len(recipe.others)}")
     sources = find_sources(recipe, Given(**given), featurize_alone=True)
@@ -152,6 +160,14 @@ def featurize_corpus(
     with run.held(sources.teacher):
         texts = run.stage(CORPUS, steps.corpus, recipe.corpus, sources.corpus)
         return [features.folder for features in _featurized(run, steps, texts, only)]
+
+
+def _of_languages(recipe: str | Path | Recipe, languages: Sequence[str]) -> Recipe:
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if not languages:
+        return loaded
+    named = languages if isinstance(languages, str) else tuple(languages)  # a str is refused there
+    return replace(loaded, corpus=replace(loaded.corpus, languages=named))
 
 
 def _featurized(run: Run, steps: Steps, texts: Artifact, only: int | None = None) -> list[Artifact]:

@@ -5,6 +5,7 @@ What a value may be is said here, too; `recipe_file` reads them from TOML.
 
 from __future__ import annotations
 
+import re
 from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar
 
@@ -41,6 +42,7 @@ MOST_EPOCHS = 10_000
 MOST_LOOKS = 10_000
 MOST_OTHERS = 8
 LARGEST_SEED = 2**63 - 1
+LANGUAGE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")  # it takes a place in the names of files
 LATER = {"later": True}  # of a field that the first recipes did not have
 WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
 
@@ -55,6 +57,10 @@ class CorpusRecipe:
         sentences: N, how many are sampled; fewer when there are not so many.
         min_characters, max_characters: shorter and longer ones are left out.
         seed: of the sample.
+        languages: whose sentences are sampled together, such as ["de", "fr", "sw"]; each takes the place of
+            "{language}" in the subset or source, or in the names given to `--corpus`.
+        alpha: of local files, a language of n sentences is drawn in proportion to n^alpha (XLM-R: Conneau et al. 2020);
+            of a hub set, whose size is not known, each gives the same number.
     """
 
     source: str = "allenai/c4"
@@ -63,6 +69,8 @@ class CorpusRecipe:
     min_characters: int = 20
     max_characters: int = 320
     seed: int = 0
+    languages: tuple[str, ...] = field(default=(), metadata=LATER)
+    alpha: float = field(default=0.3, metadata=LATER)
 
     def __post_init__(self) -> None:
         _plain_words("source", self.source)
@@ -71,6 +79,12 @@ class CorpusRecipe:
         _count("min_characters", self.min_characters, 1, MOST_CHARACTERS)
         _count("max_characters", self.max_characters, self.min_characters, MOST_CHARACTERS)
         _count("seed", self.seed, 0, LARGEST_SEED)
+        _languages(self.languages)
+        _between("alpha", self.alpha, 0, 1)
+        if self.sentences < len(self.languages):
+            raise RecipeError(
+                f"sentences is {self.sentences}, and there are {len(self.languages)} languages; ask for as many"
+            )
 
 
 @dataclass(frozen=True)
@@ -396,6 +410,16 @@ def _between(name: str, value: float, least: float, most: float) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _languages(languages: tuple[str, ...]) -> None:
+    if isinstance(languages, str):
+        raise RecipeError(f"languages is {shown(languages)}; a list of names was expected")
+    for place, language in enumerate(languages):
+        if not isinstance(language, str) or not LANGUAGE.fullmatch(language):
+            raise RecipeError(f'languages has {shown(language)}; a name such as "de" or "zh-Hant" was expected')
+        if language in languages[:place]:
+            raise RecipeError(f"languages has {language} twice; leave one out")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -131,6 +131,10 @@ def _sections(recipe: Recipe) -> dict[str, Any]:
 
 def _value(value: Any, default: Any, where: str) -> Any:
     """A TOML value, which must be of the type of the default; a whole number may stand for a float."""
+    if isinstance(default, tuple):  # of languages, whose names the section looks at
+        if not isinstance(value, list):
+            raise RecipeError(f"{where} is {shown(value)}; a list of words in quotes was expected")
+        return tuple(value)
     if isinstance(default, float) and type(value) is int and abs(value) <= LARGEST_SEED:
         return float(value)
     if type(value) is not type(default):
@@ -173,4 +177,6 @@ def toml_value(value: object) -> str:
     """A value as TOML has it; None, for which TOML has no word, as false."""
     if value is None:
         return "false"
+    if isinstance(value, tuple | list):
+        return json.dumps(value, ensure_ascii=False)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | str) else repr(value)

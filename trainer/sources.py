@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_potion.errors import InputError, RecipeError
 
 from .check_recipe import check_featurize, check_recipe
+from .corpus import LANGUAGE, files_of
 from .credits import Credit
 from .featurize_on_ray import OnRay
 from .made_elsewhere import take_features
@@ -124,9 +125,7 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
         raise InputError("a device is of this machine; on Ray, workers with GPUs run on cuda, and others on the CPU")
     device = torch_device("cpu" if given.on_ray else given.device)
     files = [Path(file).expanduser() for file in _listed(given.corpus)]
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"there is no corpus file {file}")
+    each_file = _each_file(files, recipe, given)
     name = str(recipe.teacher if given.teacher is None else given.teacher)
     if not name.strip():
         raise InputError("teacher is empty; pass a folder or hub id, or leave it out")
@@ -146,11 +145,11 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
         named = zip(used.others, credits[1:], strict=True)
         used = replace(used, others=tuple(replace(other, teacher=credit.teacher) for other, credit in named))
     if files:
-        texts = Artifact("corpus", files[0].parent, _digest(files, given.text_column))
+        texts = Artifact("corpus", files[0].parent, _digest(each_file, given.text_column))
         used = replace(used, corpus=replace(recipe.corpus, source=_names_of(files), subset=""))
     elif made:
         texts = made.shards[0]
-        used = replace(used, corpus=replace(recipe.corpus, source="the texts of the features", subset=""))
+        used = replace(used, corpus=replace(recipe.corpus, source="the texts of the features", subset="", languages=()))
     else:
         texts = Artifact("hub", Path(), f"{recipe.corpus.source} {recipe.corpus.subset}")
     if made and files:
@@ -165,6 +164,28 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
     else:
         check_recipe(used, loaded, features_width=made.width if made else None, others=further)
     return sources
+
+
+def _each_file(files: Sequence[Path], recipe: Recipe, given: Given) -> list[Path]:
+    """The corpus files, of each language where the recipe names some; InputError where one is not there."""
+    languages, named = (
+        recipe.corpus.languages,
+        [*map(str, files)] or [f"{recipe.corpus.source} {recipe.corpus.subset}".strip()],
+    )
+    if given.features is not None and not files:
+        return []  # their texts are the corpus
+    for name in named:
+        if languages and LANGUAGE not in name:
+            raise InputError(f"of languages {', '.join(languages)}, {name} names none; write {LANGUAGE} in its place")
+        if not languages and LANGUAGE in name:
+            raise InputError(f"{name} is of several languages; say which: --languages de,fr")
+    each_file = []
+    for language in languages or ("",):
+        for file in files_of(files, language):
+            if not file.is_file():
+                raise InputError(f"there is no corpus file {file}" + (f", of language {language}" if language else ""))
+            each_file.append(file)
+    return each_file
 
 
 def _found(name: str, revision: str | None, given: Given) -> Artifact:

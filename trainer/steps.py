@@ -73,7 +73,8 @@ class Steps:
         else:
             column, show = self.sources.given.text_column, self.sources.given.show_progress
             report = sample_corpus(recipe, out, files, column=column, show_progress=show)
-        return {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
+        facts = {"sentences": report.sentences, "seen": report.seen, "skipped": dict(report.skipped)}
+        return {**facts, "languages": dict(report.languages)} if report.languages else facts
 
     def distill(self, folder: Path, recipe: DistillRecipe, _: Artifact, corpus: Artifact) -> Facts:
         """Make a table of the teacher's tokens and the most frequent words of the corpus."""

@@ -37,6 +37,14 @@ CorpusOption = Annotated[
         "Else the recipe's set.",
     ),
 ]
+LanguagesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="By comma, such as de,fr,sw: each takes the place of {language} in the names of --corpus, or of the "
+        "recipe's set. Else the recipe's.",
+    ),
+]
 DeviceOption = Annotated[str | None, typer.Option(metavar="cpu|cuda", help="By default cuda where there is one.")]
 TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the teacher.")]
 
@@ -97,6 +105,7 @@ def train(
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
     text_column: TextColumnOption = "text",
+    languages: LanguagesOption = None,
     features: Annotated[
         list[Path] | None,
         typer.Option(
@@ -141,6 +150,7 @@ def train(
         teacher=teacher,
         corpus=corpus or (),
         text_column=text_column,
+        languages=words_of(languages) if languages is not None else (),
         features=features or None,
         device=device,
         revision=revision,
@@ -167,6 +177,7 @@ def featurize(
     teacher: TeacherOption = None,
     corpus: CorpusOption = None,
     text_column: TextColumnOption = "text",
+    languages: LanguagesOption = None,
     device: DeviceOption = None,
     revision: RevisionOption = None,
     trust_remote_code: TrustOption = False,
@@ -210,6 +221,7 @@ def featurize(
         teacher=teacher,
         corpus=corpus or (),
         text_column=text_column,
+        languages=words_of(languages) if languages is not None else (),
         device=device,
         revision=revision,
         trust_remote_code=trust_remote_code,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_potion import distill
+from edge_potion import InputError, RecipeError, distill, train
 from edge_potion.tokens import tokenize
-from edge_potion.trainer.recipe import DistillRecipe
+from edge_potion.trainer.corpus import sample_corpus
+from edge_potion.trainer.explained import explained
+from edge_potion.trainer.language_shares import language_shares
+from edge_potion.trainer.recipe import CorpusRecipe, DistillRecipe, Recipe
+from edge_potion.trainer.recipe_file import load_recipe, to_toml
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary, frequent_words, new_rules
 
@@ -58,3 +63,105 @@ def test_words_of_the_corpus_stay_out_of_a_unigram_vocabulary_and_it_is_said(xlm
 def test_a_row_of_a_unigram_student_is_of_the_teachers_own_special_tokens_around_it(xlmr):
     vocabulary = build_vocabulary(load_teacher(xlmr, device="cpu").tokenizer)
     assert vocabulary.sequences[7] == [0, 7, 2]  # <s> piece </s>
+
+
+def write_languages(folder: Path, sizes: dict[str, int]) -> Path:
+    """A file of numbered sentences for each language; the name of all."""
+    for language, size in sizes.items():
+        lines = [f"{language}: this is sentence {number} of {size}." for number in range(size)]
+        (folder / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "{language}.txt"
+
+
+def sampled(folder: Path, recipe: CorpusRecipe, file: Path) -> list[str]:
+    sample_corpus(recipe, folder / "out", [file])
+    return (folder / "out").read_text(encoding="utf-8").splitlines()
+
+
+def test_shares_by_hand():
+    """16^0.5 : 4^0.5 : 1 = 4 : 2 : 1."""
+    assert language_shares({"a": 16, "b": 4, "c": 1}, 7, 0.5) == {"a": 4, "b": 2, "c": 1}
+    assert language_shares({"a": 100, "b": 100}, 7, 0) == {"a": 4, "b": 3}
+    assert language_shares({"a": 1000, "b": 1, "c": 1000}, 21, 0.0) == {"a": 10, "b": 1, "c": 10}
+    assert language_shares({"a": 3, "b": 2}, 9, 0.3) == {"a": 3, "b": 2}
+
+
+def test_a_small_language_gives_more_than_its_part(tmp_path):
+    file = write_languages(tmp_path, {"de": 2000, "sw": 100})
+    recipe = CorpusRecipe(sentences=100, languages=("de", "sw"))
+    lines = sampled(tmp_path, recipe, file)
+    assert len(lines) == len(set(lines)) == 100
+    assert sum(line.startswith("sw") for line in lines) == round(100 * 100**0.3 / (100**0.3 + 2000**0.3))
+    assert {line[:2] for line in lines[:10]} == {"de", "sw"}  # shuffled
+    assert sampled(tmp_path, recipe, file) == lines
+    assert sampled(tmp_path, replace(recipe, languages=("sw", "de")), file) == lines
+    assert sampled(tmp_path, replace(recipe, seed=1), file) != lines
+
+
+def test_a_language_with_too_few_sentences_gives_all_and_it_is_said(tmp_path, caplog):
+    file = write_languages(tmp_path, {"de": 500, "fr": 400, "sw": 3})
+    lines = sampled(tmp_path, CorpusRecipe(sentences=200, languages=("de", "fr", "sw")), file)
+    assert len(lines) == 200 and sum(line.startswith("sw") for line in lines) == 3
+    assert "corpus: of sw there are 3 sentences, and its share would be" in caplog.text
+
+
+def test_a_sentence_of_two_languages_is_taken_once(tmp_path):
+    for language in ("de", "nl"):
+        (tmp_path / f"{language}.txt").write_text(
+            f"Internet, radio, film en/und sport.\nOnly in {language} it says so."
+        )
+    recipe = CorpusRecipe(sentences=10, languages=("de", "nl"))
+    report = sample_corpus(recipe, tmp_path / "out", [tmp_path / "{language}.txt"])
+    assert (report.sentences, report.languages, report.skipped) == (3, {"de": 2, "nl": 1}, {"duplicate": 1})
+
+
+def test_of_a_hub_set_each_language_gives_the_same(tmp_path):
+    """`datasets` itself, streaming; the set lies in a folder, as no hub is reached here."""
+    (tmp_path / "set").mkdir()
+    for language, size in (("de", 100), ("ja", 50)):
+        end = "。" if language == "ja" else ". "
+        rows = [json.dumps({"text": f"Satz {n} steht hier{end}Noch einer, {n}{end}"}) for n in range(size)]
+        (tmp_path / "set" / f"{language}.jsonl").write_text("\n".join(rows))
+    configs = "".join(f"- config_name: {each}\n  data_files: {each}.jsonl\n" for each in ("de", "ja"))
+    (tmp_path / "set" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    recipe = CorpusRecipe(str(tmp_path / "set"), "{language}", sentences=20, min_characters=1, languages=("de", "ja"))
+    report = sample_corpus(recipe, tmp_path / "out")
+    assert report.languages == {"de": 10, "ja": 10} and report.seen < 150
+    assert max(map(len, (tmp_path / "out").read_text(encoding="utf-8").splitlines())) < 25  # cut at 。 too
+
+
+@pytest.mark.parametrize(
+    ("languages", "name", "reason"),
+    [
+        (("de", "sw"), "{language}.txt", "there is no corpus file .*sw.txt, of language sw"),
+        (("de",), "de.txt", r"of languages de, .*de.txt names none; write \{language\} in its place"),
+        ((), "{language}.txt", "is of several languages; say which"),
+    ],
+)
+def test_a_language_without_a_file_is_refused_by_name(xlmr, tmp_path, languages, name, reason):
+    write_languages(tmp_path, {"de": 3})
+    with pytest.raises(InputError, match=reason):
+        train("tiny", tmp_path / "run", teacher=xlmr, corpus=tmp_path / name, languages=languages)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('["de", "fr", "de"]', "languages has de twice"),
+        ('["../de"]', "languages has '../de'"),
+        ('"de"', "languages is 'de'; a list of words in quotes"),
+    ],
+)
+def test_languages_of_a_recipe_are_looked_at(tmp_path, text, reason):
+    (tmp_path / "mine.toml").write_text(f"[corpus]\nlanguages = {text}\n")
+    with pytest.raises(RecipeError, match=reason):
+        load_recipe(tmp_path / "mine.toml")
+
+
+def test_languages_are_written_and_read_again_and_others_keep_their_fingerprints(tmp_path):
+    recipe = Recipe(corpus=CorpusRecipe(languages=("de", "zh-Hant"), alpha=0.5))
+    for text in (to_toml(recipe), explained(recipe)):
+        (tmp_path / "mine.toml").write_text(text)
+        assert load_recipe(tmp_path / "mine.toml") == recipe
+    assert "languages" not in to_toml(Recipe()) and "alpha" not in to_toml(Recipe().corpus)

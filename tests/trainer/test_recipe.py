@@ -133,7 +133,7 @@ def test_power_normalization_by_hand():
         ("[distill]\nvocab_size = 5", "did you mean 'vocabulary_size'"),
         ("[pca]\nexponent = 0.5", r"\[power\] has 'exponent'"),
         ("[contrast]\nteacher = 'x'", "'teacher' stands at the top of a recipe"),
-        ("[corpus]\nzzz = 1", "there is no 'zzz'; there are max_characters, "),
+        ("[corpus]\nzzz = 1", "there is no 'zzz'; there are alpha, languages, max_characters, "),
         ("[contrast]\nepochs = 1e3", "epochs is 1000.0; a whole number was expected"),
         ("[contrast]\ntemperature = nan", "temperature is nan; a number from 0.001 to 1000"),
         ("[contrast]\nlearning_rate = inf", "learning_rate is inf"),
