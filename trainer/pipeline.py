@@ -166,7 +166,7 @@ def _of_languages(recipe: str | Path | Recipe, languages: Sequence[str]) -> Reci
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if not languages:
         return loaded
-    named = languages if isinstance(languages, str) else tuple(languages)  # a str is refused there
+    named: Any = languages if isinstance(languages, str) else tuple(languages)  # a str is refused there
     return replace(loaded, corpus=replace(loaded.corpus, languages=named))
 
 

@@ -168,13 +168,10 @@ def find_sources(recipe: Recipe, given: Given, *, featurize_alone: bool = False)
 
 def _each_file(files: Sequence[Path], recipe: Recipe, given: Given) -> list[Path]:
     """The corpus files, of each language where the recipe names some; InputError where one is not there."""
-    languages, named = (
-        recipe.corpus.languages,
-        [*map(str, files)] or [f"{recipe.corpus.source} {recipe.corpus.subset}".strip()],
-    )
+    languages, hub_set = recipe.corpus.languages, f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
     if given.features is not None and not files:
         return []  # their texts are the corpus
-    for name in named:
+    for name in map(str, files or [hub_set]):
         if languages and LANGUAGE not in name:
             raise InputError(f"of languages {', '.join(languages)}, {name} names none; write {LANGUAGE} in its place")
         if not languages and LANGUAGE in name:

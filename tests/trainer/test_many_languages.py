@@ -107,9 +107,7 @@ def test_a_language_with_too_few_sentences_gives_all_and_it_is_said(tmp_path, ca
 
 def test_a_sentence_of_two_languages_is_taken_once(tmp_path):
     for language in ("de", "nl"):
-        (tmp_path / f"{language}.txt").write_text(
-            f"Internet, radio, film en/und sport.\nOnly in {language} it says so."
-        )
+        (tmp_path / f"{language}.txt").write_text(f"Internet, radio, and film.\nOnly in {language} it says so.")
     recipe = CorpusRecipe(sentences=10, languages=("de", "nl"))
     report = sample_corpus(recipe, tmp_path / "out", [tmp_path / "{language}.txt"])
     assert (report.sentences, report.languages, report.skipped) == (3, {"de": 2, "nl": 1}, {"duplicate": 1})

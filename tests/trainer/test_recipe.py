@@ -36,7 +36,7 @@ def test_the_shipped_default_is_the_published_recipe():
 
 
 @pytest.mark.parametrize(
-    "name", ["potion-256d", "potion-256d-minilm", "potion-256d-minilm-e5", "query-encoder", "tiny"]
+    "name", ["potion-256d", "potion-256d-minilm", "potion-256d-minilm-e5", "potion-256d-multilingual", "query-encoder", "tiny"]
 )
 def test_every_shipped_recipe_reads_and_writes(name, tmp_path):
     recipe = load_recipe(name)
@@ -100,7 +100,9 @@ def test_what_came_later_is_written_where_it_is_not_the_default(tmp_path):
 def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
     for name in ("potion", tmp_path / "missing.toml"):
         with pytest.raises(
-            RecipeError, match="one of potion-256d, potion-256d-minilm, potion-256d-minilm-e5, query-encoder, tiny"
+            RecipeError,
+            match="one of potion-256d, potion-256d-minilm, potion-256d-minilm-e5, potion-256d-multilingual, "
+            "query-encoder, tiny",
         ):
             load_recipe(name)
 
