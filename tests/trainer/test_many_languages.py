@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import lzma
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_potion import InputError, RecipeError, distill, train
+from edge_potion import EdgeModel, InputError, RecipeError, StaticModel, distill, export, train
 from edge_potion.tokens import tokenize
 from edge_potion.trainer.corpus import sample_corpus
 from edge_potion.trainer.explained import explained
@@ -19,8 +23,10 @@ from edge_potion.trainer.recipe_file import load_recipe, to_toml
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary, frequent_words, new_rules
 
+from ..models import bits
 from .xlmr_standin import SPECIALS, write_xlmr
 
+LANGUAGES = ("en", "uk", "ja")
 ALL_TOKENS = DistillRecipe(dims=4, vocabulary_size=None)
 
 
@@ -163,3 +169,73 @@ def test_languages_are_written_and_read_again_and_others_keep_their_fingerprints
         (tmp_path / "mine.toml").write_text(text)
         assert load_recipe(tmp_path / "mine.toml") == recipe
     assert "languages" not in to_toml(Recipe()) and "alpha" not in to_toml(Recipe().corpus)
+
+
+@pytest.fixture(scope="module")
+def corpus(sentences, tmp_path_factory) -> Path:
+    """Sentences of three languages, by their script; the name of all."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for language, letters in (("en", "[a-z]"), ("uk", "[а-я]"), ("ja", "[ぁ-ヿ一-龥]")):
+        own = [text for text in sentences if len(re.findall(letters, text)) > len(text) / 2]
+        assert len(own) > 15
+        with lzma.open(folder / f"sentences.{language}.txt.xz", "wt", encoding="utf-8") as stream:
+            stream.write("\n".join(own))
+    return folder / "sentences.{language}.txt.xz"
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    """The recipe that ships, of three languages and of sizes of seconds."""
+    shipped = load_recipe("potion-256d-multilingual")
+    small = replace(
+        shipped,
+        corpus=replace(shipped.corpus, sentences=200, languages=LANGUAGES),
+        distill=replace(shipped.distill, dims=6),
+        featurize=replace(shipped.featurize, shard_rows=64),
+        contrast=replace(shipped.contrast, batch_size=32),
+        born_again=replace(shipped.born_again, batch_size=32),
+        pca=replace(shipped.pca, dims=4),
+    )
+    file = tmp_path_factory.mktemp("recipe") / "small.toml"
+    file.write_text(to_toml(small), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(xlmr, corpus, recipe, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "run"
+    train(recipe, out, teacher=xlmr, corpus=corpus, device="cpu")
+    return out
+
+
+def test_a_run_of_three_languages_goes_from_teacher_to_vectors(run, xlmr):
+    model = StaticModel.from_pretrained(run / "model")
+    assert model.table.shape == (load_teacher(xlmr, device="cpu").tokenizer.get_vocab_size(), 4)
+    assert not model.table[[model.tokenizer.get_vocab()[name] for name in SPECIALS]].any()
+    assert np.linalg.norm(model.encode(["It is raining.", "雨です。", "Йде дощ."]), axis=1) == pytest.approx(1)
+    told = json.loads((run / "0-corpus" / "stage.json").read_text())["languages"]
+    assert list(told) == list(LANGUAGES) and min(told.values()) > 15 and sum(told.values()) == 200
+    used = load_recipe(run / "model" / "recipe.toml").corpus
+    assert (used.source, used.languages) == ("sentences.{language}.txt.xz", LANGUAGES)
+
+
+@pytest.mark.parametrize("stage", ["0-corpus", "3-contrast"])
+def test_a_run_of_languages_that_was_killed_ends_in_the_same_bits(run, xlmr, corpus, recipe, tmp_path, stage):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "edge_potion", "train", "--recipe", recipe, "--teacher", xlmr, "--corpus", corpus]
+    command += ["--languages", ",".join(LANGUAGES), "--device", "cpu", "--out", out]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if f"{stage}: begins" in line:
+                process.kill()
+    assert process.returncode == -9 and not (out / "model").exists()
+    subprocess.run(command, capture_output=True, check=True)
+    assert bits(out) == bits(run)
+
+
+def test_a_model_of_three_languages_is_exported_with_its_text_graph(run, corpus, tmp_path):
+    bundle = export(run / "model", tmp_path / "bundle")
+    assert ("text", "int8") in bundle.graphs
+    texts = (run / "0-corpus" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    found = EdgeModel.from_pretrained(bundle.folder, graph="text").encode(texts)
+    np.testing.assert_allclose(found, StaticModel.from_pretrained(run / "model").encode(texts), atol=0.02)

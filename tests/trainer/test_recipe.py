@@ -36,7 +36,8 @@ def test_the_shipped_default_is_the_published_recipe():
 
 
 @pytest.mark.parametrize(
-    "name", ["potion-256d", "potion-256d-minilm", "potion-256d-minilm-e5", "potion-256d-multilingual", "query-encoder", "tiny"]
+    "name",
+    ["potion-256d", "potion-256d-minilm", "potion-256d-minilm-e5", "potion-256d-multilingual", "query-encoder", "tiny"],
 )
 def test_every_shipped_recipe_reads_and_writes(name, tmp_path):
     recipe = load_recipe(name)
