@@ -43,6 +43,7 @@ SEARCH = """\
 nDCG@10 of four sets that nothing was trained on: CISI, Cranfield, MED and XQuAD-R. That the second teacher of the
 shipped recipe counts half was chosen with them in view. *hybrid* joins vectors and words, as `edge-potion search` does.
 More of it, and what it costs: [retrieval](retrieval.md)."""
+ON_ANOTHER = "(c3)"  # in the picture it would lie on Tokenlearn's other point
 
 
 def quality_page(report: Report, name: str) -> dict[str, str]:
@@ -55,6 +56,7 @@ def quality_page(report: Report, name: str) -> dict[str, str]:
     points = [
         plots.Point(called, model["size_mb"], score, not model["name"].startswith(OURS), _told(score, model["size_mb"]))
         for model, called in _short(report)
+        if not model["name"].startswith(ON_ANOTHER)
         for score in [model["averages"]["report"][MEAN]]
     ]
     plot = plots.labelled("quality", TITLE, words, points, "MB, logarithmic", "mean score, points of 100", INSIDE)
