@@ -171,7 +171,7 @@ def _each_file(files: Sequence[Path], recipe: Recipe, given: Given) -> list[Path
     languages, hub_set = recipe.corpus.languages, f"{recipe.corpus.source} {recipe.corpus.subset}".strip()
     if given.features is not None and not files:
         return []  # their texts are the corpus
-    for name in map(str, files or [hub_set]):
+    for name in [str(file) for file in files] or [hub_set]:
         if languages and LANGUAGE not in name:
             raise InputError(f"of languages {', '.join(languages)}, {name} names none; write {LANGUAGE} in its place")
         if not languages and LANGUAGE in name:
