@@ -97,7 +97,8 @@ def _ordered(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> str:
         is_starter = graph.op("Equal", classes, _zero(graph))
         run = graph.sums(graph.cast(is_starter, INT64))
         key = graph.op("Add", graph.op("Mul", run, graph.int64(256)), graph.cast(classes, INT64))
-        return graph.take(points, graph.order(graph.op("Neg", key)))  # of equal ones the first comes first
+        least_first = graph.op("Sub", graph.int64(0), key)
+        return graph.take(points, graph.order(least_first))  # of equal ones the first comes first
 
     return _either(graph, _any(graph, falls), sorted_marks, lambda: points)
 
