@@ -50,6 +50,10 @@ class GraphBuilder:
         """An int64 initializer."""
         return self.constant(value, np.int64)
 
+    def int32(self, value: int | Sequence[int]) -> str:
+        """An int32 initializer."""
+        return self.constant(value, np.int32)
+
     def op(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """One node with one output, made once however often asked; `name` it where someone looks for it later."""
         key = (kind, inputs, repr(sorted(attributes.items())))
@@ -148,6 +152,11 @@ class GraphBuilder:
     def cast(self, value: str, to: int) -> str:
         """`value` as another TensorProto type."""
         return self.op("Cast", value, to=to)
+
+    def any(self, flags: str) -> str:
+        """Scalar bool, of flags (n,) of which there is one at least: whether any is true."""
+        most = self.op("ReduceMax", self.cast(flags, TensorProto.INT32), keepdims=0)
+        return self.cast(most, TensorProto.BOOL)
 
     def take(self, values: str, places: str) -> str:
         """(n,): `values` at `places`, both of one axis: GatherElements copies single values faster than Gather does."""

@@ -8,14 +8,12 @@ its values point to.
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 from tokenizers.normalizers import Normalizer
 
 from edge_potion.errors import ModelFormatError
@@ -23,7 +21,8 @@ from edge_potion.phrases_in_graph import BASE
 
 from .text_characters import LAST_CODE_POINT
 from .text_hash import hash_table
-from .unicode_tables import entries_of, entry_of, paged_table
+from .unicode_tables import ITSELF, entries_of, entry_of, normalizer_of, paged_table
+from .unigram_tables import LEAVE_OUT
 
 __all__ = ["charsmap_of", "grapheme_tables"]
 
@@ -53,7 +52,7 @@ def grapheme_tables(charsmap: str, normalizer: Normalizer) -> Mapping[str, np.nd
     entries = entries_of(normalizer.normalize_str, codes)
     sequences: dict[str, int] = {}
     for key, value in _pairs_of(base64.b64decode(charsmap)):
-        if len(key) == 1 and entries[ord(key)] == -1:  # itself, and what follows is swallowed all the same
+        if len(key) == 1 and entries[ord(key)] == ITSELF:  # itself, and what follows is swallowed all the same
             entries[ord(key)] = entry_of(value, codes, f"U+{ord(key):04X}")
         elif 1 < len(key) <= MOST_TOGETHER and len(key.encode()) <= FEW_BYTES:
             sequences[key] = entry_of(value, codes, repr(key))
@@ -92,8 +91,7 @@ def _pairs_of(content: bytes) -> Iterator[tuple[str, str]]:
                     yield longer.decode(), texts[begin : texts.index(b"\0", begin)].decode()
                 except ValueError as failure:
                     raise ModelFormatError(
-                        "the charsmap of the normalizer Precompiled holds what is no text in UTF-8; leave the graph "
-                        "out (--graphs bag,tokens)"
+                        f"the charsmap of the normalizer Precompiled holds what is no text in UTF-8; {LEAVE_OUT}"
                     ) from failure
 
 
@@ -104,7 +102,8 @@ def _offset(unit: int) -> int:
 @cache
 def _classes() -> np.ndarray:
     """(1114112,) int32: of each code point what UAX #29 asks, by a charsmap in which swallowing shows boundaries."""
-    normalize = _asked_with().normalize_str
+    asked = {"type": "Precompiled", "precompiled_charsmap": charsmap_of(BECOMES)}
+    normalize = normalizer_of(asked).normalize_str
 
     def swallows(text: str) -> bool:
         """Whether the last of BECOMES in a text, which MARK follows, is a grapheme's first character."""
@@ -166,12 +165,3 @@ def charsmap_of(pairs: Mapping[str, str]) -> str:
     write(nodes, 0, 0)
     content = struct.pack("<I", 4 * len(units)) + np.array(units, "<u4").tobytes() + texts
     return base64.b64encode(content).decode()
-
-
-def _asked_with() -> Normalizer:
-    """Precompiled with the keys of BECOMES."""
-    step = {"type": "Precompiled", "precompiled_charsmap": charsmap_of(BECOMES)}
-    model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
-    return Tokenizer.from_str(
-        json.dumps({"version": "1.0", "added_tokens": [], "normalizer": step, "model": model})
-    ).normalizer

@@ -27,8 +27,8 @@ NONE_KEPT = -1  # no character stands between the starter and this one
 def composed(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> str:
     """(m,) int32 of code points (n,) in canonical order."""
     classes = paged(graph, prefix, "class_page_of", "classes", points)
-    seconds = graph.cast(graph.op("BitwiseAnd", classes, _int32(graph, SECOND)), BOOL)
-    any_second = graph.cast(graph.op("ReduceMax", graph.cast(seconds, INT32), keepdims=0), BOOL)
+    seconds = graph.cast(graph.op("BitwiseAnd", classes, graph.int32(SECOND)), BOOL)
+    any_second = graph.any(seconds)
     return graph.either(
         any_second,
         lambda: [_by_segments(graph, points, classes, seconds, step, prefix)],
@@ -38,18 +38,18 @@ def composed(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> str:
 
 
 def _by_segments(graph: GraphBuilder, points: str, classes: str, seconds: str, step: Pass, prefix: str) -> str:
-    zero, one = _int32(graph, 0), _int32(graph, 1)
-    ranks = graph.op("BitwiseAnd", classes, _int32(graph, RANKS))
+    zero, one = graph.int32(0), graph.int32(1)
+    ranks = graph.op("BitwiseAnd", classes, graph.int32(RANKS))
     begins = graph.op("Equal", classes, zero)
     begins = graph.op("Concat", graph.constant([True], np.bool_), graph.but_first(begins), axis=0)
     count = graph.cast(graph.op("Shape", points), INT32)  # (1,)
     first = graph.op("Compress", graph.numbers32(count), begins, axis=0)
     stop = graph.op("Concat", graph.but_first(first), count, axis=0)
-    so_far = graph.op("Concat", _int32(graph, [0]), graph.sums(graph.cast(seconds, INT32)), axis=0)
+    so_far = graph.op("Concat", graph.int32([0]), graph.sums(graph.cast(seconds, INT32)), axis=0)
     has_second = graph.op("Greater", graph.take(so_far, stop), graph.take(so_far, graph.op("Add", first, one)))
     first, stop = (graph.op("Compress", each, has_second, axis=0) for each in (first, stop))  # (K,)
     # One more, which has a place and is none.
-    codes = graph.op("Concat", points, _int32(graph, [0]), axis=0)
+    codes = graph.op("Concat", points, graph.int32([0]), axis=0)
     kept = graph.filled(graph.op("Shape", codes), value=1)
     table = table_of(step.tables, "pair")
     factors = [graph.int64(int(np.uint64(pow(int(BASE), power, 2**64)).view(np.int64))) for power in (1, 2)]
@@ -78,7 +78,7 @@ def _by_segments(graph: GraphBuilder, points: str, classes: str, seconds: str, s
         is_starter = graph.op("Equal", rank, zero)
         stays = graph.op("And", is_there, graph.op("Not", joins))
         anew = graph.op("And", stays, is_starter)
-        kept_rank = graph.op("Where", is_starter, _int32(graph, NONE_KEPT), rank)
+        kept_rank = graph.op("Where", is_starter, graph.int32(NONE_KEPT), rank)
         following = [
             codes,
             kept,
@@ -89,14 +89,10 @@ def _by_segments(graph: GraphBuilder, points: str, classes: str, seconds: str, s
         return "", following
 
     none_kept = graph.filled(graph.op("Shape", first), value=NONE_KEPT)
-    lengths = graph.op("Concat", _int32(graph, [1]), graph.op("Sub", stop, first), axis=0)
+    lengths = graph.op("Concat", graph.int32([1]), graph.op("Sub", stop, first), axis=0)
     longest = graph.op("ReduceMax", lengths, keepdims=0)
     turns = graph.cast(graph.op("Sub", longest, one), INT64)
     states = [codes, kept, first, graph.take(points, first), none_kept]
     codes, kept, *_ = graph.loop(turn, states, [(INT32, 1)] * 5, turns)
     is_kept = graph.cast(graph.but_last(kept), BOOL)
     return graph.op("Compress", graph.but_last(codes), is_kept, axis=0)
-
-
-def _int32(graph: GraphBuilder, value: int | list[int]) -> str:
-    return graph.constant(value, np.int32)

@@ -34,6 +34,7 @@ from .precompiled import (
 from .text_hash import looked_up, table_of
 from .text_paged import paged
 from .unicode_passes import Pass
+from .unicode_tables import ITSELF
 
 __all__ = ["entries_of_graphemes"]
 
@@ -47,10 +48,10 @@ def entries_of_graphemes(graph: GraphBuilder, points: str, entries: str, step: P
     classes = paged(graph, prefix, "class_page_of", "classes", points)
     before = graph.shifted(classes, np.int32)
     sizes = _bytes(graph, points)
-    both = graph.op("Add", sizes, graph.op("Concat", _int32(graph, [8]), graph.but_last(sizes), axis=0))
-    few = graph.op("Less", both, _int32(graph, FEW_BYTES + 1))
+    both = graph.op("Add", sizes, graph.op("Concat", graph.int32([8]), graph.but_last(sizes), axis=0))
+    few = graph.op("Less", both, graph.int32(FEW_BYTES + 1))
     is_unsafe = graph.op("And", few, _or(graph, _has(graph, classes, JOINS | LF), _has(graph, before, PREPEND)))
-    unsafe = graph.cast(graph.op("ReduceMax", graph.cast(is_unsafe, INT32), keepdims=0), BOOL)
+    unsafe = graph.any(is_unsafe)
 
     def careful() -> list[str]:
         joined = _joined(graph, classes, before)
@@ -74,7 +75,7 @@ def _joined(graph: GraphBuilder, classes: str, before: str) -> str:
 def _emoji(graph: GraphBuilder, classes: str, before: str) -> str:
     """A pictograph behind ZWJ, behind a pictograph and Extend* (GB11)."""
     base = graph.op("Not", _has(graph, classes, EXTEND))
-    bases = graph.op("Concat", _int32(graph, [0]), graph.op("Compress", classes, base, axis=0), axis=0)
+    bases = graph.op("Concat", graph.int32([0]), graph.op("Compress", classes, base, axis=0), axis=0)
     last = graph.take(bases, graph.sums(graph.cast(base, INT32)))
     two_before = graph.shifted(graph.shifted(last, np.int32), np.int32)
     two_before = graph.upto(two_before, graph.op("Shape", classes))
@@ -91,7 +92,7 @@ def _conjunct(graph: GraphBuilder, classes: str) -> str:
     def last(values: str) -> str:
         """Of the last base up to each code point."""
         return graph.take(
-            graph.op("Concat", _int32(graph, [0]), graph.op("Compress", values, base, axis=0), axis=0), place
+            graph.op("Concat", graph.int32([0]), graph.op("Compress", values, base, axis=0), axis=0), place
         )
 
     linked = graph.op("And", _has(graph, last(classes), CONSONANT), graph.op("Greater", linkers, last(linkers)))
@@ -106,35 +107,35 @@ def _with_whole(
     count = graph.cast(graph.op("Shape", points), INT32)  # (1,)
     first = graph.op("Compress", graph.numbers32(count), starts, axis=0)  # (G,) of each grapheme
     stop = graph.op("Concat", graph.but_first(first), count, axis=0)
-    so_far = graph.op("Concat", _int32(graph, [0]), graph.sums(sizes), axis=0)
+    so_far = graph.op("Concat", graph.int32([0]), graph.sums(sizes), axis=0)
     size = graph.op("Sub", graph.take(so_far, stop), graph.take(so_far, first))
     length = graph.op("Sub", stop, first)
     is_asked = graph.op(
         "And",
-        graph.op("Less", size, _int32(graph, FEW_BYTES + 1)),
-        graph.op("Greater", length, _int32(graph, 1)),
+        graph.op("Less", size, graph.int32(FEW_BYTES + 1)),
+        graph.op("Greater", length, graph.int32(1)),
     )
     asked = graph.places_of(is_asked)  # (K,)
     at, lengths = graph.take(first, asked), graph.take(length, asked)
     whole = graph.take(entries, at)
     if "sequence_keys" in step.tables:
         whole = _of_sequences(graph, points, whole, at, lengths, step, prefix)
-    nowhere = graph.filled(graph.op("Shape", first), value=-1)
+    nowhere = graph.filled(graph.op("Shape", first), value=ITSELF)
     found = graph.op("ScatterElements", nowhere, asked, whole)
-    grapheme = graph.op("Sub", graph.sums(graph.cast(starts, INT32)), _int32(graph, 1))
+    grapheme = graph.op("Sub", graph.sums(graph.cast(starts, INT32)), graph.int32(1))
     each = graph.take(found, grapheme)
-    replaced = graph.op("Where", starts, each, _int32(graph, 0))
-    return graph.op("Where", graph.op("Greater", each, _int32(graph, -1)), replaced, entries)
+    replaced = graph.op("Where", starts, each, graph.int32(0))
+    return graph.op("Where", graph.op("Greater", each, graph.int32(ITSELF)), replaced, entries)
 
 
 def _of_sequences(graph: GraphBuilder, points: str, whole: str, at: str, lengths: str, step: Pass, prefix: str) -> str:
     """(K,) entries: where the first character has none, of the first two, or else of three."""
     table = table_of(step.tables, "sequence")
-    last = graph.op("Sub", graph.cast(graph.op("Shape", points), INT32), _int32(graph, 1))
+    last = graph.op("Sub", graph.cast(graph.op("Shape", points), INT32), graph.int32(1))
     key, factor = None, 1
     for place in range(3):
         factor = factor * int(BASE) % 2**64
-        there = graph.op("Min", graph.op("Add", at, _int32(graph, place)), last)
+        there = graph.op("Min", graph.op("Add", at, graph.int32(place)), last)
         code = graph.cast(graph.take(points, there), INT64)
         term = graph.op("Mul", code, graph.int64(int(np.uint64(factor).view(np.int64))))
         key = graph.op("Add", key, term) if key else term
@@ -142,23 +143,23 @@ def _of_sequences(graph: GraphBuilder, points: str, whole: str, at: str, lengths
             continue
         slot, is_held = looked_up(graph, f"{prefix}sequence", table, key)
         value = graph.take(f"{prefix}sequence_values", slot)
-        is_long = graph.op("Greater", lengths, _int32(graph, place))
-        is_free = graph.op("Equal", whole, _int32(graph, -1))
+        is_long = graph.op("Greater", lengths, graph.int32(place))
+        is_free = graph.op("Equal", whole, graph.int32(ITSELF))
         whole = graph.op("Where", graph.op("And", graph.op("And", is_held, is_long), is_free), value, whole)
     return whole
 
 
 def _bytes(graph: GraphBuilder, points: str) -> str:
     """(n,) int32, 1 to 4: of each code point in UTF-8."""
-    size = _int32(graph, 1)
+    size = graph.int32(1)
     for least in (0x80, 0x800, 0x10000):
-        more = graph.cast(graph.op("GreaterOrEqual", points, _int32(graph, least)), INT32)
+        more = graph.cast(graph.op("GreaterOrEqual", points, graph.int32(least)), INT32)
         size = graph.op("Add", size, more)
     return size
 
 
 def _has(graph: GraphBuilder, classes: str, bits: int) -> str:
-    return graph.cast(graph.op("BitwiseAnd", classes, _int32(graph, bits)), BOOL)
+    return graph.cast(graph.op("BitwiseAnd", classes, graph.int32(bits)), BOOL)
 
 
 def _or(graph: GraphBuilder, *flags: str) -> str:
@@ -166,7 +167,3 @@ def _or(graph: GraphBuilder, *flags: str) -> str:
     for each in flags[1:]:
         found = graph.op("Or", found, each)
     return found
-
-
-def _int32(graph: GraphBuilder, value: int | list[int]) -> str:
-    return graph.constant(value, np.int32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .graph_builder import GraphBuilder
 from .text_characters import PAGE
 
@@ -12,6 +10,6 @@ __all__ = ["paged"]
 
 def paged(graph: GraphBuilder, prefix: str, pages: str, values: str, points: str) -> str:
     """(n,): what the table `values` holds of code points (n,) int32; both tables are in the graph already."""
-    page = graph.take(f"{prefix}{pages}", graph.op("Div", points, graph.constant(PAGE, np.int32)))
-    low = graph.op("BitwiseAnd", points, graph.constant(PAGE - 1, np.int32))
-    return graph.take(f"{prefix}{values}", graph.op("Add", graph.op("Mul", page, graph.constant(PAGE, np.int32)), low))
+    page = graph.take(f"{prefix}{pages}", graph.op("Div", points, graph.int32(PAGE)))
+    low = graph.op("BitwiseAnd", points, graph.int32(PAGE - 1))
+    return graph.take(f"{prefix}{values}", graph.op("Add", graph.op("Mul", page, graph.int32(PAGE)), low))

@@ -19,12 +19,12 @@ from .text_graphemes import entries_of_graphemes
 from .text_paged import paged
 from .text_unicode import decoded
 from .unicode_passes import Pass, Passes
+from .unicode_tables import ITSELF, STEP
 from .unigram_words import is_whitespace
 
 __all__ = ["code_points"]
 
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64
-ITSELF, LENGTHS, STEP = -1, 31, 32  # an entry is -1, or where its code points begin * 32 + how many they are
 SPACE = 0x20
 
 
@@ -38,7 +38,7 @@ def code_points(graph: GraphBuilder, ended: str, passes: Passes) -> str:
     """
     passes.add_to(graph)
     codes = graph.cast(ended, INT32)
-    is_ascii = graph.op("Less", graph.op("ReduceMax", codes, keepdims=0), graph.constant(0x80, np.int32))
+    is_ascii = graph.op("Less", graph.op("ReduceMax", codes, keepdims=0), graph.int32(0x80))
     points = _either(graph, is_ascii, lambda: codes, lambda: decoded(graph, codes))
     for number, step in enumerate(passes.steps):
         points = STEPS[step.kind](graph, points, step, f"pass{number}_")
@@ -64,16 +64,16 @@ def _of_graphemes(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> 
 
 def _replaced(graph: GraphBuilder, points: str, entries: str, prefix: str) -> str:
     """What the entries (n,) say of each code point: itself, nothing, or others."""
-    changes = graph.op("Greater", graph.op("ReduceMax", entries, keepdims=0), graph.constant(ITSELF, np.int32))
+    changes = graph.op("Greater", graph.op("ReduceMax", entries, keepdims=0), graph.int32(ITSELF))
 
     def replaced() -> str:
-        is_itself = graph.op("Equal", entries, graph.constant(ITSELF, np.int32))
-        one = graph.constant(1, np.int32)
-        lengths = graph.op("Where", is_itself, one, graph.op("BitwiseAnd", entries, graph.constant(LENGTHS, np.int32)))
-        is_there = graph.op("Greater", lengths, graph.constant(0, np.int32))
+        is_itself = graph.op("Equal", entries, graph.int32(ITSELF))
+        one = graph.int32(1)
+        lengths = graph.op("Where", is_itself, one, graph.op("BitwiseAnd", entries, graph.int32(STEP - 1)))
+        is_there = graph.op("Greater", lengths, graph.int32(0))
         kept = [graph.op("Compress", each, is_there, axis=0) for each in (points, entries, is_itself, lengths)]
         here, entry, itself, length = kept
-        begins = graph.op("Div", entry, graph.constant(STEP, np.int32))  # 0 where it is itself
+        begins = graph.op("Div", entry, graph.int32(STEP))  # 0 where it is itself
         codes = f"{prefix}codes"
 
         def spread() -> str:
@@ -91,25 +91,21 @@ def _ordered(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> str:
     """Marks behind a starter by their combining class, those of one class as they came."""
     classes = paged(graph, prefix, "class_page_of", "classes", points)
     before = graph.shifted(classes, np.int32)
-    falls = graph.op("And", graph.op("Greater", before, classes), graph.op("Greater", classes, _zero(graph)))
+    falls = graph.op("And", graph.op("Greater", before, classes), graph.op("Greater", classes, graph.int32(0)))
 
     def sorted_marks() -> str:
-        is_starter = graph.op("Equal", classes, _zero(graph))
+        is_starter = graph.op("Equal", classes, graph.int32(0))
         run = graph.sums(graph.cast(is_starter, INT64))
         key = graph.op("Add", graph.op("Mul", run, graph.int64(256)), graph.cast(classes, INT64))
         least_first = graph.op("Sub", graph.int64(0), key)
         return graph.take(points, graph.order(least_first))  # of equal ones the first comes first
 
-    return _either(graph, _any(graph, falls), sorted_marks, lambda: points)
-
-
-def _composed(graph: GraphBuilder, points: str, step: Pass, prefix: str) -> str:
-    return composed(graph, points, step, prefix)
+    return _either(graph, graph.any(falls), sorted_marks, lambda: points)
 
 
 def _collapsed(graph: GraphBuilder, points: str) -> str:
     """Of blanks that follow one another the first."""
-    is_blank = graph.op("Equal", points, graph.constant(SPACE, np.int32))
+    is_blank = graph.op("Equal", points, graph.int32(SPACE))
     before = graph.op("Concat", graph.constant([False], np.bool_), graph.but_last(is_blank), axis=0)
     return graph.op("Compress", points, graph.op("Not", graph.op("And", is_blank, before)), axis=0)
 
@@ -117,7 +113,7 @@ def _collapsed(graph: GraphBuilder, points: str) -> str:
 def _stripped(graph: GraphBuilder, points: str, side: str) -> str:
     """Texts without white space at their beginnings, ends or both."""
     is_blank = is_whitespace(graph, points)
-    ends = graph.op("Equal", points, _zero(graph))
+    ends = graph.op("Equal", points, graph.int32(0))
     others = graph.cast(graph.op("Not", graph.op("Or", is_blank, ends)), INT32)
     so_far = graph.sums(others)
     text = graph.sums(graph.cast(ends, INT32), exclusive=1)
@@ -130,14 +126,4 @@ def _stripped(graph: GraphBuilder, points: str, side: str) -> str:
     return graph.op("Compress", points, graph.op("Or", kept, inside), axis=0)
 
 
-def _any(graph: GraphBuilder, flags: str) -> str:
-    """Scalar bool."""
-    most = graph.op("ReduceMax", graph.cast(flags, INT32), keepdims=0)
-    return graph.cast(most, TensorProto.BOOL)
-
-
-def _zero(graph: GraphBuilder) -> str:
-    return graph.constant(0, np.int32)
-
-
-STEPS = {"map": _mapped, "graphemes": _of_graphemes, "order": _ordered, "compose": _composed}
+STEPS = {"map": _mapped, "graphemes": _of_graphemes, "order": _ordered, "compose": composed}

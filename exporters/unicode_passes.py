@@ -17,16 +17,15 @@ from edge_potion.errors import ModelFormatError
 from .canonical import compose_tables, order_tables
 from .graph_builder import GraphBuilder
 from .precompiled import grapheme_tables
-from .unicode_tables import map_tables, value_of
+from .unicode_tables import ITSELF, STEP, map_tables, normalizer_of, value_of
+from .unigram_tables import LEAVE_OUT
 
 __all__ = ["Pass", "Passes", "passes_of"]
 
-LEAVE_OUT = "leave the graph out (--graphs bag,tokens)"
 # What looks at each character by itself.
 CONTEXT_FREE = ("Nmt", "Lowercase", "StripAccents")
 CANONICAL = {"NFD": (NFD, False), "NFKD": (NFKD, False), "NFC": (NFD, True), "NFKC": (NFKD, True)}
 BLANK, BLANKS, SPACES, META = " ", " {2,}", r"\s+", "▁"
-LONGEST = 31  # code points that an entry has room for
 CONTROL = 4  # of a grapheme's classes
 # Stand for a NUL where nothing happens to it: controls, and what is no character.
 UNUSED = (*range(0x1, 0x9), *range(0xE, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0), 0xFFFE, 0xFFFF, 0xFDD0)
@@ -104,7 +103,7 @@ def _passes(settings: str, splits_at_whitespace: bool) -> Passes:
 
     for part in body:
         if _is_free(part):
-            free.append(_object(part).normalize_str)
+            free.append(normalizer_of(part).normalize_str)
         elif part["type"] in CANONICAL:
             decomposition, composes = CANONICAL[part["type"]]
             free.append(decomposition().normalize_str)
@@ -114,7 +113,7 @@ def _passes(settings: str, splits_at_whitespace: bool) -> Passes:
             end_map()
             steps.append(_graphemes(part))
     end_map()
-    whole = _object(json.loads(settings))
+    whole = normalizer_of({"type": "Sequence", "normalizers": parts})
     longest = 1
     for step in steps:
         longest *= _longest(step)
@@ -175,7 +174,7 @@ def _one_after_another(functions: Sequence[Callable[[str], str]]) -> Callable[[s
 def _graphemes(part: Mapping[str, Any]) -> Pass:
     kind = part["type"]
     if kind == "Precompiled":
-        return Pass("graphemes", grapheme_tables(part["precompiled_charsmap"], _object(part)))
+        return Pass("graphemes", grapheme_tables(part["precompiled_charsmap"], normalizer_of(part)))
     told = f"{kind} {json.dumps(part.get('pattern'))}" if kind == "Replace" else kind
     raise ModelFormatError(
         "the text graph of Unigram is for the normalizers Precompiled, NFC, NFD, NFKC, NFKD, Nmt, Lowercase, "
@@ -184,19 +183,13 @@ def _graphemes(part: Mapping[str, Any]) -> Pass:
     )
 
 
-def _object(part: Mapping[str, Any] | None) -> Normalizer:
-    model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
-    content = {"version": "1.0", "added_tokens": [], "normalizer": part or {"type": "Sequence", "normalizers": []}}
-    return Tokenizer.from_str(json.dumps({**content, "model": model})).normalizer
-
-
 def _longest(step: Pass) -> int:
     """The most code points that one becomes."""
     if "entries" not in step.tables:
         return 1
     entries = [step.tables["entries"], step.tables.get("sequence_values", np.zeros(0, np.int32))]
     changed = np.concatenate(entries)
-    return max(int((changed[changed >= 0] & LONGEST).max(initial=1)), 1)
+    return max(int((changed[changed >= 0] & (STEP - 1)).max(initial=1)), 1)
 
 
 def _like_nul(whole: Normalizer, steps: Sequence[Pass]) -> tuple[int, ...] | None:
@@ -211,7 +204,7 @@ def _like_nul(whole: Normalizer, steps: Sequence[Pass]) -> tuple[int, ...] | Non
 def _passes_by(step: Pass, code: int) -> bool:
     """Whether a pass treats a code point as it treats NUL: it does nothing, and nothing joins it."""
     tables = step.tables
-    if "entries" in tables and value_of(tables["page_of"], tables["entries"], code) != -1:
+    if "entries" in tables and value_of(tables["page_of"], tables["entries"], code) != ITSELF:
         return False
     if "classes" not in tables:
         return True

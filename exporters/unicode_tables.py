@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.normalizers import Normalizer
 
 from edge_potion.errors import ModelFormatError
 
 from .text_characters import LAST_CODE_POINT, PAGE, SURROGATES
+from .unigram_tables import LEAVE_OUT
 
-__all__ = ["CODE_POINTS", "entries_of", "map_tables", "paged_table", "value_of"]
+__all__ = ["ITSELF", "STEP", "entries_of", "entry_of", "map_tables", "normalizer_of", "paged_table", "value_of"]
 
 CODE_POINTS = [code for code in range(1, LAST_CODE_POINT + 1) if code not in SURROGATES]
-ITSELF = -1
-STEP = 32  # an entry is where its code points begin * STEP + how many they are
+ITSELF, STEP = -1, 32  # an entry is -1, or where its code points begin * STEP + how many they are
+
+
+def normalizer_of(part: Mapping[str, Any]) -> Normalizer:
+    """The normalizer that a tokenizer.json tells so."""
+    model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
+    content = {"version": "1.0", "added_tokens": [], "normalizer": part, "model": model}
+    return Tokenizer.from_str(json.dumps(content)).normalizer
 
 
 def map_tables(normalize: Callable[[str], str]) -> Mapping[str, np.ndarray]:
@@ -47,10 +58,7 @@ def entries_of(normalize: Callable[[str], str], codes: list[int]) -> np.ndarray:
 def entry_of(became: str, codes: list[int], told: str) -> int:
     """The entry of some characters, which are added to `codes`."""
     if len(became) >= STEP or "\0" in became:
-        raise ModelFormatError(
-            f"the normalizer makes {len(became)} characters or a NUL of {told}; leave the graph out "
-            "(--graphs bag,tokens)"
-        )
+        raise ModelFormatError(f"the normalizer makes {len(became)} characters or a NUL of {told}; {LEAVE_OUT}")
     codes.extend(map(ord, became))
     return (len(codes) - len(became)) * STEP + len(became)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .retrieval_rows import HALF
+from .retrieval_rows import HALF, Found
 
 __all__ = ["ABOUT_BITEXT", "APART", "BITEXT", "BITEXT_HALF", "BITEXT_METRICS", "Finder", "by_language", "finders"]
 
@@ -21,30 +21,16 @@ ABOUT_BITEXT = (
 
 
 @dataclass(frozen=True)
-class Finder:
-    """A model on a set of translations.
+class Finder(Found):
+    """A model on a set of translations, over languages.
 
     Attributes:
         model: the model's row of the report.
         of: the name of the set.
-        scores: of each language that has them, the shares by BITEXT_METRICS.
-        asked: how many languages there are.
     """
 
     model: Mapping[str, Any]
     of: str
-    scores: Mapping[str, Mapping[str, float]]
-    asked: int
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether a language is missing in its means."""
-        return len(self.scores) < self.asked
-
-    def mean(self, metric: str) -> float | None:
-        """Over its languages, in points of 100."""
-        shares = [scores[metric] for scores in self.scores.values()]
-        return 100 * sum(shares) / len(shares) if shares else None
 
 
 def finders(report: Mapping[str, Any]) -> list[Finder]:
@@ -57,7 +43,7 @@ def finders(report: Mapping[str, Any]) -> list[Finder]:
             sets.setdefault(name, {})[language] = task["scores"]
         for name, scores in sets.items():
             scored = {language: each for language, each in scores.items() if each}
-            found.append(Finder(model, name, scored, len(scores)))
+            found.append(Finder(scored, len(scores), model, name))
     return found
 
 

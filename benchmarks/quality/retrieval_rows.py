@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["HALF", "HYBRID", "METRICS", "RETRIEVAL", "WORDS", "Searcher", "searchers"]
+__all__ = ["HALF", "HYBRID", "METRICS", "RETRIEVAL", "WORDS", "Found", "Searcher", "searchers"]
 
 RETRIEVAL, HALF = "Retrieval", "retrieval"  # the category, and the half that it is by itself: it is in no other's mean
 WORDS, VECTORS, HYBRID = "BM25", "vectors", "hybrid"
@@ -14,30 +14,39 @@ METRICS = {"ndcg_at_10": "nDCG@10", "recall_at_100": "recall@100", "mrr_at_10": 
 
 
 @dataclass(frozen=True)
-class Searcher:
-    """A row of retrieval.
+class Found:
+    """What was found in some sets, or languages.
+
+    Attributes:
+        scores: of each that has them, the shares by metric.
+        asked: how many there are.
+    """
+
+    scores: Mapping[str, Mapping[str, float]]
+    asked: int
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether one is missing in the means."""
+        return len(self.scores) < self.asked
+
+    def mean(self, metric: str) -> float | None:
+        """Over all that have scores, in points of 100."""
+        shares = [scores[metric] for scores in self.scores.values()]
+        return 100 * sum(shares) / len(shares) if shares else None
+
+
+@dataclass(frozen=True)
+class Searcher(Found):
+    """A row of retrieval, over sets.
 
     Attributes:
         name: the model's, and what it searched by; or words.
-        scores: of each set that has them, the shares by METRICS.
-        asked: how many sets there are.
         model: the model's row of the report; None of words.
     """
 
     name: str
-    scores: Mapping[str, Mapping[str, float]]
-    asked: int
     model: Mapping[str, Any] | None = None
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether a set is missing in its means."""
-        return len(self.scores) < self.asked
-
-    def mean(self, metric: str) -> float | None:
-        """Over its sets, in points of 100."""
-        shares = [scores[metric] for scores in self.scores.values()]
-        return 100 * sum(shares) / len(shares) if shares else None
 
 
 def searchers(report: Mapping[str, Any]) -> list[Searcher]:
@@ -55,4 +64,4 @@ def searchers(report: Mapping[str, Any]) -> list[Searcher]:
 
 def _searcher(name: str, tasks: list[dict[str, Any]], model: Mapping[str, Any] | None = None) -> Searcher:
     scores = {task["task"]: task["scores"] for task in tasks if task["scores"]}
-    return Searcher(name, scores, len(tasks), model)
+    return Searcher(scores, len(tasks), name, model)

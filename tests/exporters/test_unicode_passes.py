@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -18,27 +17,10 @@ from edge_potion.exporters.graph_builder import GraphBuilder
 from edge_potion.exporters.precompiled import charsmap_of
 from edge_potion.exporters.text_passes import code_points
 from edge_potion.exporters.unicode_passes import Passes, passes_of
+from edge_potion.exporters.unicode_tables import normalizer_of
 
-# As SentencePiece's nmt_nfkc has them: one character to another, to several, to none, two and three to one; one to
-# itself, which swallows what follows.
-CHARSMAP = {
-    "\ufb01": "fi",
-    "\u2122": "TM",
-    "\ufdfa": "\u0635\u0644\u0649 \u0627",
-    "\u00ad": "",
-    "\u3000": " ",
-    "\r": " ",
-    "\n": " ",
-    "A\u0301": "\u00c1",
-    "e\u0302\u0301": "\u1ebf",
-    "\u0627\u0653": "\u0622",
-    "\uff9e": "\u3099",
-    "\u0915\u093c": "\u0958",
-    "\u00e9": "\u00e9",
-    "\u200b": " ",
-    "\u0e33": "\u0e4d\u0e32",
-    "\u0958": "\u0915\u093c",
-}
+from .unigram_tokenizers import CHARSMAP
+
 NORMALIZERS = {
     "none": None,
     "NFC": normalizers.NFC(),
@@ -77,16 +59,11 @@ def with_normalizer(normalizer: Any) -> Tokenizer:
     return tokenizer
 
 
-def with_charsmap(charsmap: str) -> Tokenizer:
-    content = json.loads(with_normalizer(None).to_str())
-    content["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": charsmap}
-    return Tokenizer.from_str(json.dumps(content))
-
-
 @pytest.fixture(scope="module", params=[*NORMALIZERS, "Precompiled"])
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     if request.param == "Precompiled":
-        return with_charsmap(charsmap_of(CHARSMAP))
+        step = {"type": "Precompiled", "precompiled_charsmap": charsmap_of(CHARSMAP)}
+        return with_normalizer(normalizer_of(step))
     return with_normalizer(NORMALIZERS[request.param])
 
 

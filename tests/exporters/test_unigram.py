@@ -21,7 +21,7 @@ from edge_potion.tokens import plain, tokenize
 
 from .fuzz_texts import KINDS, fuzz_bytes, fuzz_texts, texts_over
 from .test_text_graph import BAD_BYTES, EDGE_TEXTS, LONG_TEXTS, TextGraph, built
-from .unigram_tokenizers import BYTES, SETTINGS, by_hand, split_by, trained
+from .unigram_tokenizers import BYTES, NORMALIZERS, SETTINGS, by_hand, split_by, trained
 
 BLANKS = [
     *("▁", "▁▁", "▁ ▁", " ▁", "▁ ", "a▁b", "a▁▁b", "▁a", " a", "  a  b  ", "a ", "\u3000", "a\u3000b", " \u3000 a"),
@@ -198,7 +198,16 @@ def test_vectors_are_the_oracles(model, bundle, sentences, precision):
         check_parity(golden, opened.encode(texts), precision, engine)
 
 
-@pytest.mark.parametrize("setting", ["always", "always, in bytes", "never, whole texts"])
+@pytest.mark.parametrize("setting", NORMALIZERS)
+def test_a_bundle_of_a_model_with_a_normalizer_verifies_on_a_phone_too(sentences, setting, tmp_path):
+    tokenizer = trained(sentences[::2], setting)
+    table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)
+    made = export(StaticModel(table, tokenizer, Card("normalized")), tmp_path / "bundle", quantize="int8", mobile=True)
+    assert {graph for graph, _ in made.graphs} == {"text", "bag", "tokens"}
+    assert list(verify(made.folder))
+
+
+@pytest.mark.parametrize("setting", ["always", "always, in bytes", "never, whole texts", *NORMALIZERS])
 def test_a_text_with_nul_and_one_of_a_megabyte_have_the_oracles_vectors(sentences, setting, tmp_path):
     tokenizer = trained(sentences[::2], setting)
     table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from edge_potion.exporters.precompiled import charsmap_of
+from edge_potion.exporters.unicode_tables import normalizer_of
 from edge_potion.tokens import plain
 
 __all__ = ["SETTINGS", "by_hand", "split_by", "trained"]
@@ -32,20 +33,29 @@ SETTINGS: Mapping[str, tuple[str, bool, bool, bool]] = {
     "Nmt, NFKC and Lowercase, in bytes": ("always", True, True, True),
     "Precompiled, blanks once": ("always", True, False, False),
 }
+# As SentencePiece's nmt_nfkc has them: one character to another, to several, to none, two to one; one to itself, which
+# swallows what follows.
 CHARSMAP = {
     "\ufb01": "fi",
     "\u2122": "TM",
     "\ufdfa": "\u0635\u0644\u0649 \u0627",
     "\u00ad": "",
     "\u3000": " ",
-    "A\u0301": "\u00c1",
-    "e\u0301": "\u00e9",
-    "\u0627\u0653": "\u0622",
     "\r": " ",
     "\n": " ",
     "\t": " ",
+    "A\u0301": "\u00c1",
+    "e\u0301": "\u00e9",
+    "e\u0302\u0301": "\u1ebf",
+    "\u0627\u0653": "\u0622",
+    "\uff9e": "\u3099",
+    "\u00e9": "\u00e9",
+    "\u200b": " ",
+    "\u0e33": "\u0e4d\u0e32",
+    "\u0915\u093c": "\u0958",
+    "\u0958": "\u0915\u093c",
 }
-NORMALIZERS = {
+NORMALIZERS: Mapping[str, Mapping[str, Any]] = {
     "NFKC": {"type": "NFKC"},
     "Nmt, NFKC and Lowercase, in bytes": {
         "type": "Sequence",
@@ -95,9 +105,12 @@ def by_hand(
     unknown: int = 0,
     has_bytes: bool = False,
     splitter: Any = None,
+    normalizer: Mapping[str, Any] | None = None,
 ) -> Tokenizer:
-    """A tokenizer of these pieces; <unk> is put before them."""
+    """A tokenizer of these pieces; <unk> is put before them. A normalizer is as tokenizer.json has it."""
     vocabulary = [("<unk>", 0.0), *(pieces.items() if isinstance(pieces, Mapping) else pieces)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unknown, has_bytes))
     tokenizer.pre_tokenizer = splitter or split_by("always", True, False)
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer_of(normalizer)
     return plain(tokenizer)

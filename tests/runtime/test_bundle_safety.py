@@ -23,7 +23,7 @@ from edge_potion.head import Head
 from edge_potion.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from edge_potion.onnx_file import OPERATORS, check_onnx
 
-from ..exporters.unigram_tokenizers import by_hand
+from ..exporters.unigram_tokenizers import NORMALIZERS, by_hand
 from ..models import CHECKOUT, exported_once
 
 SECONDS = 900  # for all mutations of a run: one that hangs is found by it
@@ -370,6 +370,10 @@ def test_no_operator_is_allowed_that_no_graph_of_ours_has(small, hand_model, tmp
         folders.append(export(replace(hand_model, head=head), tmp_path / f"head-{flag}", quantize="int8").folder)
     unigram = replace(hand_model, tokenizer=by_hand({f"{number}": -1.0 for number in range(31)}))
     folders.append(export(unigram, tmp_path / "unigram", quantize="int8").folder)
+    for name, normalizer in NORMALIZERS.items():
+        tokenizer = by_hand({f"{number}": -1.0 for number in range(31)}, normalizer=normalizer)
+        bundle = export(replace(hand_model, tokenizer=tokenizer), tmp_path / name, quantize="int8", graphs="text")
+        folders.append(bundle.folder)
     found = set()
 
     def collect(graph: onnx.GraphProto) -> None:
