@@ -238,4 +238,5 @@ def test_a_model_of_three_languages_is_exported_with_its_text_graph(run, corpus,
     assert ("text", "int8") in bundle.graphs
     texts = (run / "0-corpus" / "sentences.txt").read_text(encoding="utf-8").splitlines()
     found = EdgeModel.from_pretrained(bundle.folder, graph="text").encode(texts)
-    np.testing.assert_allclose(found, StaticModel.from_pretrained(run / "model").encode(texts), atol=0.02)
+    cosines = (found * StaticModel.from_pretrained(run / "model").encode(texts)).sum(axis=1)
+    assert cosines.min() > 0.99  # at int8, of four dimensions
