@@ -2,6 +2,7 @@
 # make bench  measure against the peers and write docs/results/speed.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
 # make two-teachers  train the recipe of the model that comes with the package, which has a second teacher
+# make sentences  write real sentences in many languages, from Debian's translated packages, into build/sentences
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
 # make bench-quality   score the model beside teacher and peers, with an ablation, into docs/results/quality.md
 # make runtimes  load one bundle in every library that can, and write docs/results/runtimes.md
@@ -28,7 +29,7 @@ BM25S := benchmarks/studies/retrieval_bm25s.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 CLIENTS := tests/serve/clients tests/serve/clients/package.json
 
-.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 two-teachers built-in check test test-slow browser load wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences two-teachers built-in check test test-slow browser load wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -56,6 +57,20 @@ two-teachers: features-e5
 	$(BIN)/edge-potion train --recipe potion-256d-minilm-e5 --teacher build/demo/all-MiniLM-L6-v2 \
 		--corpus $(DATA)/sentences.txt.xz --features build/features --features build/features-e5 \
 		--out build/potion-256d-minilm-e5
+
+# Sentences for a multilingual model where nothing but Debian's packages can be had (on Debian, an hour at most): help,
+# games, sayings, and what apt tells of packages. No sentence of the evaluation is among them.
+APT := apt-get -q -o Dir::State::Lists=$(CURDIR)/build/debs/lists -o Acquire::GzipIndexes=false -o APT::Sandbox::User=$(shell id -un)
+TRANSLATED := libreoffice-(help|l10n)-[a-z-]+|gimp-help-[a-z-]+|debian-edu-doc-[a-z-]+|fortunes-(bg|cs|de|eo|es|ga|it|pl|ru|zh)
+TRANSLATED := $(TRANSLATED)|(gnome-user|gnucash|mate-user)-(docs|guide)|(wesnoth-1.16|widelands|freedroidrpg|freeciv)-data
+TRANSLATED := $(TRANSLATED)|(stellarium|kstars|supertuxkart)-data|wordpress-l10n|mediawiki|gramps|debian-handbook|aisleriot
+TRANSLATED := $(TRANSLATED)|installation-guide-amd64
+sentences: | setup
+	mkdir -p build/debs/lists/partial
+	$(APT) -o Acquire::Languages=cs,da,de,en,es,fi,fr,hu,it,ja,ko,nl,pl,pt,pt_BR,ru,sk,sr,sv,uk,zh_CN,zh_TW update
+	cd build/debs && $(APT) download $$(apt-cache pkgnames | grep -xE '$(TRANSLATED)')
+	$(BIN)/python -m edge_potion.benchmarks.studies.help_sentences build/debs build/sentences \
+		--leave-out $(DATA)/tatoeba-112/pairs.jsonl.gz
 
 # A file of tests is run by one process, as fixtures are shared in it; each process computes on one core. Three on two
 # cores, as many tests wait for processes that they started: a fifth less time than with two.
@@ -107,7 +122,7 @@ fuzz-texts: FUZZ_FLAGS := -fno-sanitize-coverage=trace-cmp
 fuzz-texts: LONGEST := 9000
 fuzz-file fuzz-texts: fuzz-%: setup
 	$(BIN)/python native/fuzz/seeds.py $(FUZZ)/seeds
-	cmake -S native -B $(FUZZ)/$* -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=$(FUZZ_FLAGS) \
+	cmake -S native -B $(FUZZ)/$* -DCMAKE_C.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences_COMPILER=clang++ -DCMAKE_C.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences_FLAGS=$(FUZZ_FLAGS) \
 		-DEP_FUZZ=ON -DEP_SANITIZE=address,undefined,fuzzer-no-link
 	cmake --build $(FUZZ)/$* --parallel --target fuzz_$*
 	mkdir -p $(FUZZ)/learned/$*
