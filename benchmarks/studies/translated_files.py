@@ -94,8 +94,8 @@ def _page(language: str, content: bytes) -> Blocks:
 def _message(language: str, text: str) -> Blocks:
     """A message that is sentences; others are labels."""
     if MARK.search(text):
-        for block in blocks_of_page(f"<p>{text}"):
-            yield language, block
+        marked_up = "<" in text or "&" in text
+        yield from ((language, block) for block in (blocks_of_page(f"<p>{text}") if marked_up else [text]))
 
 
 def _catalogue(language: str, content: bytes) -> Blocks:
