@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from unicodedata import category
 
 from edge_potion.benchmarks.studies.translated_files import MARK, blocks_of_package
 from edge_potion.errors import InputError
@@ -31,6 +32,7 @@ BEGINNING, MOST_ALIKE = 20, 20
 # What only code, keys, addresses, cut places and places for values have.
 CODE = re.compile(r"[\0{}<>\\|_=$@#^~`]|%[\w(]|&\w+;|\[\[|://|www\.|\w\+\w|\w\(\)|\S/\S+/|\.\.\.?\w|^[-*•·–]")
 LINE_BREAK = re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef])\s+(?=[\u2e80-\u9fff\uff00-\uffef])")  # no space in Chinese
+UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")  # breaks and directions
 # Words of no other language, or hardly: a line with two of them is English.
 ENGLISH = {
     "the",
@@ -56,10 +58,10 @@ LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
 
 def sentences_of_block(block: str) -> Iterator[str]:
     """The sentences of a paragraph that have no trace of code."""
-    line = LINE_BREAK.sub("", " ".join(block.replace("\u200b", "").split()))
+    line = LINE_BREAK.sub("", " ".join(UNSEEN.sub("", block).split()))
     for sentence in MANY_ENDS.split(line):
         whole = MARK.search(sentence) or len(sentence.split()) >= FEWEST_WORDS
-        letters = sum(map(str.isalpha, sentence))
+        letters = sum(category(each)[0] in "LM" for each in sentence)  # a vowel of Hindi is a mark
         if whole and SHORTEST <= len(sentence) <= LONGEST and 2 * letters > len(sentence) and not CODE.search(sentence):
             yield sentence
 

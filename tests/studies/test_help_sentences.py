@@ -118,12 +118,15 @@ def test_catalogues_messages_sayings_and_descriptions_give_sentences_too(tmp_pat
     }
 
 
-def test_chinese_is_cut_without_spaces_and_what_begins_alike_is_thinned(tmp_path):
+def test_scripts_without_spaces_or_with_vowels_as_marks_are_cut_and_what_begins_alike_is_thinned(tmp_path):
     alike = "".join(f"<p>This package contains the word {'a' * number}.</p>" for number in range(1, 40))
     packed(tmp_path, "help", {"usr/share/help/zh_CN/a.html": "<p>猫在窗台上\n睡觉。小狗在院子里叫。</p>"})
+    packed(tmp_path, "hilfe", {"usr/share/help/hi/a.html": "<p>मैं हिन्दी में लिखती हूँ। वे घर जा रहे हैं।</p>"})
     packed(tmp_path, "more", {"usr/share/help/C/a.html": alike})
     counts = write_sentences(tmp_path, tmp_path / "out")
-    assert lines(tmp_path / "out", "zh") == ["猫在窗台上睡觉。", "小狗在院子里叫。"] and counts["en"] == {"more": 20}
+    assert lines(tmp_path / "out", "zh") == ["猫在窗台上睡觉。", "小狗在院子里叫。"]
+    assert lines(tmp_path / "out", "hi") == ["मैं हिन्दी में लिखती हूँ।", "वे घर जा रहे हैं।"]
+    assert counts["en"] == {"more": 20}
 
 
 def test_a_folder_without_packages_and_a_broken_package_are_told_of(tmp_path):
