@@ -95,8 +95,9 @@ class DistillRecipe:
         dims: D, width of the table after PCA; the teacher's width when that is smaller. 512 in the recipe, whose
             last stage halves it; `edge-potion distill`, which ends here, asks for 256.
         vocabulary_size: V, how many tokens: the teacher's own and, up to this number, the most frequent words of the
-            corpus that are not among them; of a WordPiece teacher with more tokens, those that the most frequent words
-            take. None takes every token and every word that is given.
+            corpus that are not among them; of a WordPiece or Unigram teacher with more tokens, those that the corpus
+            takes most. None takes every token, and every word that is given or, but for a Unigram teacher, of the
+            corpus.
         sif_coefficient: a in the SIF weight a / (a + p(rank)) of a row, with Zipf's p; None leaves rows as they are.
     """
 

@@ -59,11 +59,20 @@ def test_every_special_token_of_a_unigram_student_counts_for_nothing(xlmr):
     assert places[2] in student.tokenizer.encode("bread</s>", add_special_tokens=False).ids
 
 
-def test_words_of_the_corpus_stay_out_of_a_unigram_vocabulary_and_it_is_said(xlmr, caplog):
+def test_a_unigram_student_with_words_of_its_own_is_exported_with_its_text_graph(xlmr, sentences, tmp_path):
+    """Also for texts that spell special tokens, which have rows of zeros."""
     teacher = load_teacher(xlmr, device="cpu")
-    assert frequent_words(["The council voted."], teacher.tokenizer) == {}
-    assert "is Unigram, not WordPiece" in caplog.text and "a score above the sum of its pieces'" in caplog.text
     assert new_rules(teacher.tokenizer, None) == "special tokens of Unigram count for nothing"
+    words = frequent_words(sentences, teacher.tokenizer)
+    student = distill(teacher, replace(ALL_TOKENS, vocabulary_size=1500), words=words)
+    more = distill(teacher, replace(ALL_TOKENS, vocabulary_size=2500), words=words)
+    assert len(student.table) == 1500 and len(more.table) == 2500
+    texts = [*sentences, "<s> bread</s>", "<mask>", "a<s>b <unk> <pad>"]
+    for model in (student, more):
+        bundle = export(model, tmp_path / str(len(model.table)), quantize="none")
+        found = EdgeModel.from_pretrained(bundle.folder, graph="text").encode(texts)
+        assert np.abs(found - model.encode(texts)).max() < 1e-5
+        np.testing.assert_allclose(found[-2], model.encode("▁"), atol=1e-5)  # what stands before <mask>
 
 
 def test_a_row_of_a_unigram_student_is_of_the_teachers_own_special_tokens_around_it(xlmr):
@@ -190,7 +199,7 @@ def recipe(tmp_path_factory) -> Path:
     small = replace(
         shipped,
         corpus=replace(shipped.corpus, sentences=200, languages=LANGUAGES),
-        distill=replace(shipped.distill, dims=6),
+        distill=replace(shipped.distill, dims=6, vocabulary_size=None),
         featurize=replace(shipped.featurize, shard_rows=64),
         contrast=replace(shipped.contrast, batch_size=32),
         born_again=replace(shipped.born_again, batch_size=32),
