@@ -194,7 +194,7 @@ def _of_unigram(
     counts = words if isinstance(words, Mapping) else {unigram.as_piece(word) or word: 1 for word in words}
     pieces = unigram.pieces(counts, size, len(of_teacher))
     kept = pieces.tokenizer.get_vocab()
-    own = pieces.teacher_ids
+    own = list(pieces.teacher_ids)
     for piece in kept.keys() & of_teacher.keys():  # it is this word to the teacher
         own[kept[piece]] = of_teacher[piece]
     new = [word for word in of_teacher if word not in kept]

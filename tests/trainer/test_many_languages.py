@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import lzma
 import re
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, InputError, RecipeError, StaticModel, distill, export, train
+from edge_potion.benchmarks.studies.rehearsal_standins import XLMR_SPECIALS, Shape, write_xlmr_teacher
+from edge_potion.exporters.precompiled import charsmap_of
 from edge_potion.tokens import tokenize
 from edge_potion.trainer.corpus import sample_corpus
 from edge_potion.trainer.explained import explained
@@ -23,8 +26,8 @@ from edge_potion.trainer.recipe_file import load_recipe, to_toml
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary, frequent_words, new_rules
 
+from ..exporters.unigram_tokenizers import CHARSMAP
 from ..models import bits
-from .xlmr_standin import SPECIALS, write_xlmr
 
 LANGUAGES = ("en", "uk", "ja")
 ALL_TOKENS = DistillRecipe(dims=4, vocabulary_size=None)
@@ -32,7 +35,9 @@ ALL_TOKENS = DistillRecipe(dims=4, vocabulary_size=None)
 
 @pytest.fixture(scope="module")
 def xlmr(sentences, tmp_path_factory) -> Path:
-    return write_xlmr(tmp_path_factory.mktemp("teacher") / "small-xlmr", sentences)
+    folder = tmp_path_factory.mktemp("teacher") / "small-xlmr"
+    shape = Shape(layers=1, width=8, heads=2, inner=16)
+    return write_xlmr_teacher(folder, shape, sentences, 2000, base64.b64decode(charsmap_of(CHARSMAP)))
 
 
 def test_the_student_of_a_unigram_teacher_cuts_as_the_teacher_does(xlmr, sentences):
@@ -53,7 +58,7 @@ def test_the_student_of_a_unigram_teacher_cuts_as_the_teacher_does(xlmr, sentenc
 def test_every_special_token_of_a_unigram_student_counts_for_nothing(xlmr):
     """A text that spells one has it as a token: its pieces are in the lattice."""
     student = distill(load_teacher(xlmr, device="cpu"), ALL_TOKENS)
-    places = [student.tokenizer.token_to_id(name) for name in SPECIALS]
+    places = [student.tokenizer.token_to_id(name) for name in XLMR_SPECIALS]
     assert not student.table[places].any()
     assert np.abs(np.delete(student.table, places, axis=0)).sum(axis=1).all()
     assert places[2] in student.tokenizer.encode("bread</s>", add_special_tokens=False).ids
@@ -220,7 +225,7 @@ def run(xlmr, corpus, recipe, tmp_path_factory) -> Path:
 def test_a_run_of_three_languages_goes_from_teacher_to_vectors(run, xlmr):
     model = StaticModel.from_pretrained(run / "model")
     assert model.table.shape == (load_teacher(xlmr, device="cpu").tokenizer.get_vocab_size(), 4)
-    assert not model.table[[model.tokenizer.get_vocab()[name] for name in SPECIALS]].any()
+    assert not model.table[[model.tokenizer.get_vocab()[name] for name in XLMR_SPECIALS]].any()
     assert np.linalg.norm(model.encode(["It is raining.", "雨です。", "Йде дощ."]), axis=1) == pytest.approx(1)
     told = json.loads((run / "0-corpus" / "stage.json").read_text())["languages"]
     assert list(told) == list(LANGUAGES) and min(told.values()) > 15 and sum(told.values()) == 200
