@@ -22,6 +22,7 @@ from .recipe_values import (
     check_languages,
     check_one_of,
     check_plain_words,
+    check_prompt,
     check_share,
     check_together,
 )
@@ -115,18 +116,22 @@ class FeaturizeRecipe:
         precision: the teacher's arithmetic: "float32", "bfloat16" or "float16".
         max_tokens: where a sentence is cut, special tokens included.
         shard_rows: sentences in one file of vectors; what a killed run has to do again at most.
+        prompt: stands before each sentence, as "query: " for multilingual-e5; with pooling = "model" alone. "" for the
+            default prompt of the teacher, where it has one.
     """
 
     pooling: str = "tokens"
     precision: str = "float32"
     max_tokens: int = 128
     shard_rows: int = 8192
+    prompt: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         check_one_of("pooling", self.pooling, ("tokens", "model"))
         check_one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
         check_count("max_tokens", self.max_tokens, 3, MOST_TOKENS)
         check_count("shard_rows", self.shard_rows, 1, MOST_SENTENCES)
+        check_prompt(self.prompt, self.pooling)
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ class OtherRecipe:
         teacher: hub id or folder of a sentence-transformer.
         weight: how much its cosines count beside those of the first teacher, whose weight is 1.
         pooling: "model", the teacher's own pooling, or "tokens", as of [featurize].
-        precision, max_tokens: as of [featurize].
+        precision, max_tokens, prompt: as of [featurize].
     """
 
     teacher: str = ""
@@ -145,6 +150,7 @@ class OtherRecipe:
     pooling: str = "model"
     precision: str = "float32"
     max_tokens: int = 128
+    prompt: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         check_plain_words("teacher", self.teacher)
@@ -153,7 +159,7 @@ class OtherRecipe:
 
     def featurize(self, shard_rows: int) -> FeaturizeRecipe:
         """How this teacher encodes the corpus."""
-        return FeaturizeRecipe(self.pooling, self.precision, self.max_tokens, shard_rows)
+        return FeaturizeRecipe(self.pooling, self.precision, self.max_tokens, shard_rows, self.prompt)
 
 
 @dataclass(frozen=True)

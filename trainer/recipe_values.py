@@ -27,12 +27,13 @@ __all__ = [
     "check_languages",
     "check_one_of",
     "check_plain_words",
+    "check_prompt",
     "check_share",
     "check_together",
     "shown",
 ]
 
-LONGEST_NAME = 1024  # characters of a teacher's or data set's
+LONGEST_NAME = 1024  # characters of a teacher's or data set's, and of a prompt
 LONGEST_SHOWN, LONGEST_NUMBER = 60, 40  # characters of a wrong value in an error, digits of a number
 # Beyond these nobody asks by intent, and some could not be counted to.
 MOST_SENTENCES = 10**10
@@ -150,6 +151,16 @@ def check_plain_words(name: str, value: str, may_be_empty: bool = False) -> None
         raise RecipeError(f"{name} is {shown(value)}; a name without control characters was expected")
     if not value.strip() and not may_be_empty:
         raise RecipeError(f"{name} is {value!r}; a name was expected")
+
+
+def check_prompt(prompt: str, pooling: str) -> None:
+    """Refuse what no text can begin with, and a prompt whose own tokens the mean would hold."""
+    check_plain_words("prompt", prompt.replace("\n", " ") if isinstance(prompt, str) else prompt, may_be_empty=True)
+    if prompt and pooling != "model":
+        raise RecipeError(
+            f'prompt is {shown(prompt)}, and pooling = "{pooling}" would count its tokens as the text\'s; ask for '
+            'pooling = "model", or leave it out'
+        )
 
 
 def shown(value: object) -> str:
