@@ -227,6 +227,8 @@ def test_a_run_of_three_languages_goes_from_teacher_to_vectors(run, xlmr):
     assert model.table.shape == (load_teacher(xlmr, device="cpu").tokenizer.get_vocab_size(), 4)
     assert not model.table[[model.tokenizer.get_vocab()[name] for name in XLMR_SPECIALS]].any()
     assert np.linalg.norm(model.encode(["It is raining.", "雨です。", "Йде дощ."]), axis=1) == pytest.approx(1)
+    assert json.loads((run / "2-featurize" / "features.json").read_text())["prompt"] == "query: "
+    assert 'with "query: " before each text' in (run / "model" / "README.md").read_text(encoding="utf-8")
     told = json.loads((run / "0-corpus" / "stage.json").read_text())["languages"]
     assert list(told) == list(LANGUAGES) and min(told.values()) > 15 and sum(told.values()) == 200
     used = load_recipe(run / "model" / "recipe.toml").corpus
