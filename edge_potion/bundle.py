@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,6 +80,14 @@ class Bundle:
         """
         return self._held_to_manifest(file, Path.read_bytes)
 
+    def copied(self, file: Path) -> mmap.mmap:
+        """The same, in memory of large pages where the system has such: tables are looked up in it at random.
+
+        Raises:
+            ModelFormatError: as `read`.
+        """
+        return self._held_to_manifest(file, _copied)
+
     def mapped(self, file: Path) -> mmap.mmap:
         """The same, mapped: for a file that nobody writes into, as what is written there would be seen.
 
@@ -125,6 +135,24 @@ class Bundle:
 def _mapped(file: Path) -> mmap.mmap:
     with file.open("rb") as stream:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _copied(file: Path) -> mmap.mmap:
+    with file.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        # On Windows that is all; elsewhere -1 alone would be shared with processes that are forked from this one.
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        copy = mmap.mmap(-1, size, **private)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with suppress(OSError):  # a kernel without them
+                copy.madvise(mmap.MADV_HUGEPAGE)
+        with memoryview(copy) as room:
+            done = 0
+            while done < size and (count := stream.readinto(room[done:])):
+                done += count
+    if done < size:
+        raise OSError(f"it ends after {done:,} of {size:,} bytes")
+    return copy
 
 
 def graph_file(graph: str, precision: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from mmap import mmap
 from pathlib import Path
 
 from edge_potion.bundle import PRECISIONS, Bundle
@@ -61,7 +60,7 @@ def open_in_engine(folder: Path, asked: Asked) -> InEngine:
             f"{folder} holds no text graph at {first or wanted[0]}: edge-potion export {folder} writes one"
         )
     file = bundle.graphs["text", held]
-    content: bytes | mmap = bundle.mapped(file) if _lies_still(folder, bundle) else bundle.read(file)
+    content = bundle.mapped(file) if _lies_still(folder, bundle) else bundle.copied(file)
     engine = Engine(content, asked.threads, told=str(file))
     tokenizer_json = bundle.read(bundle.folder / "tokenizer.json")
     opened = InEngine(bundle, "text", held, content, tokenizer_json, asked, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,7 @@ def trained_card(
     summary: Sequence[Mapping[str, Any]],
     versions: Mapping[str, str],
     phrases: PhrasesTold,
+    prompts: Sequence[str],
 ) -> str:
     """README.md of a trained model.
 
@@ -121,9 +123,10 @@ def trained_card(
         summary: of the run, a row a stage; nothing of it that differs from run to run is told.
         versions: package -> version.
         phrases: of the model.
+        prompts: what the recipe put before each text for each teacher, "" for nothing.
     """
     making = MAKING.format(
-        teachers=_listed(teachers),
+        teachers=_listed(teachers, prompts),
         corpus=markdown(corpus),
         recipe=f"fingerprint {origin['recipe_fingerprint']}",
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
@@ -134,10 +137,13 @@ def trained_card(
     return _page(name, teachers, shape, TRAINED, phrases) + where + making
 
 
-def _listed(teachers: Sequence[Credit]) -> str:
-    """The teachers as items of a list; of several, each with its weight and licence."""
+def _listed(teachers: Sequence[Credit], prompts: Sequence[str]) -> str:
+    """The teachers as items of a list, with their prompts; of several, each with its weight and licence."""
     told = [
-        markdown(each.teacher) + (f", revision {markdown(each.revision)}" if each.revision else "") for each in teachers
+        markdown(each.teacher)
+        + (f", revision {markdown(each.revision)}" if each.revision else "")
+        + (f", with {markdown(json.dumps(prompt, ensure_ascii=False))} before each text" if prompt else "")
+        for each, prompt in zip(teachers, prompts, strict=True)
     ]
     if len(teachers) == 1:
         return f"* Teacher: {told[0]}"

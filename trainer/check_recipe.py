@@ -66,13 +66,15 @@ def _check_space(recipe: Recipe, width: int) -> None:
 
 
 def check_featurize(recipe: FeaturizeRecipe, teacher: Teacher) -> None:
-    """Raise RecipeError when no room is left beside the special tokens; say it when the teacher cuts before."""
+    """Raise RecipeError when no room is left beside special tokens and prompt; say it when the teacher cuts before."""
     around = special_tokens(teacher.tokenizer)
-    taken = len(around.before) + len(around.after)
+    prompt = teacher.prompted(recipe.prompt).pipeline.prompt
+    taken = len(around.before) + len(teacher.tokenizer.encode(prompt, add_special_tokens=False).ids) + len(around.after)
     longest = min(recipe.max_tokens, teacher.longest or recipe.max_tokens)
     if longest <= taken:
+        puts = "tokens of its prompt and special ones" if prompt else "special tokens"
         raise RecipeError(
-            f"[featurize] max_tokens is {longest} with teacher {teacher.name}, which puts {taken} special tokens "
+            f"[featurize] max_tokens is {longest} with teacher {teacher.name}, which puts {taken} {puts} "
             f"around each text; at least {taken + 1} was expected"
         )
     if longest < recipe.max_tokens:

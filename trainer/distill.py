@@ -45,8 +45,9 @@ def distill(
         teacher: folder, hub id, or a loaded Teacher.
         recipe: dims, vocabulary size and SIF coefficient; when not given, the published recipe's dims and coefficient,
             and all tokens.
-        words: extra words for the vocabulary, by falling frequency (WordPiece teachers only). With their counts, a
-            vocabulary size below the teacher's keeps the pieces that they use most; without, those of the first words.
+        words: extra words for the vocabulary, by falling frequency (WordPiece and Unigram teachers). With their
+            counts, a vocabulary size below the teacher's keeps the pieces that they use most; without, those of the
+            first words.
         revision: branch, tag or commit, for hub ids.
         device: torch device; by default cuda where there is one, else cpu.
         trust_remote_code: run Python code that comes with the teacher.
@@ -56,7 +57,7 @@ def distill(
         A model with a (V, D) float32 table, normalizing its vectors; D = min(dims, teacher's width, tokens).
 
     Raises:
-        InputError: the teacher cannot be found, or words for a tokenizer other than WordPiece.
+        InputError: the teacher cannot be found, or words for a tokenizer other than WordPiece and Unigram.
         RecipeError: a vocabulary size that the teacher's tokenizer cannot be brought to.
         ModelFormatError: the teacher cannot be loaded, or gives NaN.
     """

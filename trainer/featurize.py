@@ -91,7 +91,7 @@ def featurize(
         teacher: whose vectors they are.
         sentences: a UTF-8 file with one sentence a line, as `sample_corpus` writes it.
         out: an existing folder; what it holds already must come from the same teacher, sentences and recipe.
-        recipe: pooling, precision, where to cut, rows a shard.
+        recipe: pooling, precision, where to cut, rows a shard, what stands before each sentence.
         show_progress: a bar on stderr, with texts/s and the time left.
         encode_all: where the teacher encodes; what is whole is written here.
 
@@ -103,6 +103,7 @@ def featurize(
         InputError: `out` holds features made otherwise, or cannot be written to.
         ModelFormatError: no sentence of a shard got a finite vector.
     """
+    teacher = teacher.prompted(recipe.prompt)
     with sentences.open("rb") as stream:
         corpus_digest = hashlib.file_digest(stream, "sha256").hexdigest()
     with sentences.open("rb") as stream:
@@ -163,7 +164,7 @@ def _already_there(out: Path, made_from: dict[str, object], notes: dict[str, obj
         with file_written_whole(file) as beside:
             beside.write_text(json.dumps({**notes, **made_from}, indent=2) + "\n", encoding="utf-8")
         return {}
-    manifest = read_json(file)
+    manifest = {"prompt": "", **read_json(file)}  # there was none before recipes had that key
     if differing := [key for key, value in made_from.items() if manifest.get(key) != value]:
         key = differing[0]
         raise InputError(

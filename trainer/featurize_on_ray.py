@@ -102,7 +102,7 @@ class Worker:
 
     def load(self) -> None:
         """Load the teacher."""
-        self.teacher = self.sent.arrived()
+        self.teacher = self.sent.arrived().prompted(self.recipe.prompt)
 
     def work(self, part: Slice) -> Encoded:
         """What the teacher gives for the sentences of a slice."""

@@ -28,7 +28,7 @@ MANIFEST_KEYS = {
     *("teacher", "teacher_revision", "teacher_digest", "teacher_licence", "arithmetic"),
     *("dims", "modules", "sentences", "sentences_sha256"),
 }
-TOLD_OF_OTHERS = ("pooling", "precision", "max_tokens")
+TOLD_OF_OTHERS = ("pooling", "precision", "max_tokens", "prompt")
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ def _credit(other: OtherRecipe, features: Artifact) -> Credit:
 
 def _as_made(recipe: FeaturizeRecipe, features: Artifact) -> FeaturizeRecipe:
     """The recipe section by which the features were made, as far as their manifest tells."""
-    stated = {key: features.record[key] for key in asdict(recipe) if key in features.record}
+    told = {"prompt": "", **features.record} if "pooling" in features.record else features.record  # see `featurize`
+    stated = {key: told[key] for key in asdict(recipe) if key in told}
     try:
         made_by = replace(recipe, **stated)
     except RecipeError as failure:

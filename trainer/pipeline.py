@@ -230,7 +230,8 @@ def _finished(
     if sources.features and sources.corpus_files:
         corpus = f"the texts of given features; extra words of the vocabulary by {corpus}"
     shape, phrases = (last.pieces, last.dim), PhrasesTold(len(last.phrases or ()), recipe.phrases.choice)
-    readme = trained_card(name, origin, teachers, shape, corpus, summary, versions, phrases)
+    prompts = [section.prompt for section in recipe.featurized_by]
+    readme = trained_card(name, origin, teachers, shape, corpus, summary, versions, phrases, prompts)
     config = {**last.card.config, "apply_pca": last.dim, "edge_potion": origin}
     card = replace(last.card, name=name, config=config, readme=readme, recipe=to_toml(recipe))
     return replace(last, card=card)

@@ -58,7 +58,7 @@ def own_pooling(steps: Sequence[Step], width: int, prompt_tokens: int, truncate_
     Args:
         steps: those behind its transformer.
         width: H.
-        prompt_tokens: tokens that a default prompt takes at the start, special ones included; 0 without one.
+        prompt_tokens: tokens that a prompt takes at the start, special ones included; 0 without one.
         truncate_dim: how many values are kept in the end; None for all.
 
     Raises:

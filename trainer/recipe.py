@@ -1,19 +1,33 @@
-"""Recipes: one frozen dataclass a stage, whose defaults are the published recipe of potion-256d-v3.
-
-What a value may be is said here, too; `recipe_file` reads them from TOML.
-"""
+"""Recipes: one frozen dataclass a stage, whose defaults are the published recipe; `recipe_values` says what may be."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import Field, dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from edge_potion.errors import RecipeError
 from edge_potion.phrases_told import MOST_PHRASES
 
+from .recipe_values import (
+    LARGEST_SEED,
+    MOST_CHARACTERS,
+    MOST_DIMS,
+    MOST_EPOCHS,
+    MOST_LOOKS,
+    MOST_PIECES,
+    MOST_SENTENCES,
+    MOST_TOKENS,
+    check_between,
+    check_count,
+    check_flag,
+    check_languages,
+    check_one_of,
+    check_plain_words,
+    check_prompt,
+    check_share,
+    check_together,
+)
+
 __all__ = [
-    "MOST_OTHERS",
     "BornAgainRecipe",
     "ContrastRecipe",
     "CorpusRecipe",
@@ -25,26 +39,9 @@ __all__ = [
     "PowerRecipe",
     "Recipe",
     "TargetsRecipe",
-    "is_later",
-    "shown",
 ]
 
-
-LONGEST_NAME = 1024  # characters of a teacher's or data set's
-LONGEST_SHOWN, LONGEST_NUMBER = 60, 40  # characters of a wrong value in an error, digits of a number
-# Beyond these nobody asks by intent, and some could not be counted to.
-MOST_SENTENCES = 10**10
-MOST_CHARACTERS = 10**6
-MOST_DIMS = 2**16
-MOST_PIECES = 10**8
-MOST_TOKENS = 2**20
-MOST_EPOCHS = 10_000
-MOST_LOOKS = 10_000
-MOST_OTHERS = 8
-LARGEST_SEED = 2**63 - 1
-LANGUAGE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")  # it takes a place in the names of files
-LATER = {"later": True}  # of a field that the first recipes did not have
-WORDS_OF_TYPES = {int: "a whole number", float: "a number", str: "words in quotes", bool: "true or false"}
+LATER = {"later": True}  # of a key, or a section, that the first recipes did not have: runs made before do not tell it
 
 
 @dataclass(frozen=True)
@@ -73,18 +70,14 @@ class CorpusRecipe:
     alpha: float = field(default=0.3, metadata=LATER)
 
     def __post_init__(self) -> None:
-        _plain_words("source", self.source)
-        _plain_words("subset", self.subset, may_be_empty=True)
-        _count("sentences", self.sentences, 1, MOST_SENTENCES)
-        _count("min_characters", self.min_characters, 1, MOST_CHARACTERS)
-        _count("max_characters", self.max_characters, self.min_characters, MOST_CHARACTERS)
-        _count("seed", self.seed, 0, LARGEST_SEED)
-        _languages(self.languages)
-        _between("alpha", self.alpha, 0, 1)
-        if self.sentences < len(self.languages):
-            raise RecipeError(
-                f"sentences is {self.sentences}, and there are {len(self.languages)} languages; ask for as many"
-            )
+        check_plain_words("source", self.source)
+        check_plain_words("subset", self.subset, may_be_empty=True)
+        check_count("sentences", self.sentences, 1, MOST_SENTENCES)
+        check_count("min_characters", self.min_characters, 1, MOST_CHARACTERS)
+        check_count("max_characters", self.max_characters, self.min_characters, MOST_CHARACTERS)
+        check_count("seed", self.seed, 0, LARGEST_SEED)
+        check_languages(self.languages, self.sentences)
+        check_between("alpha", self.alpha, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -95,8 +88,9 @@ class DistillRecipe:
         dims: D, width of the table after PCA; the teacher's width when that is smaller. 512 in the recipe, whose
             last stage halves it; `edge-potion distill`, which ends here, asks for 256.
         vocabulary_size: V, how many tokens: the teacher's own and, up to this number, the most frequent words of the
-            corpus that are not among them; of a WordPiece teacher with more tokens, those that the most frequent words
-            take. None takes every token and every word that is given.
+            corpus that are not among them; of a WordPiece or Unigram teacher with more tokens, those that the corpus
+            takes most. None takes every token, and every word that is given or, but for a Unigram teacher, of the
+            corpus.
         sif_coefficient: a in the SIF weight a / (a + p(rank)) of a row, with Zipf's p; None leaves rows as they are.
     """
 
@@ -105,12 +99,11 @@ class DistillRecipe:
     sif_coefficient: float | None = 1e-4
 
     def __post_init__(self) -> None:
-        _count("dims", self.dims, 1, MOST_DIMS)
+        check_count("dims", self.dims, 1, MOST_DIMS)
         if self.vocabulary_size is not None:
-            _count("vocabulary_size", self.vocabulary_size, 1, MOST_PIECES)
-        sif = self.sif_coefficient
-        if sif is not None and (not _is_number(sif) or not 0 < sif < 1):
-            raise RecipeError(f"sif_coefficient is {shown(sif)}; a number between 0 and 1 was expected")
+            check_count("vocabulary_size", self.vocabulary_size, 1, MOST_PIECES)
+        if self.sif_coefficient is not None:
+            check_share("sif_coefficient", self.sif_coefficient)
 
 
 @dataclass(frozen=True)
@@ -123,18 +116,22 @@ class FeaturizeRecipe:
         precision: the teacher's arithmetic: "float32", "bfloat16" or "float16".
         max_tokens: where a sentence is cut, special tokens included.
         shard_rows: sentences in one file of vectors; what a killed run has to do again at most.
+        prompt: stands before each sentence, as "query: " for multilingual-e5; with pooling = "model" alone. "" for the
+            default prompt of the teacher, where it has one.
     """
 
     pooling: str = "tokens"
     precision: str = "float32"
     max_tokens: int = 128
     shard_rows: int = 8192
+    prompt: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
-        _one_of("pooling", self.pooling, ("tokens", "model"))
-        _one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
-        _count("max_tokens", self.max_tokens, 3, MOST_TOKENS)
-        _count("shard_rows", self.shard_rows, 1, MOST_SENTENCES)
+        check_one_of("pooling", self.pooling, ("tokens", "model"))
+        check_one_of("precision", self.precision, ("float32", "bfloat16", "float16"))
+        check_count("max_tokens", self.max_tokens, 3, MOST_TOKENS)
+        check_count("shard_rows", self.shard_rows, 1, MOST_SENTENCES)
+        check_prompt(self.prompt, self.pooling)
 
 
 @dataclass(frozen=True)
@@ -145,8 +142,7 @@ class OtherRecipe:
         teacher: hub id or folder of a sentence-transformer.
         weight: how much its cosines count beside those of the first teacher, whose weight is 1.
         pooling: "model", the teacher's own pooling, or "tokens", as of [featurize].
-        precision: as of [featurize].
-        max_tokens: as of [featurize].
+        precision, max_tokens, prompt: as of [featurize].
     """
 
     teacher: str = ""
@@ -154,15 +150,16 @@ class OtherRecipe:
     pooling: str = "model"
     precision: str = "float32"
     max_tokens: int = 128
+    prompt: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
-        _plain_words("teacher", self.teacher)
-        _between("weight", self.weight, 1e-3, 1e3)
+        check_plain_words("teacher", self.teacher)
+        check_between("weight", self.weight, 1e-3, 1e3)
         self.featurize(1)
 
     def featurize(self, shard_rows: int) -> FeaturizeRecipe:
         """How this teacher encodes the corpus."""
-        return FeaturizeRecipe(self.pooling, self.precision, self.max_tokens, shard_rows)
+        return FeaturizeRecipe(self.pooling, self.precision, self.max_tokens, shard_rows, self.prompt)
 
 
 @dataclass(frozen=True)
@@ -214,17 +211,16 @@ class ContrastRecipe:
     fewest_epochs: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        _one_of("loss", self.loss, ("contrastive", "soft", "cosine", "mse"))
-        _between("temperature", self.temperature, 1e-3, 1e3)
-        _between("learning_rate", self.learning_rate, 1e-9, 1e3)
-        _count("epochs", self.epochs, self.fewest_epochs, MOST_EPOCHS)
-        _count("batch_size", self.batch_size, 2, MOST_SENTENCES)
-        _count("evaluations", self.evaluations, 1, MOST_LOOKS)
-        _count("patience", self.patience, 1, MOST_EPOCHS * MOST_LOOKS)
-        _count("validation_rows", self.validation_rows, 2, MOST_SENTENCES)
-        _count("seed", self.seed, 0, LARGEST_SEED)
-        if not isinstance(self.token_weights, bool):
-            raise RecipeError(f"token_weights is {shown(self.token_weights)}; true or false was expected")
+        check_one_of("loss", self.loss, ("contrastive", "soft", "cosine", "mse"))
+        check_between("temperature", self.temperature, 1e-3, 1e3)
+        check_between("learning_rate", self.learning_rate, 1e-9, 1e3)
+        check_count("epochs", self.epochs, self.fewest_epochs, MOST_EPOCHS)
+        check_count("batch_size", self.batch_size, 2, MOST_SENTENCES)
+        check_count("evaluations", self.evaluations, 1, MOST_LOOKS)
+        check_count("patience", self.patience, 1, MOST_EPOCHS * MOST_LOOKS)
+        check_count("validation_rows", self.validation_rows, 2, MOST_SENTENCES)
+        check_count("seed", self.seed, 0, LARGEST_SEED)
+        check_flag("token_weights", self.token_weights)
 
 
 @dataclass(frozen=True)
@@ -242,7 +238,7 @@ class BornAgainRecipe(ContrastRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _between("alpha", self.alpha, 0, 1)
+        check_between("alpha", self.alpha, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -271,12 +267,12 @@ class PhrasesRecipe(ContrastRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _count("count", self.count, 0, MOST_PHRASES)
-        _one_of("choice", self.choice, ("pmi", "count"))
-        _count("least_count", self.least_count, 1, MOST_SENTENCES)
-        _between("most_share", self.most_share, 1e-9, 1)
-        _one_of("begin", self.begin, ("zeros", "teacher"))
-        _one_of("start", self.start, ("distilled", "trained"))
+        check_count("count", self.count, 0, MOST_PHRASES)
+        check_one_of("choice", self.choice, ("pmi", "count"))
+        check_count("least_count", self.least_count, 1, MOST_SENTENCES)
+        check_between("most_share", self.most_share, 1e-9, 1)
+        check_one_of("begin", self.begin, ("zeros", "teacher"))
+        check_one_of("start", self.start, ("distilled", "trained"))
 
 
 @dataclass(frozen=True)
@@ -290,8 +286,7 @@ class PowerRecipe:
     exponent: float = 0.7
 
     def __post_init__(self) -> None:
-        if not _is_number(self.exponent) or not 0 < self.exponent <= 1:
-            raise RecipeError(f"exponent is {shown(self.exponent)}; a number above 0, up to 1, was expected")
+        check_share("exponent", self.exponent, with_whole=True)
 
 
 @dataclass(frozen=True)
@@ -307,8 +302,8 @@ class PcaRecipe:
     fitted_to: str = field(default="all", metadata=LATER)
 
     def __post_init__(self) -> None:
-        _count("dims", self.dims, 1, MOST_DIMS)
-        _one_of("fitted_to", self.fitted_to, ("all", "tokens"))
+        check_count("dims", self.dims, 1, MOST_DIMS)
+        check_one_of("fitted_to", self.fitted_to, ("all", "tokens"))
 
 
 @dataclass(frozen=True)
@@ -338,32 +333,9 @@ class Recipe:
     pca: PcaRecipe = field(default_factory=PcaRecipe)
 
     def __post_init__(self) -> None:
-        _plain_words("teacher", self.teacher)
-        _one_of("space", self.space, ("own", "teacher"))
-        if len(self.others) > MOST_OTHERS:
-            raise RecipeError(
-                f"there are {len(self.others)} others beside the teacher; at most {MOST_OTHERS} are taken"
-            )
-        if self.space == "teacher":
-            self._stay_in_its_space()
-        if self.pca.dims > self.distill.dims:
-            raise RecipeError(
-                f"[pca] dims is {self.pca.dims}, and its table has [distill] dims = {self.distill.dims}; "
-                "ask for fewer in [pca], or more in [distill]"
-            )
-        tokens = self.distill.vocabulary_size
-        if tokens is not None and self.pca.dims > tokens - 2:  # [PAD] and [UNK] have no direction
-            raise RecipeError(
-                f"[pca] dims is {self.pca.dims}, and the tokens of [distill] vocabulary_size = {tokens} span at most "
-                f"{max(tokens - 2, 0)} dimensions; ask for fewer dimensions, or more tokens"
-            )
-        phrases = self.phrases if self.phrases.count else None
-        for name, section in (("contrast", self.contrast), ("born_again", self.born_again), ("phrases", phrases)):
-            if section and section.epochs and self.corpus.sentences < section.batch_size:
-                raise RecipeError(
-                    f"[corpus] sentences is {self.corpus.sentences}, which fills no batch of [{name}] batch_size = "
-                    f"{section.batch_size}; ask for more sentences, or a smaller batch"
-                )
+        check_plain_words("teacher", self.teacher)
+        check_one_of("space", self.space, ("own", "teacher"))
+        check_together(self)
 
     @property
     def featurized_by(self) -> list[FeaturizeRecipe]:
@@ -376,75 +348,3 @@ class Recipe:
         if self.space == "own" and not self.others:
             return None
         return TargetsRecipe(self.space, [1.0, *(other.weight for other in self.others)])
-
-    def _stay_in_its_space(self) -> None:
-        """Refuse what would take vectors out of the teacher's space."""
-        if self.others:
-            raise RecipeError(
-                'space = "teacher" is that of one teacher; leave out [[others]], or ask for space = "own"'
-            )
-        if self.power.exponent != 1:
-            raise RecipeError(
-                f'[power] exponent is {self.power.exponent}, which bends the space; with space = "teacher" ask for 1'
-            )
-        if self.phrases.count and self.phrases.begin == "teacher":
-            raise RecipeError(
-                '[phrases] begin = "teacher" is for rows that have not been moved; with space = "teacher" ask for zeros'
-            )
-        if self.pca.dims != self.distill.dims:
-            raise RecipeError(
-                f'[pca] dims is {self.pca.dims} and [distill] dims {self.distill.dims}; with space = "teacher" both '
-                "are the width of the teacher's vectors"
-            )
-
-
-def is_later(key: Field[Any]) -> bool:
-    """Whether a key, or a section, came after the first recipes: runs made before do not tell it."""
-    return bool(key.metadata.get("later"))
-
-
-def _between(name: str, value: float, least: float, most: float) -> None:
-    if not _is_number(value) or not least <= value <= most:  # NaN is not either
-        raise RecipeError(f"{name} is {shown(value)}; a number from {least:g} to {most:g} was expected")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _languages(languages: tuple[str, ...]) -> None:
-    if isinstance(languages, str):
-        raise RecipeError(f"languages is {shown(languages)}; a list of names was expected")
-    for place, language in enumerate(languages):
-        if not isinstance(language, str) or not LANGUAGE.fullmatch(language):
-            raise RecipeError(f'languages has {shown(language)}; a name such as "de" or "zh-Hant" was expected')
-        if language in languages[:place]:
-            raise RecipeError(f"languages has {language} twice; leave one out")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise RecipeError(f"{name} is {value!r}; one of {', '.join(known)} was expected")
-
-
-def _count(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int:  # of a recipe that was made in Python; a TOML value was looked at before
-        raise RecipeError(f"{name} is {shown(value)}; {WORDS_OF_TYPES[int]} was expected")
-    if not least <= value <= most:
-        wanted = f"at least {least}" if value < least else f"at most {most:,}"
-        raise RecipeError(f"{name} is {shown(value)}; {wanted} was expected")
-
-
-def _plain_words(name: str, value: str, may_be_empty: bool = False) -> None:
-    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST_NAME:
-        raise RecipeError(f"{name} is {shown(value)}; a name without control characters was expected")
-    if not value.strip() and not may_be_empty:
-        raise RecipeError(f"{name} is {value!r}; a name was expected")
-
-
-def shown(value: object) -> str:
-    """A wrong value in an error of one line."""
-    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:  # Python does not write numbers of any length
-        return f"a number of more than {LONGEST_NUMBER} digits"
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

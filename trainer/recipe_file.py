@@ -18,7 +18,8 @@ from typing import Any
 from edge_potion.errors import RecipeError
 
 from .near_keys import meant
-from .recipe import LARGEST_SEED, WORDS_OF_TYPES, OtherRecipe, Recipe, is_later, shown
+from .recipe import OtherRecipe, Recipe
+from .recipe_values import LARGEST_SEED, WORDS_OF_TYPES, shown
 
 __all__ = ["fingerprint", "load_recipe", "shipped_recipes", "to_toml", "toml_value"]
 
@@ -162,7 +163,7 @@ def to_toml(recipe: Any) -> str:
 
 def _told(part: Any) -> list[Field[Any]]:
     """The fields that are written: all of the first recipes, and of later ones those that are not the default."""
-    later = [each for each in fields(part) if is_later(each)]
+    later = [each for each in fields(part) if each.metadata.get("later")]
     usual = _defaults(type(part)) if later else {}
     return [each for each in fields(part) if each not in later or getattr(part, each.name) != usual[each.name]]
 

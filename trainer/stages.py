@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .recipe import MOST_OTHERS
+from .recipe_values import MOST_OTHERS
 
 __all__ = [
     "BORN_AGAIN",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers.models import Unigram
 
 from edge_potion.errors import RecipeError
 from edge_potion.phrases import Phrases
@@ -79,8 +80,10 @@ class Steps:
     def distill(self, folder: Path, recipe: DistillRecipe, _: Artifact, corpus: Artifact) -> Facts:
         """Make a table of the teacher's tokens and the most frequent words of the corpus."""
         teacher = self.sources.loaded_teacher
-        with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
-            words = frequent_words(lines, teacher.tokenizer)
+        words: Mapping[str, int] = {}  # where all pieces of a Unigram teacher are asked for, they are enough
+        if recipe.vocabulary_size is not None or not isinstance(teacher.tokenizer.model, Unigram):
+            with (corpus.folder / SENTENCES).open(encoding="utf-8", newline="\n") as lines:
+                words = frequent_words((line.rstrip("\n") for line in lines), teacher.tokenizer)
         model = distill(teacher, recipe, words=words, show_progress=self.sources.given.show_progress)
         if model.dim < self.sources.recipe.pca.dims:  # of fewer tokens than dimensions
             raise RecipeError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Teacher:
         pipeline: what sentence-transformers would do with a text.
         most_tokens: where sentence-transformers would cut a text, special tokens included; None where nothing says.
         keeps_end: whether it would keep the last tokens of a text, and not the first.
-        prompt_tokens: how many tokens its default prompt takes at the start, special ones included; 0 without one.
+        special_ids: of the tokens that transformers names special.
     """
 
     model: Any
@@ -63,7 +63,7 @@ class Teacher:
     pipeline: Pipeline = field(default_factory=Pipeline)
     most_tokens: int | None = None
     keeps_end: bool = False
-    prompt_tokens: int = 0
+    special_ids: Sequence[int] = ()
 
     @property
     def width(self) -> int:
@@ -87,8 +87,19 @@ class Teacher:
         offset = next((each.padding_idx for each in tables if each.num_embeddings == positions), None)
         return positions if offset is None else positions - offset - 1  # RoBERTa counts from its padding id on
 
+    @cached_property
+    def prompt_tokens(self) -> int:
+        """How many tokens its prompt takes at the start, special ones included; 0 without one."""
+        return prompt_tokens_of(self.tokenizer, self.pipeline.prompt, self.special_ids)
+
+    def prompted(self, prompt: str) -> Teacher:
+        """The same teacher with another prompt before every text, in the place of its default; "" leaves that."""
+        if not prompt:
+            return self
+        return replace(self, pipeline=replace(self.pipeline, prompts={"": prompt}, default_prompt=None))
+
     def sequences(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Teacher ids of each text, special tokens around them, its default prompt before it; [] without a token.
+        """Teacher ids of each text, special tokens around them, its prompt before it; [] without a token.
 
         Args:
             texts: N texts.
@@ -236,7 +247,7 @@ def load_teacher(
         pipeline=pipeline,
         most_tokens=limit if limit < NO_LIMIT else None,
         keeps_end=fast.truncation_side == "left",
-        prompt_tokens=prompt_tokens_of(tokenizer, pipeline.prompt, fast.all_special_ids),
+        special_ids=fast.all_special_ids,
     )
 
 

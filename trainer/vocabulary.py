@@ -1,7 +1,7 @@
 """The student's vocabulary: the teacher's pieces that a text can reach, its added words, and the words of a corpus.
 
-Words go into the WordPiece vocabulary itself, never into `added_tokens`, so that the text graph and every other
-WordPiece implementation find them.
+Words go into the vocabulary of a WordPiece or Unigram model itself, never into `added_tokens`, so that the text graph
+and every other implementation find them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ from edge_potion.errors import InputError, RecipeError
 from edge_potion.escaping import terminal
 from edge_potion.tokens import pad_id, plain, sound, unk_id
 
-from .special_tokens import silent_ids, special_tokens
+from .special_tokens import SpecialTokens, silent_ids, special_tokens
+from .unigram import UnigramTeacher
 
 __all__ = ["Vocabulary", "build_vocabulary", "check_size", "frequent_words", "new_rules"]
 
@@ -30,7 +31,7 @@ UNUSED = re.compile(r"\[unused\d+\]")
 LONGEST_WORD = 24  # characters; longer "words" in a corpus are addresses and noise
 MOST_NAMED = 10  # words in a line of the log
 PIECE = "already a piece"
-WORDS_OF_UNIGRAM = ", as one would need a score above the sum of its pieces', which changes how other texts are cut"
+FAMILIES = ("WordPiece", "Unigram")  # whose pieces can be taken out and put in one by one
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,11 @@ class Vocabulary:
 def frequent_words(sentences: Iterable[str], teacher: Tokenizer) -> dict[str, int]:
     """The words of a corpus as the teacher's normalizer and pre-tokenizer cut them, with counts that fall.
 
-    Words of one frequency come in alphabetical order. A tokenizer other than WordPiece gets none: its pieces hang
-    together, and a word cannot be put in.
+    Words of one frequency come in alphabetical order. A tokenizer other than WordPiece and Unigram gets none: its
+    pieces hang together, and a word cannot be put in.
     """
-    if (kind := json.loads(teacher.to_str())["model"]["type"]) != "WordPiece":
-        log.warning(
-            "the teacher's tokenizer is %s, not WordPiece: the vocabulary stays as it is, without corpus words%s",
-            kind,
-            WORDS_OF_UNIGRAM if kind == "Unigram" else "",
-        )
+    if (kind := json.loads(teacher.to_str())["model"]["type"]) not in FAMILIES:
+        log.warning("the teacher's tokenizer is %s: the vocabulary stays as it is, without corpus words", kind)
         return {}
     counts: Counter[str] = Counter()
     for sentence in sentences:
@@ -76,31 +73,35 @@ def build_vocabulary(
 ) -> Vocabulary:
     """Drop what no text can reach from the teacher's vocabulary, and fill in `words`.
 
-    Words that were added to a WordPiece teacher become pieces like any other; those that its pre-tokenizer splits are
-    left out, named and counted. Special tokens stay what they are.
+    Words that were added to the teacher become pieces like any other; those that its pre-tokenizer splits are left out,
+    named and counted. Special tokens stay what they are. What scores words get in a Unigram vocabulary, and which of
+    its pieces stay, `unigram` says.
 
     Args:
         teacher: adds special tokens; padding and truncation off.
         words: candidates by falling frequency, with their counts where those are known. One that the normalizer
-            changes, the pre-tokenizer splits, or that is longer than 24 characters is skipped, counted and named.
-        size: words go in until the vocabulary holds this many tokens; None takes them all. Of a WordPiece teacher with
-            more pieces, special tokens and added words stay, then the letters of the words, then the pieces that the
-            words take most often; where there are no words, the first pieces.
+            changes, the pre-tokenizer splits, or that is longer than 24 characters is skipped, counted and named; for a
+            Unigram, so is one with other characters than letters and digits, as its pre-tokenizer leaves "word," whole.
+        size: words go in until the vocabulary holds this many tokens; None takes them all. Of a teacher with more
+            pieces, special tokens and added words stay, then the letters of the words, then the pieces that the words
+            take most often; where there are no words, the first pieces, of a Unigram those with the highest scores.
 
     Raises:
-        InputError: words for a tokenizer other than WordPiece.
+        InputError: words for a tokenizer other than WordPiece and Unigram.
         RecipeError: `size` is what `check_size` refuses.
     """
     content = json.loads(teacher.to_str())
     check_size(content, size)
     special = special_tokens(teacher)
+    if content["model"]["type"] == "Unigram":
+        return _of_unigram(teacher, content, special, words, size)
     if content["model"]["type"] != "WordPiece":
         if words:
             raise InputError(
-                f"extra words need a WordPiece teacher, and this one's tokenizer is {content['model']['type']}; "
-                "distill it without them"
+                "extra words need a WordPiece or Unigram teacher, and this one's tokenizer is "
+                f"{content['model']['type']}; distill it without them"
             )
-        # BPE merges and Unigram scores hang together: their vocabulary stays as it is.
+        # BPE merges hang together: their vocabulary stays as it is.
         count = max(teacher.get_vocab(with_added_tokens=True).values()) + 1
         student = plain(Tokenizer.from_str(json.dumps(content)))
         return Vocabulary(student, [special.around([token]) for token in range(count)], [], Counter())
@@ -108,7 +109,7 @@ def build_vocabulary(
     old_ids = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
     unreachable = _unreachable(teacher, [piece for piece, _ in old_ids if UNUSED.fullmatch(piece)])
     pieces = {piece: token for piece, token in old_ids if piece not in unreachable}
-    of_teacher = _added_pieces(teacher, content, set(pieces))
+    of_teacher = _added_pieces(content, set(pieces), lambda word: _as_piece(teacher, word))
     pieces.update(of_teacher)
     if size is not None and size < len(pieces):
         counts = words if isinstance(words, Mapping) else dict.fromkeys(words, 1)
@@ -135,9 +136,10 @@ def new_rules(teacher: Tokenizer, size: int | None) -> str:
     Runs that were made before those rules are gone on with where they change nothing.
     """
     content = json.loads(teacher.to_str())
+    if content["model"]["type"] == "Unigram":
+        return _told(_new_rules_of_unigram(teacher, content, size))
     if content["model"]["type"] != "WordPiece":
-        silent = set(silent_ids(teacher)) - {pad_id(teacher), unk_id(teacher)}
-        return "special tokens of Unigram count for nothing" if silent else ""
+        return ""
     vocabulary = content["model"]["vocab"]
     unused = [piece for piece in vocabulary if UNUSED.fullmatch(piece)]
     reached = len(unused) - len(_unreachable(teacher, unused))
@@ -147,6 +149,20 @@ def new_rules(teacher: Tokenizer, size: int | None) -> str:
         "added words kept": words > 0,
         "unused pieces that a text reaches": reached > 0,
     }
+    return _told(rules)
+
+
+def _new_rules_of_unigram(teacher: Tokenizer, content: Mapping[str, Any], size: int | None) -> dict[str, bool]:
+    pieces = set(_pieces_in(content["model"]["vocab"]))
+    silent = {*silent_ids(teacher)} - {pad_id(teacher), unk_id(teacher)}
+    return {
+        "special tokens of Unigram count for nothing": bool(silent),
+        "pieces and words of Unigram chosen": size is not None,
+        "added words kept": any(token["content"] not in pieces for token in content["added_tokens"]),
+    }
+
+
+def _told(rules: Mapping[str, bool]) -> str:
     return ", ".join(rule for rule, holds in rules.items() if holds)
 
 
@@ -154,7 +170,7 @@ def check_size(content: Mapping[str, Any], size: int | None) -> None:
     """Raise RecipeError where the vocabulary of a tokenizer.json cannot be cut to `size`."""
     model, kind = content["model"], content["model"].get("type", "WordPiece")
     tokens = max([len(model["vocab"]), *(added["id"] + 1 for added in content["added_tokens"])])
-    if size is not None and size < tokens and kind != "WordPiece":
+    if size is not None and size < tokens and kind not in FAMILIES:
         raise RecipeError(
             f"vocabulary_size is {size}, and the teacher's {kind} tokenizer has {tokens} tokens, which hang together "
             "and cannot be left out; ask for as many, or set vocabulary_size = false"
@@ -162,6 +178,32 @@ def check_size(content: Mapping[str, Any], size: int | None) -> None:
     special = len(_special_pieces(content))
     if size is not None and size <= special:
         raise RecipeError(f"vocabulary_size is {size}, and the teacher has {special} special tokens; ask for more")
+
+
+def _of_unigram(
+    teacher: Tokenizer,
+    content: Mapping[str, Any],
+    special: SpecialTokens,
+    words: Sequence[str] | Mapping[str, int],
+    size: int | None,
+) -> Vocabulary:
+    """`build_vocabulary`, of a Unigram teacher."""
+    unigram, known = UnigramTeacher(teacher), set(_pieces_in(content["model"]["vocab"]))
+    beside = [token for token in content["added_tokens"] if token["content"] not in known]
+    of_teacher = _added_pieces({"added_tokens": beside}, known, unigram.as_piece)
+    counts = words if isinstance(words, Mapping) else {unigram.as_piece(word) or word: 1 for word in words}
+    pieces = unigram.pieces(counts, size, len(of_teacher))
+    kept = pieces.tokenizer.get_vocab()
+    own = list(pieces.teacher_ids)
+    for piece in kept.keys() & of_teacher.keys():  # it is this word to the teacher
+        own[kept[piece]] = of_teacher[piece]
+    new = [word for word in of_teacher if word not in kept]
+    room = len(counts) if size is None else max(size - len(own) - len(new), 0)
+    added, skipped = _usable(counts, teacher, {*kept, *new}, room, unigram.fault_of)
+    _tell_words(len(own) + len(new), added, skipped, logging.INFO if counts is words else logging.WARNING)
+    sequences = [[token] for token in (*own, *(of_teacher[word] for word in new))] + [*map(unigram.ids_of, added)]
+    counted = Counter({reason: len(each) for reason, each in skipped.items()})
+    return Vocabulary(pieces.with_words([*new, *added]), list(map(special.around, sequences)), added, counted)
 
 
 def _special_pieces(content: Mapping[str, Any]) -> set[str]:
@@ -182,18 +224,24 @@ def _unreachable(teacher: Tokenizer, pieces: Sequence[str]) -> set[str]:
     return {piece for piece, one in zip(pieces, found, strict=True) if one.ids != [teacher.token_to_id(piece)]}
 
 
-def _added_pieces(teacher: Tokenizer, content: dict[str, Any], taken: set[str]) -> dict[str, int]:
-    """The words that were added to a teacher, as pieces: the word as its normalizer makes it, and its id."""
+def _as_piece(teacher: Tokenizer, word: str) -> str:
+    """A word as a teacher's normalizer makes it; "" for one that its pre-tokenizer splits."""
+    text = teacher.normalizer.normalize_str(word) if teacher.normalizer else word
+    cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
+    return text if len(cut) == 1 and cut[0][0] == text else ""
+
+
+def _added_pieces(content: Mapping[str, Any], taken: set[str], as_piece: Callable[[str], str]) -> dict[str, int]:
+    """The words that were added to a teacher, as pieces: what `as_piece` makes of the word, and its id."""
     words = {token["content"]: token for token in content["added_tokens"] if not token["special"]}
     pieces: dict[str, int] = {}
     left_out = []
     for word, token in words.items():
-        text = teacher.normalizer.normalize_str(word) if teacher.normalizer else word
-        cut = teacher.pre_tokenizer.pre_tokenize_str(text) if teacher.pre_tokenizer else [(text, None)]
-        if len(cut) != 1 or cut[0][0] != text or not text:
+        piece = as_piece(word)
+        if not piece:
             left_out.append(word)
-        elif text not in taken or token["normalized"]:  # it comes before a piece of that spelling, in the teacher too
-            pieces[text] = token["id"]
+        elif piece not in taken or token["normalized"]:  # it comes before a piece of that spelling, in the teacher too
+            pieces[piece] = token["id"]
     if left_out:
         log.warning(
             "vocabulary: %d of %d words added to the teacher are left out, as its pre-tokenizer splits them: %s",
@@ -258,9 +306,9 @@ def _tell_unknown(
 
 
 def _usable(
-    words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int
+    words: Iterable[str], teacher: Tokenizer, taken: set[str], room: int, fault_of: Callable[[str], str] = lambda _: ""
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """The words that can go in, up to `room`, and those that cannot, by reason."""
+    """The words that can go in, up to `room`, and those that cannot, by reason; `fault_of` may know more of these."""
     usable: list[str] = []
     skipped: dict[str, list[str]] = {}
     for word in words:
@@ -274,6 +322,8 @@ def _usable(
             reason = "changed by the normalizer"
         elif teacher.pre_tokenizer is not None and len(teacher.pre_tokenizer.pre_tokenize_str(word)) != 1:
             reason = "split by the pre-tokenizer"
+        elif fault := fault_of(word):
+            reason = fault
         else:
             usable.append(word)
             taken.add(word)

@@ -118,9 +118,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recipe_copy(file: Path, sentences: int, changes: Iterable[str] = ()) -> Path:
-    """Write the shipped recipe with fewer sentences and other `changes`, such as "[pca] dims = 64"."""
-    recipe = tomllib.loads(to_toml(load_recipe(RECIPE)))
+def recipe_copy(file: Path, sentences: int, changes: Iterable[str] = (), name: str = RECIPE) -> Path:
+    """Write a shipped recipe with fewer sentences and other `changes`, such as "[pca] dims = 64"."""
+    recipe = tomllib.loads(to_toml(load_recipe(name)))
     for change in (f"[corpus] sentences = {sentences}", *changes):
         section, _, line = change.removeprefix("[").partition("]")
         recipe[section].update(tomllib.loads(line))
@@ -172,7 +172,7 @@ def killed_in_each_stage(
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log")
     after: dict[str, float] = {}
-    for stage in STAGES:
+    for stage in (stage for stage in STAGES if stage.name in _whole(undisturbed)):
         seconds = json.loads((undisturbed / stage.name / "stage.json").read_text())["seconds"]
         for _ in range(TRIES):
             moment = float(rng.uniform(0, seconds))

@@ -4,28 +4,55 @@ The teacher's folder holds what mixedbread-ai/mxbai-embed-large-v1's does on the
 float16, pooled at its first token, with a prompt for queries; its weights are drawn, and its vocabulary is that of
 BERT, uncased. The data set's holds what allenai/c4's does: a card whose configurations name the files, and gzipped
 JSON lines with text, timestamp and url.
+
+For recipes of several languages, a teacher of XLM-R's shape: a Unigram tokenizer, special tokens first and a mask last,
+behind a charsmap, white space and Metaspace, trained on the sentences; and C4 with a subset for each language.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import BertWordPieceTokenizer
+from tokenizers import (
+    AddedToken,
+    BertWordPieceTokenizer,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
-__all__ = ["C4", "C4_NAMES", "SHAPES", "SHARD_NAMES", "TEACHER", "Shape", "write_c4", "write_teacher"]
+__all__ = [
+    "C4",
+    "C4_NAMES",
+    "SHAPES",
+    "SHARD_NAMES",
+    "TEACHER",
+    "XLMR_SPECIALS",
+    "XLMR_TEACHER",
+    "Shape",
+    "write_c4",
+    "write_c4_by_language",
+    "write_teacher",
+    "write_xlmr_teacher",
+]
 
 TEACHER, C4 = "mixedbread-ai/mxbai-embed-large-v1", "allenai/c4"
+XLMR_TEACHER = "intfloat/multilingual-e5-small"
 SHARD_NAMES = [f"en/c4-train.{number:05d}-of-01024.json.gz" for number in range(1024)]
 VALIDATION_NAMES = [f"en/c4-validation.{number:05d}-of-00008.json.gz" for number in range(8)]
 C4_NAMES = [*SHARD_NAMES, *VALIDATION_NAMES]
 QUERY_PROMPT = "Represent this sentence for searching relevant passages: "
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+XLMR_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # the first pieces, and the last
 POSITIONS = 512
 # Files of the teacher's repository that nobody trains with, and that are as large as all others together.
 NOT_ASKED_FOR = ("onnx/model.onnx", "gguf/mxbai-embed-large-v1-f16.gguf")
@@ -142,14 +169,94 @@ def write_c4(folder: Path, sentences: Sequence[str], shards: int, seed: int = 0)
     rng = np.random.default_rng(seed)
     size = -(-len(sentences) // shards)
     for number in range(shards):
-        file = folder / SHARD_NAMES[number]
-        file.parent.mkdir(exist_ok=True)
-        with gzip.GzipFile(file, "wb", mtime=0) as stream:  # the same bytes each time
-            for place, text in enumerate(_documents(sentences[number * size : (number + 1) * size], rng)):
-                url = f"https://example.org/{number}/{place}"
-                row = {"text": text, "timestamp": "2019-04-25T12:57:54Z", "url": url}
-                stream.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        _write_shard(folder / SHARD_NAMES[number], sentences[number * size : (number + 1) * size], rng)
     return folder
+
+
+def write_xlmr_teacher(folder: Path, shape: Shape, sentences: Sequence[str], pieces: int, charsmap: bytes) -> Path:
+    """A sentence-transformer of XLM-R's shape and random weights, laid out as multilingual-e5-small on the hub.
+
+    Args:
+        folder: new.
+        shape: of its encoder.
+        sentences: that its tokenizer is trained on.
+        pieces: at most how many there are, special ones included.
+        charsmap: of SentencePiece, as its normalizer's.
+    """
+    import torch
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = _xlmr_tokenizer(sentences, pieces, charsmap)
+    config = XLMRobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.inner,
+        max_position_embeddings=POSITIONS + 2,  # it counts from its padding id on
+        pad_token_id=XLMR_SPECIALS.index("<pad>"),
+        type_vocab_size=1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        XLMRobertaModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    named = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), XLMR_SPECIALS, strict=True))
+    named |= {"cls_token": "<s>", "sep_token": "</s>"}
+    settings = {"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": POSITIONS, **named}
+    kinds = "sentence_transformers.models"
+    modules = [
+        {"idx": number, "name": str(number), "path": path, "type": f"{kinds}.{kind}"}
+        for number, (path, kind) in enumerate(
+            [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+        )
+    ]
+    pooling = {"word_embedding_dimension": shape.width, "pooling_mode_mean_tokens": True}
+    _write_json(folder / "tokenizer_config.json", settings)
+    _write_json(folder / "modules.json", modules)
+    _write_json(folder / "1_Pooling" / "config.json", pooling)
+    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": POSITIONS, "do_lower_case": False})
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# A stand-in: its weights are random\n")
+    return folder
+
+
+def _xlmr_tokenizer(sentences: Sequence[str], pieces: int, charsmap: bytes) -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Precompiled(charsmap)
+    metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
+    trainer = trainers.UnigramTrainer(
+        vocab_size=pieces - 1, special_tokens=list(XLMR_SPECIALS[:-1]), unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences, trainer)
+    content = json.loads(tokenizer.to_str())
+    content["model"]["vocab"].append([XLMR_SPECIALS[-1], 0.0])
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.add_special_tokens([AddedToken(XLMR_SPECIALS[-1], lstrip=True)])
+    around = [(name, XLMR_SPECIALS.index(name)) for name in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=around)
+    return tokenizer
+
+
+def write_c4_by_language(folder: Path, sentences: Mapping[str, Sequence[str]]) -> Path:
+    """A card and a shard of each language, as allenai/c4 has them, whose documents are made of these sentences."""
+    folder.mkdir(parents=True, exist_ok=True)
+    card = ["---", "pretty_name: C4", "license: odc-by", "configs:"]
+    for language, texts in sentences.items():
+        files = f"multilingual/c4-{language}.*.json.gz"
+        card += [f"- config_name: {language}", "  data_files:", "  - split: train", f"    path: {files}"]
+        _write_shard(folder / files.replace("*", "tfrecord-00000-of-00001"), texts, np.random.default_rng(0))
+    (folder / "README.md").write_text("\n".join([*card, "---", "# C4, stood in for", ""]), encoding="utf-8")
+    return folder
+
+
+def _write_shard(file: Path, sentences: Sequence[str], rng: np.random.Generator) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with gzip.GzipFile(file, "wb", mtime=0) as stream:  # the same bytes each time
+        for place, text in enumerate(_documents(sentences, rng)):
+            url = f"https://example.org/{file.name}/{place}"
+            row = {"text": text, "timestamp": "2019-04-25T12:57:54Z", "url": url}
+            stream.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
 
 def _documents(sentences: Sequence[str], rng: np.random.Generator) -> Iterator[str]:

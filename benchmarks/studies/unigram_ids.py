@@ -1,18 +1,22 @@
 """Holds Unigram in the text graph and in the native engine to `tokenizers`, on texts of 112 languages and on fuzz.
 
     python -m edge_potion.benchmarks.studies.unigram_ids DATA SCRATCH [TOKENIZER.json...] [--fuzz N] [--sentences N]
+        [--unicode FOLDER] [--joined N]
 
 Ids of the graph are compared with the tokenizer's; vectors of the engine, over a random table, with the graph's, bit by
 bit. Without a TOKENIZER.json, tokenizers of all settings are trained on the texts, which takes minutes, and kept in
-SCRATCH. Prints a line each, and ends with 1 where anything differs.
+SCRATCH. FOLDER is of Unicode, with NormalizationTest.txt and auxiliary/*BreakTest.txt, as Debian's unicode-data
+has it. Prints a line each, and ends with 1 where anything differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
 import json
 import random
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -68,6 +72,8 @@ def main() -> None:
     parser.add_argument("tokenizers", type=Path, nargs="*", help="a tokenizer.json each")
     parser.add_argument("--fuzz", type=int, default=100_000, help="made texts for each tokenizer")
     parser.add_argument("--sentences", type=int, default=50_000, help="of sentences.txt.xz, for each")
+    parser.add_argument("--unicode", type=Path, help="folder of Unicode's own tests")
+    parser.add_argument("--joined", type=int, help="the first tokenizer with others' pieces, so many in all")
     arguments = parser.parse_args()
     arguments.scratch.mkdir(parents=True, exist_ok=True)
     with gzip.open(arguments.data / "tatoeba-112" / "pairs.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -75,10 +81,14 @@ def main() -> None:
     texts, english = [row["text"] for row in rows], [row["english"] for row in rows]
     sentences = list(islice(read_lines(arguments.data / "sentences.txt.xz"), arguments.sentences))
     files = arguments.tokenizers or [trained(name, texts + english, arguments.scratch) for name in SETTINGS]
+    if arguments.joined:
+        files = [joined(files, arguments.joined, arguments.scratch)]
+    given = {"texts": texts, "English sides": english, "sentences": sentences}
+    if arguments.unicode:
+        given["of Unicode's tests"] = list(of_unicode(arguments.unicode))
     wrong = 0
     for file in files:
         compared = Compared(file, arguments.scratch)
-        given = {"texts": texts, "English sides": english, "sentences": sentences}
         counts = {name: compared.differences(each) for name, each in given.items()}
         counts["fuzzed texts"] = compared.differences(list(fuzzed(arguments.fuzz)))
         sizes = {**{name: len(each) for name, each in given.items()}, "fuzzed texts": arguments.fuzz}
@@ -142,6 +152,35 @@ def trained(name: str, texts: Sequence[str], scratch: Path) -> Path:
     content["added_tokens"] = content["added_tokens"][: len(SPECIALS)]
     file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return file
+
+
+def joined(files: Sequence[Path], pieces: int, scratch: Path) -> Path:
+    """The first of the tokenizers with pieces of the others, and their scores there, until it has so many."""
+    content = json.loads(files[0].read_text(encoding="utf-8"))
+    vocabulary = dict(map(tuple, content["model"]["vocab"]))
+    for file in files[1:]:
+        for piece, score in json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]:
+            if len(vocabulary) < pieces:
+                vocabulary.setdefault(piece, score)
+    content["model"]["vocab"] = list(vocabulary.items())
+    file = scratch / f"joined-{len(vocabulary)}.json"
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return file
+
+
+def of_unicode(folder: Path) -> Iterator[str]:
+    """The texts of Unicode's tests of normalization, in all forms, and of breaks; no NUL and no surrogates."""
+    normalization = folder / "NormalizationTest.txt"
+    packed = normalization.with_name(f"{normalization.name}.bz2")
+    content = bz2.decompress(packed.read_bytes()) if packed.exists() else normalization.read_bytes()
+    contents = [content, *(file.read_bytes() for file in sorted(folder.glob("auxiliary/*BreakTest.txt")))]
+    texts: dict[str, None] = {}
+    for line in b"\n".join(contents).decode("utf-8").splitlines():
+        for column in line.partition("#")[0].split(";"):
+            codes = [int(code, 16) for code in re.findall(r"\b[0-9A-F]{4,6}\b", column)]
+            if codes and not any(code == 0 or 0xD800 <= code < 0xE000 for code in codes):
+                texts["".join(map(chr, codes))] = None
+    return iter(texts)
 
 
 def fuzzed(count: int, seed: int = 0) -> Iterator[str]:

@@ -4,6 +4,7 @@ const BYTES_A_CALL = 1 << 22; // of texts: the engine's memory never shrinks
 const TEXTS_A_CALL = 4096; // their vectors are about as large
 const BYTES_A_FLOAT = 4;
 const BYTES_A_LABEL = 8;
+const BYTES_A_SIZE = 4; // of an address, too
 const BYTES_A_UNIT = 3; // of UTF-8, at most, for one of UTF-16
 const MODEL_LIMIT = 0; // ep_embed's word for: cut where the model says
 const utf8 = new TextEncoder();
@@ -36,8 +37,11 @@ export class Engine {
   /** Vectors of strings, one after another: (N, D) f32. */
   embed(texts) {
     const vectors = new Float32Array(texts.length * this.dim);
-    this.#inCalls(texts, this.dim * BYTES_A_FLOAT, (input, size, output, count, begin) => {
-      this.#done(this.#wasm.ep_embed(this.#model, input, size, output, count, MODEL_LIMIT, 1), count);
+    this.#inCalls(texts, this.dim * BYTES_A_FLOAT, (input, size, output, count, begin, lengths) => {
+      const found = lengths
+        ? this.#wasm.ep_embed_texts(this.#model, input, lengths, count, output, MODEL_LIMIT, 1)
+        : this.#wasm.ep_embed(this.#model, input, size, output, count, MODEL_LIMIT, 1);
+      this.#done(found, count);
       vectors.set(new Float32Array(this.#wasm.memory.buffer, output, count * this.dim), begin * this.dim);
     });
     return vectors;
@@ -48,9 +52,12 @@ export class Engine {
     const width = this.labels.length;
     const probabilities = new Float32Array(texts.length * width);
     const labels = new Int32Array(texts.length);
-    this.#inCalls(texts, width * BYTES_A_FLOAT + BYTES_A_LABEL, (input, size, chosen, count, begin) => {
+    this.#inCalls(texts, width * BYTES_A_FLOAT + BYTES_A_LABEL, (input, size, chosen, count, begin, lengths) => {
       const logits = chosen + count * BYTES_A_LABEL; // these lie behind, as numbers of 8 bytes lie at places of 8
-      this.#done(this.#wasm.ep_classify(this.#model, input, size, logits, 0, count, MODEL_LIMIT, 1), count);
+      const found = lengths
+        ? this.#wasm.ep_classify_texts(this.#model, input, lengths, count, logits, 0, MODEL_LIMIT, 1)
+        : this.#wasm.ep_classify(this.#model, input, size, logits, 0, count, MODEL_LIMIT, 1);
+      this.#done(found, count);
       this.#done(this.#wasm.ep_probabilities(this.#model, logits, count, logits, chosen), count);
       const { buffer } = this.#wasm.memory;
       probabilities.set(new Float32Array(buffer, logits, count * width), begin * width);
@@ -64,22 +71,42 @@ export class Engine {
     this.#wasm = null;
   }
 
-  /** `call`s with some texts at a time, joined by NUL, and with room for what is answered. */
+  /** `call`s with some texts at a time, and with room for what is answered: texts joined by NUL and how many bytes they
+   * have, or, where one holds a NUL that nothing can stand for, the places of their places and of their lengths. */
   #inCalls(texts, bytesAText, call) {
     if (!this.#wasm) throw new Error("the model is closed");
     for (let begin = 0, end; begin < texts.length; begin = end) {
       end = endOfCall(texts, begin);
-      const some = texts.slice(begin, end).map((text) => text.replaceAll("\0", this.nul));
-      const joined = some.join("\0");
-      const [input, output] = [this.#room(joined.length * BYTES_A_UNIT), this.#room(some.length * bytesAText)];
+      const given = texts.slice(begin, end);
+      const apart = this.nul === null && given.some((text) => text.includes("\0"));
+      const joined = (this.nul === null ? given : given.map((text) => text.replaceAll("\0", this.nul))).join(apart ? "" : "\0");
+      const sizes = [joined.length * BYTES_A_UNIT, given.length * bytesAText, apart ? 2 * given.length * BYTES_A_SIZE : 0];
+      const rooms = sizes.map((size) => this.#room(size));
+      const [input, output, places] = rooms;
       try {
-        const { written } = utf8.encodeInto(joined, this.#memory(input));
-        call(input, written, output, some.length, begin);
+        if (apart) {
+          const lengths = this.#apart(given, input, places);
+          call(places, 0, output, given.length, begin, lengths);
+        } else {
+          const { written } = utf8.encodeInto(joined, this.#memory(input));
+          call(input, written, output, given.length, begin);
+        }
       } finally {
-        this.#wasm.free(input);
-        this.#wasm.free(output);
+        rooms.forEach((room) => this.#wasm.free(room));
       }
     }
+  }
+
+  /** Writes texts into `input`, and where each begins into `places`; gives where it wrote their lengths, behind these. */
+  #apart(texts, input, places) {
+    const numbers = new Uint32Array(this.#wasm.memory.buffer, places, 2 * texts.length);
+    texts.forEach((text, i) => {
+      const { written } = utf8.encodeInto(text, this.#memory(input));
+      numbers.set([input], i);
+      numbers.set([written], texts.length + i);
+      input += written;
+    });
+    return places + texts.length * BYTES_A_SIZE;
   }
 
   #done(found, count) {
@@ -113,9 +140,10 @@ export class Engine {
   }
 }
 
-/** What stands for a NUL inside a text, as NUL itself parts texts: nothing where the tokenizer drops it, or has no other
- * character that counts as it does. */
+/** What stands for a NUL inside a text, as NUL itself parts texts: nothing where the tokenizer drops it; null where no other
+ * character counts as it does. */
 function characterForNul(said) {
+  if (said === "") return null;
   return /^[0-9]+$/.test(said ?? "") ? String.fromCodePoint(Number(said)) : "";
 }
 

@@ -148,7 +148,8 @@ def test_the_card_names_every_teacher(has_card, phrase_model, tmp_path):
     teachers = ["all-MiniLM-L6-v2", "multilingual-e5-small"]
     credits = [Credit(teachers[0], "apache-2.0"), Credit(teachers[1], "mit")]
     made = {"recipe_fingerprint": "0123456789ab"}
-    readme = trained_card("two", made, credits, (32, 8), "sentences", [], {}, PhrasesTold(5, "pmi")) if has_card else ""
+    told = ("two", made, credits, (32, 8), "sentences", [], {}, PhrasesTold(5, "pmi"), ["", "query: "])
+    readme = trained_card(*told) if has_card else ""
     card = replace(phrase_model.card, readme=readme, config={"edge_potion": {**TWO_TEACHERS, **made}})
     folder = export(replace(phrase_model, card=card), tmp_path / "out", quantize="int8", graphs="text").folder
     page = ModelCard.load(folder / "README.md")

@@ -11,9 +11,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edge_potion import StaticModel, export
+from edge_potion import EdgeModel, StaticModel, export
 from edge_potion.head import Head
+from edge_potion.static_model import Card
 
+from ..exporters.unigram_tokenizers import trained
 from ..models import DATA, phrases_of
 from .hard_texts import GOLDEN, HARD_TEXTS, MODEL, by_onnxruntime
 from .packed import install_package, run
@@ -82,6 +84,23 @@ def test_vectors_of_a_model_with_phrases_are_those_of_python_bit_for_bit(node, t
     expected = by_onnxruntime(texts, file)
     found = np.fromfile(out, np.float32).reshape(expected.shape)
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("setting", ["always, in bytes", "never, whole texts", "Nmt, NFKC and Lowercase, in bytes"])
+def test_a_nul_inside_a_text_counts_as_it_does_in_python(node, setting, tmp_path):
+    sentences = DATA.read_text(encoding="utf-8").splitlines()
+    tokenizer = trained(sentences[::2], setting)
+    table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 8)).astype(np.float32)
+    model = StaticModel(table, tokenizer, Card("nul", normalize=True, max_tokens=None))
+    bundle = export(model, tmp_path / "bundle", quantize="int8", graphs="text")
+    texts = [*sentences[:50], "\0", "a\0b", "\0\0 a", "the\0", "☃\0☃", "the cat", ""]
+    code = """
+        const other = await load(given.file);
+        print((await other.embed(given.texts)).map((vector) => [...new Int32Array(Float32Array.from(vector).buffer)]));
+    """
+    found = node(code, {"file": str(bundle.folder / "onnx" / "text_quantized.onnx"), "texts": texts})
+    expected = EdgeModel.from_pretrained(bundle.folder, engine="native").encode(texts)
+    np.testing.assert_array_equal(np.array(found, np.int32), expected.view(np.int32))
 
 
 @pytest.fixture(scope="module")

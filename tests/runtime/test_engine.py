@@ -247,6 +247,18 @@ def test_the_built_in_file_is_mapped_and_a_file_of_yours_is_not(bundle):
     assert str(bundle.folder / "onnx") not in mapped
 
 
+def test_what_is_written_into_an_open_models_file_changes_nothing(bundle, tmp_path):
+    folder = shutil.copytree(bundle.folder, tmp_path / "bundle")
+    model = EdgeModel.from_pretrained(folder, engine="native")
+    before = model.encode(TEXTS)
+    file = folder / bundle.graphs["text", "int8"].relative_to(bundle.folder)
+    file.write_bytes(bytes(file.stat().st_size))
+    np.testing.assert_array_equal(model.encode(TEXTS), before)
+    file.write_bytes(b"")
+    with pytest.raises(ModelFormatError, match="missing or cannot be read"):
+        EdgeModel.from_pretrained(folder, engine="native")
+
+
 def test_a_model_that_is_exported_into_the_cache_runs_in_the_engine(hand_folder, hand_model):
     model = EdgeModel.from_pretrained(hand_folder)
     assert model.engine == "native"

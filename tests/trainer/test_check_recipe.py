@@ -81,6 +81,14 @@ def test_a_teacher_that_cuts_before_the_recipe_does_is_told(loaded, caplog):
         check_featurize(FeaturizeRecipe(max_tokens=3), replace(loaded, most_tokens=2))
 
 
+def test_a_prompt_that_leaves_no_room_for_a_text_is_refused(loaded):
+    tokens = len(loaded.tokenizer.encode("it is raining", add_special_tokens=False).ids)
+    recipe = FeaturizeRecipe(pooling="model", prompt="it is raining", max_tokens=tokens + 3)
+    check_featurize(recipe, loaded)
+    with pytest.raises(RecipeError, match=f"puts {tokens + 2} tokens of its prompt and special ones around each text"):
+        check_featurize(replace(recipe, max_tokens=tokens + 2), loaded)
+
+
 def test_a_recipe_of_fewer_tokens_than_dimensions_is_refused():
     with pytest.raises(RecipeError, match=r"the tokens of .* vocabulary_size = 5 span at most 3 dimensions"):
         changed(distill={"vocabulary_size": 5})

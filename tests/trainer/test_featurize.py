@@ -202,6 +202,20 @@ def test_features_of_another_teacher_corpus_or_recipe_are_not_gone_on_with(teach
         featurize(teacher, sentences_file, out, RECIPE)
 
 
+def test_features_with_another_prompt_are_not_gone_on_with(teacher, sentences_file, out):
+    prompted = replace(RECIPE, pooling="model", prompt="a cat ")
+    featurize(teacher, sentences_file, out, replace(RECIPE, pooling="model"))
+    manifest = out / "features.json"
+    told = json.loads(manifest.read_text())
+    assert told.pop("prompt") == ""
+    manifest.write_text(json.dumps(told))  # as it was before there was that key
+    before = manifest.read_bytes()
+    with pytest.raises(InputError, match="another kind: prompt is '' there and 'a cat ' now"):
+        featurize(teacher, sentences_file, out, prompted)
+    assert featurize(teacher, sentences_file, out, replace(RECIPE, pooling="model"))["rows"] == 7
+    assert manifest.read_bytes() == before
+
+
 def test_sentences_with_nan_or_without_tokens_are_left_out_and_counted(teacher, sentences_file, out):
     """NaN in the row of "##s" spoils every sentence that holds it, and no other: batches do not mix rows."""
     with torch.no_grad():

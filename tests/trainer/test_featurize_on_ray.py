@@ -27,7 +27,7 @@ from ..models import DATA, bits
 
 pytestmark = pytest.mark.peers  # half a minute for Ray's processes to start
 
-RECIPE = FeaturizeRecipe(shard_rows=20)
+RECIPE = FeaturizeRecipe("model", shard_rows=20, prompt="a note: ")
 
 
 @pytest.fixture(scope="module")

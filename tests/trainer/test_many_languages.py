@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import lzma
 import re
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 
 from edge_potion import EdgeModel, InputError, RecipeError, StaticModel, distill, export, train
+from edge_potion.benchmarks.studies.rehearsal_standins import XLMR_SPECIALS, Shape, write_xlmr_teacher
+from edge_potion.exporters.precompiled import charsmap_of
 from edge_potion.tokens import tokenize
 from edge_potion.trainer.corpus import sample_corpus
 from edge_potion.trainer.explained import explained
@@ -23,8 +26,8 @@ from edge_potion.trainer.recipe_file import load_recipe, to_toml
 from edge_potion.trainer.teacher import load_teacher
 from edge_potion.trainer.vocabulary import build_vocabulary, frequent_words, new_rules
 
+from ..exporters.unigram_tokenizers import CHARSMAP
 from ..models import bits
-from .xlmr_standin import SPECIALS, write_xlmr
 
 LANGUAGES = ("en", "uk", "ja")
 ALL_TOKENS = DistillRecipe(dims=4, vocabulary_size=None)
@@ -32,7 +35,9 @@ ALL_TOKENS = DistillRecipe(dims=4, vocabulary_size=None)
 
 @pytest.fixture(scope="module")
 def xlmr(sentences, tmp_path_factory) -> Path:
-    return write_xlmr(tmp_path_factory.mktemp("teacher") / "small-xlmr", sentences)
+    folder = tmp_path_factory.mktemp("teacher") / "small-xlmr"
+    shape = Shape(layers=1, width=8, heads=2, inner=16)
+    return write_xlmr_teacher(folder, shape, sentences, 2000, base64.b64decode(charsmap_of(CHARSMAP)))
 
 
 def test_the_student_of_a_unigram_teacher_cuts_as_the_teacher_does(xlmr, sentences):
@@ -53,17 +58,26 @@ def test_the_student_of_a_unigram_teacher_cuts_as_the_teacher_does(xlmr, sentenc
 def test_every_special_token_of_a_unigram_student_counts_for_nothing(xlmr):
     """A text that spells one has it as a token: its pieces are in the lattice."""
     student = distill(load_teacher(xlmr, device="cpu"), ALL_TOKENS)
-    places = [student.tokenizer.token_to_id(name) for name in SPECIALS]
+    places = [student.tokenizer.token_to_id(name) for name in XLMR_SPECIALS]
     assert not student.table[places].any()
     assert np.abs(np.delete(student.table, places, axis=0)).sum(axis=1).all()
     assert places[2] in student.tokenizer.encode("bread</s>", add_special_tokens=False).ids
 
 
-def test_words_of_the_corpus_stay_out_of_a_unigram_vocabulary_and_it_is_said(xlmr, caplog):
+def test_a_unigram_student_with_words_of_its_own_is_exported_with_its_text_graph(xlmr, sentences, tmp_path):
+    """Also for texts that spell special tokens, which have rows of zeros."""
     teacher = load_teacher(xlmr, device="cpu")
-    assert frequent_words(["The council voted."], teacher.tokenizer) == {}
-    assert "is Unigram, not WordPiece" in caplog.text and "a score above the sum of its pieces'" in caplog.text
     assert new_rules(teacher.tokenizer, None) == "special tokens of Unigram count for nothing"
+    words = frequent_words(sentences, teacher.tokenizer)
+    student = distill(teacher, replace(ALL_TOKENS, vocabulary_size=1500), words=words)
+    more = distill(teacher, replace(ALL_TOKENS, vocabulary_size=2500), words=words)
+    assert len(student.table) == 1500 and len(more.table) == 2500
+    texts = [*sentences, "<s> bread</s>", "<mask>", "a<s>b <unk> <pad>"]
+    for model in (student, more):
+        bundle = export(model, tmp_path / str(len(model.table)), quantize="none")
+        found = EdgeModel.from_pretrained(bundle.folder, graph="text").encode(texts)
+        assert np.abs(found - model.encode(texts)).max() < 1e-5
+        np.testing.assert_allclose(found[-2], model.encode("▁"), atol=1e-5)  # what stands before <mask>
 
 
 def test_a_row_of_a_unigram_student_is_of_the_teachers_own_special_tokens_around_it(xlmr):
@@ -190,7 +204,7 @@ def recipe(tmp_path_factory) -> Path:
     small = replace(
         shipped,
         corpus=replace(shipped.corpus, sentences=200, languages=LANGUAGES),
-        distill=replace(shipped.distill, dims=6),
+        distill=replace(shipped.distill, dims=6, vocabulary_size=None),
         featurize=replace(shipped.featurize, shard_rows=64),
         contrast=replace(shipped.contrast, batch_size=32),
         born_again=replace(shipped.born_again, batch_size=32),
@@ -211,8 +225,10 @@ def run(xlmr, corpus, recipe, tmp_path_factory) -> Path:
 def test_a_run_of_three_languages_goes_from_teacher_to_vectors(run, xlmr):
     model = StaticModel.from_pretrained(run / "model")
     assert model.table.shape == (load_teacher(xlmr, device="cpu").tokenizer.get_vocab_size(), 4)
-    assert not model.table[[model.tokenizer.get_vocab()[name] for name in SPECIALS]].any()
+    assert not model.table[[model.tokenizer.get_vocab()[name] for name in XLMR_SPECIALS]].any()
     assert np.linalg.norm(model.encode(["It is raining.", "雨です。", "Йде дощ."]), axis=1) == pytest.approx(1)
+    assert json.loads((run / "2-featurize" / "features.json").read_text())["prompt"] == "query: "
+    assert 'with "query: " before each text' in (run / "model" / "README.md").read_text(encoding="utf-8")
     told = json.loads((run / "0-corpus" / "stage.json").read_text())["languages"]
     assert list(told) == list(LANGUAGES) and min(told.values()) > 15 and sum(told.values()) == 200
     used = load_recipe(run / "model" / "recipe.toml").corpus

@@ -19,6 +19,7 @@ from edge_potion.trainer.postprocess import power_normalized
 from edge_potion.trainer.recipe import (
     ContrastRecipe,
     DistillRecipe,
+    FeaturizeRecipe,
     OtherRecipe,
     PowerRecipe,
     Recipe,
@@ -150,6 +151,13 @@ def test_power_normalization_by_hand():
         ('[corpus]\nsubset = "\\u001b[2J"', "a name without control characters"),
         (f"[corpus]\nsentences = {10**30}", "sentences is 10{30}; at most"),
         (f"[featurize]\nmax_tokens = {10**9}", "at most 1,048,576"),
+        (
+            "[featurize]\nprompt = 'query: '",
+            'prompt is \'query: \', and pooling = "tokens" would count its tokens as the text\'s; .* "model", or leave',
+        ),
+        ('[featurize]\nprompt = "\\u001b[2J"\npooling = "model"', "prompt is .* without control characters"),
+        ("[featurize]\nprefix = 'query: '", "there is no 'prefix'; did you mean 'prompt'"),
+        ("[[others]]\nteacher = 'a'\npooling = 'tokens'\nprompt = 'q: '", r"\[\[others\]\] 1: prompt is 'q: '"),
         (f"[contrast]\nlearning_rate = {10**400}", "learning_rate is a number of more than 40 digits"),
         ("[born_again]\nepochs = 10001", "epochs is 10001; at most 10,000"),
         ("[contrast]\nseed = -1", "seed is -1; at least 0"),
@@ -194,6 +202,18 @@ def test_what_a_recipe_cannot_mean_or_give_is_refused_before_it_runs(tmp_path, t
     with pytest.raises(RecipeError, match=message) as told:
         load_recipe(tmp_path / "mine.toml")
     assert "\n" not in str(told.value)
+
+
+def test_a_prompt_is_written_and_read_again_and_others_keep_their_fingerprints(tmp_path):
+    prompt = 'Instruct: find what answers "it"\nQuery: '  # of two lines, as those of some teachers
+    recipe = Recipe(
+        featurize=FeaturizeRecipe(pooling="model", prompt=prompt), others=(OtherRecipe("b", prompt="query: "),)
+    )
+    for text in (to_toml(recipe), explained(recipe)):
+        (tmp_path / "mine.toml").write_text(text)
+        assert load_recipe(tmp_path / "mine.toml") == recipe
+    assert [section.prompt for section in recipe.featurized_by] == [prompt, "query: "]
+    assert "prompt" not in to_toml(Recipe()) and "prompt" not in to_toml(OtherRecipe("b"))
 
 
 def test_a_byte_order_mark_and_the_ends_of_lines_of_windows_are_read(tmp_path):

@@ -46,13 +46,14 @@ def saved(folder: Path, teacher: Path, *modules: torch.nn.Module, options: dict 
     return folder
 
 
-def held_to_the_library(folder: Path, tmp_path: Path, texts: list[str] = TEXTS) -> np.ndarray:
+def held_to_the_library(folder: Path, tmp_path: Path, texts: list[str] = TEXTS, prompt: str = "") -> np.ndarray:
     """Features of `texts` through the real featurize stage, once they are the library's vectors."""
-    wanted = st.SentenceTransformer(str(folder), device="cpu").encode(texts)
+    wanted = st.SentenceTransformer(str(folder), device="cpu").encode(texts, prompt=prompt or None)
     (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     (tmp_path / "features").mkdir()
     teacher = load_teacher(folder, device="cpu")
-    featurize(teacher, tmp_path / "texts.txt", tmp_path / "features", FeaturizeRecipe(pooling="model"))
+    featurize(teacher, tmp_path / "texts.txt", tmp_path / "features", FeaturizeRecipe(pooling="model", prompt=prompt))
+    teacher = teacher.prompted(prompt)
     features = open_features(tmp_path / "features")
     assert features.manifest["dims"] == wanted.shape[1]
     found = np.concatenate([shard.vectors for shard in features.shards()]).astype(np.float32)
@@ -114,6 +115,15 @@ def test_a_default_prompt_stands_before_every_text(bert_teacher, tmp_path, mode,
         default_prompt_name="ask",
     )
     held_to_the_library(folder, tmp_path)
+
+
+@pytest.mark.parametrize("include_prompt", [True, False])
+@pytest.mark.parametrize("default", [{}, {"prompts": {"ask": "a dog cat "}, "default_prompt_name": "ask"}])
+def test_the_recipes_prompt_stands_there_in_its_place(bert_teacher, tmp_path, include_prompt, default):
+    folder = saved(tmp_path / "m", bert_teacher, Pooling(HIDDEN, include_prompt=include_prompt), **default)
+    found = held_to_the_library(folder, tmp_path, prompt="cats ")
+    without = st.SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
+    assert not np.allclose(found, without, atol=1e-2)
 
 
 def test_truncate_dim_cuts_the_vectors_of_a_teacher_too(bert_teacher, tmp_path):

@@ -120,10 +120,14 @@ def test_features_that_are_not_whole_are_refused(run_folder, small_teacher, tmp_
 
 def test_features_made_otherwise_are_told_in_the_recipe(run_folder, small_teacher, tmp_path, caplog):
     manifest = run_folder / "2-featurize" / "features.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "pooling": "model"}))
+    made = {"pooling": "model", "prompt": "query: "}
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **made}))
     train("tiny", tmp_path / "new", teacher=small_teacher, corpus=[DATA], features=run_folder, device="cpu")
     assert "made with pooling = 'model', where the recipe has 'tokens'" in caplog.text
-    assert load_recipe(tmp_path / "new" / "model" / "recipe.toml").featurize.pooling == "model"
+    assert "made with prompt = 'query: ', where the recipe has ''" in caplog.text
+    told = load_recipe(tmp_path / "new" / "model" / "recipe.toml").featurize
+    assert (told.pooling, told.prompt) == ("model", "query: ")
+    assert ', with "query: " before each text\n' in (tmp_path / "new" / "model" / "README.md").read_text()
 
 
 def test_features_of_another_teacher_are_refused(tiny_run, bert_teacher, tmp_path):
