@@ -60,15 +60,16 @@ two-teachers: features-e5
 
 # Sentences for a multilingual model where nothing but Debian's packages can be had (on Debian, an hour at most): help,
 # games, sayings, and what apt tells of packages. No sentence of the evaluation is among them.
-APT := apt-get -q -o Dir::State::Lists=$(CURDIR)/build/debs/lists -o Acquire::GzipIndexes=false -o APT::Sandbox::User=$(shell id -un)
+APT := -q -o Dir::State::Lists=$(CURDIR)/build/debs/lists -o Acquire::GzipIndexes=false -o APT::Sandbox::User=$(shell id -un)
 TRANSLATED := libreoffice-(help|l10n)-[a-z-]+|gimp-help-[a-z-]+|debian-edu-doc-[a-z-]+|fortunes-(bg|cs|de|eo|es|ga|it|pl|ru|zh)
 TRANSLATED := $(TRANSLATED)|(gnome-user|gnucash|mate-user)-(docs|guide)|(wesnoth-1.16|widelands|freedroidrpg|freeciv)-data
 TRANSLATED := $(TRANSLATED)|(stellarium|kstars|supertuxkart)-data|wordpress-l10n|mediawiki|gramps|debian-handbook|aisleriot
-TRANSLATED := $(TRANSLATED)|installation-guide-amd64
+TRANSLATED := $(TRANSLATED)|installation-guide-amd64|(gnucash|evolution|kmymoney)-common|(gimp|digikam|pidgin|nautilus)-data
+TRANSLATED := $(TRANSLATED)|(vlc|krita)-l10n|inkscape|orca
 sentences: | setup
 	mkdir -p build/debs/lists/partial
-	$(APT) -o Acquire::Languages=cs,da,de,en,es,fi,fr,hu,it,ja,ko,nl,pl,pt,pt_BR,ru,sk,sr,sv,uk,zh_CN,zh_TW update
-	cd build/debs && $(APT) download $$(apt-cache pkgnames | grep -xE '$(TRANSLATED)')
+	apt-get $(APT) -o Acquire::Languages=cs,da,de,en,es,fi,fr,hu,it,ja,ko,nl,pl,pt,pt_BR,ru,sk,sr,sv,uk,zh_CN,zh_TW update
+	cd build/debs && apt-get $(APT) download $$(apt-cache $(APT) pkgnames | grep -xE '$(TRANSLATED)')
 	$(BIN)/python -m edge_potion.benchmarks.studies.help_sentences build/debs build/sentences \
 		--leave-out $(DATA)/tatoeba-112/pairs.jsonl.gz
 
@@ -122,7 +123,7 @@ fuzz-texts: FUZZ_FLAGS := -fno-sanitize-coverage=trace-cmp
 fuzz-texts: LONGEST := 9000
 fuzz-file fuzz-texts: fuzz-%: setup
 	$(BIN)/python native/fuzz/seeds.py $(FUZZ)/seeds
-	cmake -S native -B $(FUZZ)/$* -DCMAKE_C.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences_COMPILER=clang++ -DCMAKE_C.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences_FLAGS=$(FUZZ_FLAGS) \
+	cmake -S native -B $(FUZZ)/$* -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=$(FUZZ_FLAGS) \
 		-DEP_FUZZ=ON -DEP_SANITIZE=address,undefined,fuzzer-no-link
 	cmake --build $(FUZZ)/$* --parallel --target fuzz_$*
 	mkdir -p $(FUZZ)/learned/$*
