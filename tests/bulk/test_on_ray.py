@@ -61,6 +61,7 @@ def test_a_model_of_the_users_own_needs_no_shared_path(ray_cluster, tmp_path, ha
     assert bytes_of(tmp_path / "local") == bytes_of(tmp_path / "ray")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loses", ["an actor", "a node"])
 def test_what_is_lost_is_done_by_others(ray_cluster, tmp_path, loses):
     source = put_parquet(tmp_path / "a.parquet", texts(60_000))
@@ -74,6 +75,7 @@ def test_what_is_lost_is_done_by_others(ray_cluster, tmp_path, loses):
     assert bytes_of(out) == bytes_of(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_a_job_that_was_begun_here_goes_on_there_and_back(ray_cluster, tmp_path):
     source = put_parquet(tmp_path / "a.parquet", texts(30_000))
     out = tmp_path / "out"
@@ -93,6 +95,7 @@ def test_a_job_that_was_begun_here_goes_on_there_and_back(ray_cluster, tmp_path)
     assert bytes_of(out) == bytes_of(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_and_its_actors(ray_cluster, tmp_path):
     source = put_parquet(tmp_path / "a.parquet", texts(60_000))
     out = tmp_path / "out"

@@ -89,6 +89,7 @@ def test_a_model_that_is_sent_to_a_spawned_process_finds_its_phrases_there(bundl
     np.testing.assert_array_equal(found[2], model.encode(lines))
 
 
+@pytest.mark.slow
 @pytest.mark.peers  # half a minute for Ray's processes to start
 def test_on_ray_a_dataset_and_a_folder_of_shards_have_the_oracles_vectors(ray_cluster, bundle, model, lines, tmp_path):
     import ray.data

@@ -76,7 +76,9 @@ def batches_of(dataset):
     return dataset.iter_batches(batch_format="pyarrow", batch_size=None)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "dtype", ["float32", *(pytest.param(each, marks=pytest.mark.slow) for each in DTYPES if each != "float32")]
+)
 def test_every_row_keeps_its_columns_and_gets_the_vector_of_encode(ray_cluster, table, dtype):
     some = table.slice(0, 4 * BLOCK_ROWS)
     found = in_order(batches_of(embed(dataset_of(some), dtype=dtype, truncate_dim=60, workers=2)))
@@ -84,6 +86,7 @@ def test_every_row_keeps_its_columns_and_gets_the_vector_of_encode(ray_cluster, 
     assert found.schema.types == wanted.schema.types and found.equals(wanted.combine_chunks())
 
 
+@pytest.mark.slow
 def test_what_is_written_as_parquet_holds_plain_lists_of_fixed_size(ray_cluster, table, tmp_path):
     some = table.slice(0, 2 * BLOCK_ROWS)
     embed(dataset_of(some), dtype="float16", workers=1).write_parquet(str(tmp_path / "out"))
@@ -92,6 +95,7 @@ def test_what_is_written_as_parquet_holds_plain_lists_of_fixed_size(ray_cluster,
     assert in_order(map(pq.read_table, files)).equals(expected(some, "float16").combine_chunks())
 
 
+@pytest.mark.slow
 def test_an_actor_that_is_killed_in_the_middle_changes_nothing(ray_cluster, table):
     found = []
     for batch in batches_of(embed(dataset_of(table, seconds_a_block=0.1), workers=2, batch_size=BLOCK_ROWS)):
@@ -101,6 +105,7 @@ def test_an_actor_that_is_killed_in_the_middle_changes_nothing(ray_cluster, tabl
     assert in_order(found).equals(expected(table).combine_chunks())
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, table):
     ray_cluster.second_node()
     found = []
@@ -111,6 +116,7 @@ def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, table):
     assert in_order(found).equals(expected(table).combine_chunks())
 
 
+@pytest.mark.slow
 def test_a_model_reaches_the_workers_by_its_content(ray_cluster, hand_bundle, table):
     """Its folder is gone before anything runs."""
     some = table.slice(0, 2 * BLOCK_ROWS)

@@ -165,6 +165,7 @@ def test_a_folder_that_is_no_jobs_is_left_alone(tmp_path):
         encode_files(source, tmp_path / "t.txt" / "out")
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_share_a_folder(tmp_path):
     source = put_parquet(tmp_path / "t.parquet", texts(60_000))
     out = tmp_path / "out"
@@ -189,6 +190,7 @@ def test_a_journal_that_was_cut_off_loses_that_shard_alone(tmp_path):
     assert summary.rows == 20_000 and summary.made == 95
 
 
+@pytest.mark.slow
 def test_stdin_goes_on_where_it_says_the_same(tmp_path):
     out = tmp_path / "out"
     lines = "".join(text + "\n" for text in texts(20_000))

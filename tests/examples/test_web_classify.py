@@ -56,6 +56,7 @@ def test_the_demos_rows_are_some_of_each_label_and_no_text_twice(rows):
     assert len({row["text"].lower() for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_the_script_makes_the_head_that_ships_again(rows, tmp_path):
     pytest.importorskip("scipy")
     command = [sys.executable, PAGE / "demo_classifier.py", "--out", tmp_path / "again"]

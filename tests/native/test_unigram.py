@@ -213,6 +213,7 @@ def test_a_call_on_one_long_word_is_stopped(unigram):
         assert ended[0] in (1, STOPPED)
 
 
+@pytest.mark.slow
 def test_the_tests_in_cpp_pass_and_every_access_is_watched(sentences, tmp_path):
     for number, setting in enumerate(("always", "white space in bytes", "first, whole texts in bytes")):
         file = tmp_path / f"{number}.onnx"

@@ -32,6 +32,7 @@ def clean(tmp_path) -> tuple[Path, dict[str, str]]:
     return programs / "python", {**os.environ, **hidden}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="auditwheel is for Linux")
 def test_make_wheel_gives_one_that_embeds_where_no_compiler_is(copy, clean):
     run("make", "-C", copy, "wheel", f"PYTHON={sys.executable}")

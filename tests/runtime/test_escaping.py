@@ -105,7 +105,7 @@ def test_a_model_without_words_has_the_name_that_it_was_given():
     assert model_name(Card("org/mine"), has_own_name=True) == "mine"
 
 
-@pytest.mark.parametrize("layout", ["ours", "sentence-transformers"])
+@pytest.mark.parametrize("layout", ["ours", pytest.param("sentence-transformers", marks=pytest.mark.slow)])
 def test_two_exports_from_two_folders_are_the_same_to_the_last_byte(layout, hand_model, tmp_path):
     teacher = {"edge_potion": {"teacher": "/srv/somebody/teachers/mini", "teacher_revision": ""}}
     made = []

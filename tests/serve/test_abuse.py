@@ -59,6 +59,7 @@ def edge_model() -> EdgeModel:
     return EdgeModel.from_pretrained()
 
 
+@pytest.mark.slow
 def test_clients_that_take_their_time_are_closed(strict, edge_model):
     """Each sends as slowly as it likes, and most read nothing: in the end the server has closed all of them."""
     whole = request(asked("a"))

@@ -247,7 +247,7 @@ def started(command: Sequence[str | Path], stdout: int) -> subprocess.Popen[str]
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_run_that_is_interrupted_leaves_a_valid_report_and_no_process(how, bundle, tmp_path):
     command = [*COMMAND, bundle.folder, "--providers", "cpu", "--peers", "none", "--threads", "1", "--out", tmp_path]
     process = started(command, stdout=subprocess.PIPE)

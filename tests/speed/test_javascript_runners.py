@@ -154,6 +154,7 @@ def test_the_web_runner_gives_a_whole_result_and_the_bits_of_python(graph, job):
     np.testing.assert_array_equal(vectors(asked, found).view(np.uint32), by_python(asked).view(np.uint32))
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_on_webgpu_a_float32_graph_is_measured_under_its_device_or_refused_with_the_reason(job, golden):
     asked = job("tokens", "webgpu", "model.onnx", precision="float32", batches=[4, 16, 10**9])
@@ -171,6 +172,7 @@ def test_on_webgpu_a_float32_graph_is_measured_under_its_device_or_refused_with_
         assert cosines(vectors(asked, found)[some], oracle[some]).min() > 0.9999
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_on_webgpu_an_int8_graph_is_never_measured_as_if_the_gpu_had_run_it(job):
     found = result("web.mjs", job("text", "webgpu"))

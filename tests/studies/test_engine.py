@@ -25,6 +25,7 @@ NAMES = ["native", "native, plain loops", "ONNX Runtime"]
 OTHERS = ["model2vec", "fastembed static", "laghu", "static-embed-runner", "tokie and numpy"]
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 def test_everybody_is_measured_at_every_size_and_the_page_shows_it(built, sentences, tmp_path):
     if reason := absent():

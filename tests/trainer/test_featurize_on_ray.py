@@ -68,11 +68,13 @@ def test_the_files_are_those_of_the_local_way(ray_cluster, teacher, local, out):
     ray_cluster.wait_for("Worker", 0)  # their places are free again
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_the_middle_changes_nothing(ray_cluster, teacher, local, out, caplog):
     assert on_ray(teacher, out, lambda: ray_cluster.kill_an_actor("Worker"), workers=2) == local
     assert "a worker was lost, and another does its work" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, teacher, local, out, caplog):
     """Its workers find no room elsewhere: the others do what they had."""
     ray_cluster.second_node()
@@ -86,6 +88,7 @@ def test_a_node_that_is_lost_in_the_middle_changes_nothing(ray_cluster, teacher,
     assert "a worker was lost, and another does its work" in caplog.text
 
 
+@pytest.mark.slow
 def test_only_missing_shards_are_handed_out(ray_cluster, teacher, local, out):
     on_ray(teacher, out)
     (out / "train-00002.parquet").unlink()
@@ -103,6 +106,7 @@ def test_only_missing_shards_are_handed_out(ray_cluster, teacher, local, out):
     assert len(numbers) == 2
 
 
+@pytest.mark.slow
 def test_what_a_worker_refuses_is_refused_here_as_the_same(ray_cluster, small_teacher, out, tmp_path):
     nan = Path(shutil.copytree(small_teacher, tmp_path / "nan-bert"))
     model = BertModel.from_pretrained(nan)
@@ -114,6 +118,7 @@ def test_what_a_worker_refuses_is_refused_here_as_the_same(ray_cluster, small_te
     ray_cluster.wait_for("Worker", 0)
 
 
+@pytest.mark.slow
 def test_workers_that_are_lost_one_after_the_other_end_it_in_one_line(ray_cluster, teacher, out, monkeypatch):
     monkeypatch.setattr(featurize_on_ray.Worker, "load", lambda self: os.kill(os.getpid(), signal.SIGKILL))
     ray.cloudpickle.register_pickle_by_value(featurize_on_ray)
@@ -139,6 +144,7 @@ def command(out: Path, teacher: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "edge_potion", "featurize", *given, *words]
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_where_ctrl_c_stopped_it(ray_cluster, small_teacher, tmp_path):
     """By itself with a cluster of its own process; stdout holds the folder alone."""
     featurize_corpus("tiny", tmp_path / "local", teacher=small_teacher, corpus=[DATA], device="cpu")

@@ -235,7 +235,7 @@ def test_a_run_of_three_languages_goes_from_teacher_to_vectors(run, xlmr):
     assert (used.source, used.languages) == ("sentences.{language}.txt.xz", LANGUAGES)
 
 
-@pytest.mark.parametrize("stage", ["0-corpus", "3-contrast"])
+@pytest.mark.parametrize("stage", ["0-corpus", pytest.param("3-contrast", marks=pytest.mark.slow)])
 def test_a_run_of_languages_that_was_killed_ends_in_the_same_bits(run, xlmr, corpus, recipe, tmp_path, stage):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "edge_potion", "train", "--recipe", recipe, "--teacher", xlmr, "--corpus", corpus]

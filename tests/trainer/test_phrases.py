@@ -269,6 +269,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_among_its_phrases_ends_in_the_same_bits(run_folder, phrase_run, small_teacher, tmp_path):
     (tmp_path / "phrases.toml").write_text(to_toml(WITH_PHRASES))
     script = KILLING.replace('"tiny"', repr(str(tmp_path / "phrases.toml")))

@@ -105,6 +105,7 @@ def test_nothing_is_downloaded_that_training_does_not_need(rehearsed):
     assert not [name for name in sent if name.startswith(("onnx/", "gguf/", "en/c4-validation"))]
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_within_a_shard_costs_no_sentence(rehearsed, hub, tmp_path):
     hub.cuts[FIRST_SHARD] = [5_000, 3_000]
     assert sampled(hub, tmp_path) == "100"

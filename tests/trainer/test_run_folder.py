@@ -335,6 +335,7 @@ def test_a_run_that_is_killed_in_every_stage_ends_in_the_same_bits(tiny_run, sma
     assert sorted(each.name for each in out.iterdir()) == sorted(each.name for each in tiny_run.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_killed_from_outside_goes_on(tiny_run, small_teacher, tmp_path):
     """`kill -9` from another process, whenever it falls, and the same command again."""
     command = [Path(sys.executable).parent / "edge-potion", "train", "--recipe", "tiny", "--teacher", small_teacher]
