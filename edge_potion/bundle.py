@@ -26,7 +26,7 @@ __all__ = ["GRAPHS", "PRECISIONS", "Bundle", "graph_file", "is_bundle", "open_bu
 GRAPHS = {"text": "text", "bag": "bag", "tokens": "model"}
 CPU_GRAPHS = ("text",)
 LARGEST_FILE = 2**31  # bytes: protobuf takes no larger graph
-Content = TypeVar("Content", bytes, mmap.mmap)
+Content = TypeVar("Content", bound=bytes | mmap.mmap)
 PRECISIONS = {"int8": "_quantized", "float16": "_fp16", "float32": ""}
 
 
@@ -80,7 +80,7 @@ class Bundle:
         """
         return self._held_to_manifest(file, Path.read_bytes)
 
-    def copied(self, file: Path) -> mmap.mmap:
+    def copied(self, file: Path) -> bytes | mmap.mmap:
         """The same, in memory of large pages where the system has such: tables are looked up in it at random.
 
         Raises:
@@ -137,9 +137,11 @@ def _mapped(file: Path) -> mmap.mmap:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _copied(file: Path) -> mmap.mmap:
+def _copied(file: Path) -> bytes | mmap.mmap:
     with file.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
+        if not size:
+            return b""
         # On Windows that is all; elsewhere -1 alone would be shared with processes that are forked from this one.
         private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
         copy = mmap.mmap(-1, size, **private)

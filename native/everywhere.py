@@ -1,6 +1,6 @@
 """Builds the engine for other processors and systems, runs it there, and holds its bits to those of plain loops here.
 
-    python native/everywhere.py [--only NAME] [--texts 100000] [--model CLASSIFIER.onnx]
+    python native/everywhere.py [--only NAME] [--texts 100000] [--model GRAPH.onnx] [--sentences FILE]
 
 Each target is built by its file in toolchains/, runs the tests in C++, and prints digests of the vectors of the golden
 texts and of real sentences, of a scan of these, and of a classifier's logits. Ends with 1 where a digest differs, a
@@ -83,11 +83,11 @@ class Stopped(Exception):
     """A command failed; the log has all of it."""
 
 
-def everywhere(targets: Sequence[Target], model: Path, texts: int, out: Path) -> list[Row]:
+def everywhere(targets: Sequence[Target], model: Path, texts: int, out: Path, corpus: Path = CORPUS) -> list[Row]:
     """A row a target and kind of kernels; the first are this machine's plain loops."""
     out.mkdir(parents=True, exist_ok=True)
     log = Log(out / "log.txt")
-    files = [_golden_texts(out), _sentences(out, texts, log)]
+    files = [_golden_texts(out), _sentences(out, corpus, texts, log)]
     rows: list[Row] = []
     for target in targets:
         tools = ("cmake", target.compiler, *target.runner[:1], *(CHROMIUM,) * ("Chromium" in target.name))
@@ -138,13 +138,13 @@ def _golden_texts(out: Path) -> Path:
     return file
 
 
-def _sentences(out: Path, count: int, log: Log) -> Path:
-    if CORPUS.is_file():
-        with lzma.open(CORPUS, "rt", encoding="utf-8", newline="\n") as lines:
+def _sentences(out: Path, corpus: Path, count: int, log: Log) -> Path:
+    if corpus.is_file():
+        with lzma.open(corpus, "rt", encoding="utf-8", newline="\n") as lines:
             texts = list(islice(lines, count))
     else:
         own = OWN_SENTENCES.read_text(encoding="utf-8").splitlines()
-        log.say(f"there is no {CORPUS.name} beside the checkout: its own {len(own)} sentences, again and again")
+        log.say(f"there is no {corpus.name} beside the checkout: its own {len(own)} sentences, again and again")
         texts = list(islice(cycle(own), count))
     file = out / "sentences.texts"
     file.write_bytes("\0".join(text.rstrip("\n") for text in texts).encode())
@@ -205,11 +205,12 @@ def main() -> int:
         "--only", action="append", choices=[each.name for each in targets], help="this target; repeat it for more"
     )
     parser.add_argument("--model", type=Path, default=MODEL, help="an int8 text graph, the built-in model's by default")
+    parser.add_argument("--sentences", type=Path, default=CORPUS, help="a text a line, packed by xz")
     parser.add_argument("--texts", type=int, default=100_000, help="how many sentences")
     parser.add_argument("--out", type=Path, default=CHECKOUT / "build" / "native-everywhere", help="where it is built")
     asked = parser.parse_args()
     chosen = [each for each in targets if not asked.only or each.name in asked.only or each is targets[0]]
-    rows = everywhere(chosen, asked.model.resolve(), asked.texts, asked.out.resolve())
+    rows = everywhere(chosen, asked.model.resolve(), asked.texts, asked.out.resolve(), asked.sentences)
     print(table(rows))
     return any(row.failed for row in rows)
 
