@@ -83,7 +83,10 @@ def test_one_command_goes_from_subsets_by_language_to_a_bundle(rehearsed, tmp_pa
     assert len(silent) == len(XLMR_SPECIALS) and not model.table[silent].any()
     assert model.encode(["The council voted.", "昨晚的球賽", "Où avez-vous garé la voiture ?"]).any(axis=1).all()
     command = [sys.executable, "-m", "edge_potion"]
-    for arguments in (["export", run / "model", "--out", tmp_path / "bundle"], ["verify", tmp_path / "bundle"]):
+    for arguments in (
+        ["export", run / "model", "--quantize", "float16", "--out", tmp_path / "bundle"],
+        ["verify", tmp_path / "bundle"],
+    ):
         subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=300)
 
 
